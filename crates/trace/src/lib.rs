@@ -1,0 +1,46 @@
+//! Floor 0: the vocabulary of racefuzz as plain data.
+//!
+//! What goes in: what the runtime observed in one execution. What comes out: nothing; every other
+//! crate reads these types. There is no behaviour here beyond conversions, lookups and the
+//! printable [`Schedule`] token, and no dependency on how an execution is produced: an event from
+//! a coroutine and one from an operating-system thread look the same.
+//!
+//! ```
+//! use racefuzz_trace::{Schedule, Settings, Choice, Point};
+//!
+//! let schedule = Schedule {
+//!     program: "refcount".into(),
+//!     settings: Settings::default(),
+//!     fingerprint: 0x1234,
+//!     choices: vec![Choice::DEFAULT, Choice::new(Point::Thread, 1), Choice::DEFAULT],
+//! };
+//! let token = schedule.to_string();
+//! assert!(token.starts_with("refcount:"));
+//! assert_eq!(token.parse::<Schedule>().unwrap().to_string(), token);
+//! ```
+#![forbid(unsafe_code)]
+
+mod event;
+mod failure;
+mod ids;
+mod op;
+mod report;
+mod schedule;
+mod settings;
+mod site;
+mod token;
+mod value;
+
+pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Waiting};
+pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
+pub use ids::{ObjectId, SiteId, ThreadId};
+pub use op::{MemoryOrder, ObjectKind, OpKind, Verb};
+pub use report::{Outcome, RunReport, Share, Stats};
+pub use schedule::{Choice, Point, Schedule};
+pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};
+pub use site::{Site, normalize_path};
+pub use token::TokenError;
+pub use value::Value;
+
+/// Version of the serialised forms in this crate; raised when a field changes its meaning.
+pub const FORMAT_VERSION: u32 = 1;

@@ -1,0 +1,128 @@
+//! The result of a whole run: many executions.
+
+use crate::{Failure, Settings, Strategy};
+
+/// The verdict of a run, the three words of an honest verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum Outcome {
+    /// No bug: `no bug in N executions` when sampled, `verified` when explored exhaustively.
+    Passed,
+    /// A bug was found.
+    Failed,
+    /// A budget ran out before an answer, or no execution completes.
+    Incomplete,
+}
+
+/// A share of executions with its 95 % confidence interval (Wilson score).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Share {
+    /// Executions counted.
+    pub count: u64,
+    /// Out of so many.
+    pub total: u64,
+}
+
+impl Share {
+    /// The share itself, from 0 to 1; 0 where the total is 0.
+    pub fn value(self) -> f64 {
+        if self.total == 0 { 0.0 } else { self.count as f64 / self.total as f64 }
+    }
+
+    /// The 95 % confidence interval after Wilson (JASA 1927): lower and upper bound of the share.
+    pub fn interval(self) -> (f64, f64) {
+        if self.total == 0 {
+            return (0.0, 1.0);
+        }
+        let (n, p, z) = (self.total as f64, self.value(), 1.959_963_984_540_054);
+        let centre = p + z * z / (2.0 * n);
+        let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        let scale = 1.0 + z * z / n;
+        (((centre - spread) / scale).max(0.0), ((centre + spread) / scale).min(1.0))
+    }
+}
+
+/// What the executions of a run have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Stats {
+    /// Complete executions, failing ones included.
+    pub executions: u64,
+    /// Executions that an `assume` or an await that never holds stopped.
+    pub blocked: u64,
+    /// Executions that failed.
+    pub failing: u64,
+    /// Distinct equivalence classes (reads-from and modification order) seen.
+    pub classes: u64,
+    /// Classes seen exactly once: over `executions`, the Good-Turing chance that the next
+    /// execution shows a new class.
+    pub singletons: u64,
+    /// Distinct outcomes seen: what was printed, or how it failed.
+    pub outcomes: u64,
+    /// Events executed in all executions together.
+    pub steps: u64,
+    /// Threads that could not be ended and were abandoned.
+    pub abandoned: u64,
+}
+
+impl Stats {
+    /// The share of executions that fail.
+    pub fn failing_share(&self) -> Share {
+        Share { count: self.failing, total: self.executions }
+    }
+
+    /// The Good-Turing estimate of the chance that the next execution shows a new class
+    /// (Good, Biometrika 1953), from 0 to 1.
+    pub fn next_class_is_new(&self) -> f64 {
+        if self.executions == 0 { 1.0 } else { self.singletons as f64 / self.executions as f64 }
+    }
+}
+
+/// The result of a run of a program.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct RunReport {
+    /// Version of this form, [`FORMAT_VERSION`](crate::FORMAT_VERSION).
+    pub version: u32,
+    /// The program's name.
+    pub program: String,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// The seed.
+    pub seed: u64,
+    /// The strategy.
+    pub strategy: Strategy,
+    /// The settings of every execution.
+    pub settings: Settings,
+    /// Executions asked for.
+    pub iterations: u64,
+    /// Counts over the executions.
+    pub stats: Stats,
+    /// The failures, by iteration; one unless the run was told to keep going.
+    pub failures: Vec<Failure>,
+    /// Why the run ended before all iterations were done, if it did.
+    pub stopped: Option<String>,
+}
+
+impl RunReport {
+    /// The verdict.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Complete executions.
+    pub fn executions(&self) -> u64 {
+        self.stats.executions
+    }
+
+    /// Executions that an `assume` or an await that never holds stopped.
+    pub fn blocked(&self) -> u64 {
+        self.stats.blocked
+    }
+
+    /// The failures, by iteration.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
+    }
+}
