@@ -1,0 +1,89 @@
+//! Vector clocks: which events of each thread happen before a point.
+
+/// Threads whose entries need no allocation.
+const SMALL: usize = 8;
+
+/// For each thread the number of its events known.
+///
+/// The first few entries are an array that is copied and joined whole, without a branch: clocks are
+/// copied at every store and joined at every acquire.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Clock {
+    small: [u32; SMALL],
+    /// Entries of the threads from `SMALL` on; those beyond the end are 0.
+    rest: Vec<u32>,
+}
+
+impl Clock {
+    /// The events of `thread` known.
+    #[inline(always)]
+    pub(crate) fn get(&self, thread: u32) -> u32 {
+        match self.small.get(thread as usize) {
+            Some(time) => *time,
+            None => self.rest.get(thread as usize - SMALL).copied().unwrap_or(0),
+        }
+    }
+
+    /// Sets the events of `thread` known.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, thread: u32, time: u32) {
+        match self.small.get_mut(thread as usize) {
+            Some(entry) => *entry = time,
+            None => self.set_rest(thread as usize - SMALL, time),
+        }
+    }
+
+    #[inline(never)]
+    fn set_rest(&mut self, index: usize, time: u32) {
+        if index >= self.rest.len() {
+            self.rest.resize(index + 1, 0);
+        }
+        self.rest[index] = time;
+    }
+
+    /// Whether the event of `thread` at `time` is known.
+    #[inline(always)]
+    pub(crate) fn knows(&self, thread: u32, time: u32) -> bool {
+        self.get(thread) >= time
+    }
+
+    /// Learns all the other knows.
+    #[inline(always)]
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (mine, theirs) in self.small.iter_mut().zip(&other.small) {
+            *mine = (*mine).max(*theirs);
+        }
+        if !other.rest.is_empty() {
+            self.join_rest(&other.rest);
+        }
+    }
+
+    #[inline(never)]
+    fn join_rest(&mut self, other: &[u32]) {
+        let common = self.rest.len().min(other.len());
+        for (mine, theirs) in self.rest[..common].iter_mut().zip(&other[..common]) {
+            *mine = (*mine).max(*theirs);
+        }
+        self.rest.extend_from_slice(&other[common..]);
+    }
+
+    /// Becomes a copy of the other, keeping its own memory.
+    #[inline(always)]
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        self.small = other.small;
+        if !(self.rest.is_empty() && other.rest.is_empty()) {
+            self.rest.clone_from(&other.rest);
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn clear(&mut self) {
+        self.small = [0; SMALL];
+        self.rest.clear();
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.small == [0; SMALL] && self.rest.is_empty()
+    }
+}

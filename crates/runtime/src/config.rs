@@ -1,0 +1,43 @@
+//! What holds for every execution of a run.
+
+use racefuzz_trace::{Inject, MemoryModel, Settings};
+
+/// Settings of the runtime; those that change an execution's meaning come from [`Settings`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which values a load may return.
+    pub memory: MemoryModel,
+    /// Events after which an execution counts as one that never ends.
+    pub max_steps: u32,
+    /// Faults that may be injected.
+    pub inject: Inject,
+    /// Bytes of stack for each thread.
+    pub stack_size: usize,
+    /// Whether reference counts are scheduling points: needed only where a program looks at them.
+    pub count_points: bool,
+    /// Folders that paths in traces are shown relative to.
+    pub roots: Vec<String>,
+}
+
+impl Config {
+    /// The default of [`Config::stack_size`].
+    pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
+
+    /// The runtime's part of these settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            memory: settings.memory,
+            max_steps: settings.max_steps,
+            inject: settings.inject,
+            stack_size: Self::DEFAULT_STACK_SIZE,
+            count_points: false,
+            roots: Vec::new(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::new(&Settings::default())
+    }
+}

@@ -1,0 +1,538 @@
+//! The state of one execution, and how it is entered from the code under test.
+
+use crate::config::Config;
+use crate::explorer::{Alternatives, Explorer, Op, ThreadChoice};
+use crate::failure::Detected;
+use crate::heart::Heart;
+use crate::memory::Seen;
+use crate::object::{Object, Primitive, WriteRef};
+use crate::record::Recorder;
+use crate::site::Site;
+use crate::stacks::StackPool;
+use crate::statics::Statics;
+use crate::thread::{Condition, Fiber, Locals, Status, Thread};
+use racefuzz_trace::{Choice, Event, MemoryModel, ObjectId, OpKind, Point, ThreadId};
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// Why an operation is not part of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// The caller runs outside every execution: behave as std does.
+    Outside,
+    /// The execution is being torn down: do not block, do not fail.
+    TearDown,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Running,
+    /// Every thread has ended; the root runs oracles and releases what outlives threads.
+    Ending,
+    TearDown,
+}
+
+/// No thread is to run next.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+/// A thread that gave way more often than this, and nothing changed, has spun for long.
+const PATIENCE: u32 = 16;
+
+/// What the runtime keeps between executions is memory only: every field is set by `begin`.
+pub(crate) struct Execution {
+    pub(crate) config: Config,
+    pub(crate) heart: Arc<Heart>,
+    pub(crate) explorer: *mut dyn Explorer,
+    pub(crate) observes: bool,
+    pub(crate) epoch: u64,
+    pub(crate) phase: Phase,
+
+    pub(crate) threads: Vec<Thread>,
+    /// The coroutines of `threads`; apart from them, and boxed, because a running one is borrowed
+    /// while everything else changes.
+    #[expect(clippy::vec_box, reason = "a spawn moves the table while a coroutine runs")]
+    pub(crate) fibers: Vec<Box<Option<Fiber>>>,
+    pub(crate) thread_count: usize,
+    pub(crate) unfinished: usize,
+    /// The thread that runs, or is to run next.
+    pub(crate) current: u32,
+    /// Threads whose pending operation may happen, ascending.
+    pub(crate) enabled: Vec<ThreadId>,
+    /// Threads whose pending operation may happen and commutes with everything.
+    pub(crate) ready: Vec<u32>,
+    /// Threads that wait with a deadline.
+    pub(crate) timed: Vec<u32>,
+    pub(crate) yielded: usize,
+    pub(crate) offered: Vec<ThreadId>,
+
+    pub(crate) objects: Vec<Object>,
+    pub(crate) object_count: usize,
+    pub(crate) console: Vec<String>,
+    pub(crate) console_object: u32,
+
+    pub(crate) steps: u32,
+    pub(crate) choices: Vec<Choice>,
+    /// One word per event, to find the first step in which two runs of one schedule differ.
+    pub(crate) log: Vec<u64>,
+    /// A sum over reads-from and modification-order edges: equal for equivalent executions.
+    pub(crate) class: u64,
+    /// Virtual time in nanoseconds.
+    pub(crate) now: u64,
+    /// The number of the last SeqCst store or fence.
+    pub(crate) sc_number: u32,
+    /// What SeqCst fences have made known.
+    pub(crate) sc_fences: Seen,
+
+    pub(crate) failure: Option<Detected>,
+    pub(crate) panics: u32,
+    /// The `assume` that does not hold.
+    pub(crate) blocked_at: Option<Site>,
+    pub(crate) abandoned: u32,
+    /// Suspended coroutines that are in the middle of unwinding, and whatever unwound on this
+    /// operating-system thread before the execution began: what `std::thread::panicking` counts
+    /// besides the running coroutine.
+    pub(crate) unwinding_elsewhere: u32,
+    pub(crate) faults_left: u32,
+    pub(crate) counts_observed: bool,
+    pub(crate) live_references: u32,
+    pub(crate) left_over: Vec<(racefuzz_trace::ObjectKind, Site)>,
+    pub(crate) finals: Vec<Box<dyn FnOnce()>>,
+    pub(crate) globals: Locals,
+    pub(crate) allocations: crate::heap::Heap,
+    pub(crate) statics: Statics,
+    pub(crate) recorder: Option<Box<Recorder>>,
+    pub(crate) stacks: StackPool,
+}
+
+thread_local! {
+    static CURRENT: Cell<*mut Execution> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// The execution that runs on this operating-system thread; null outside one.
+#[inline(always)]
+pub(crate) fn current() -> *mut Execution {
+    CURRENT.get()
+}
+
+#[inline(always)]
+pub(crate) fn set_current(execution: *mut Execution) {
+    CURRENT.set(execution);
+}
+
+/// Runs `f` on the execution, unless there is none or it is being torn down.
+///
+/// `f` must not run code of the program under test: that code enters here again.
+#[inline(always)]
+pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
+    // and no other reference lives: `f` does not enter again, and coroutines switch only outside
+    // such closures.
+    let execution = unsafe { &mut *execution };
+    if execution.phase == Phase::TearDown {
+        return Err(crate::schedule::attempted());
+    }
+    Ok(f(execution))
+}
+
+/// The same for an operation that an ended execution may not get past: unless it is unwinding
+/// already, the calling thread then unwinds.
+#[inline(always)]
+pub(crate) fn enter<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    with(f).map_err(crate::schedule::leave_if_torn)
+}
+
+/// The same for an event that is no scheduling point: the step limit holds for it, too.
+#[inline(always)]
+pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    let (result, spent) = enter(|execution| (f(execution), execution.steps >= execution.config.max_steps))?;
+    if spent {
+        crate::schedule::step_limit()?;
+    }
+    Ok(result)
+}
+
+/// Whether an address lies in the guard page of the running thread's stack: its number and stack
+/// size. Called from a signal handler: only reads.
+#[cfg(unix)]
+pub(crate) fn overflowed(address: usize) -> Option<(u32, usize)> {
+    let execution = current();
+    if execution.is_null() {
+        return None;
+    }
+    // SAFETY: the handler interrupts this very thread, and only in a write to its stack, where no
+    // reference to these fields is being written through.
+    unsafe {
+        let thread = (*execution).current;
+        let threads = &(*execution).threads;
+        let (low, high) = threads.get(thread as usize)?.stack;
+        (address >= low.saturating_sub(4096) && address < low + 4 * 4096).then_some((thread, high - low))
+    }
+}
+
+/// The event a thread is executing.
+#[derive(Clone, Copy)]
+pub(crate) struct Now {
+    pub(crate) thread: u32,
+    pub(crate) time: u32,
+    pub(crate) write: WriteRef,
+}
+
+#[inline(always)]
+pub(crate) fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+impl Execution {
+    pub(crate) fn sequential(&self) -> bool {
+        self.config.memory == MemoryModel::Sc
+    }
+
+    pub(crate) fn put_fiber(&mut self, thread: usize, fiber: Fiber) {
+        match self.fibers.get_mut(thread) {
+            Some(slot) => **slot = Some(fiber),
+            None => self.fibers.push(Box::new(Some(fiber))),
+        }
+    }
+
+    /// The object's number in this execution.
+    #[inline(always)]
+    pub(crate) fn resolve<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
+        match primitive.shared().index_in(self.epoch) {
+            Some(index) => index,
+            None => self.register(primitive),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
+        let shared = primitive.shared();
+        if !primitive.used_outside() {
+            self.statics.first_use(primitive);
+        }
+        let index = self.object_count as u32;
+        let initial = primitive.initial();
+        if shared.claim(self.epoch, index)
+            && !self.statics.covers(std::ptr::from_ref(primitive).cast::<u8>() as usize)
+        {
+            self.left_over.push((P::KIND, shared.created()));
+        }
+        self.new_object(P::KIND, shared.created(), initial);
+        self.allocations.first_use(std::ptr::from_ref(primitive).cast::<u8>() as usize, index);
+        if let Some(recorder) = &mut self.recorder {
+            let name = primitive.name().map(std::borrow::Cow::into_owned);
+            recorder.object(P::KIND, shared.created(), name, primitive.show(initial));
+        }
+        index
+    }
+
+    /// A new object; its recorder entry is the caller's affair.
+    pub(crate) fn new_object(
+        &mut self,
+        kind: racefuzz_trace::ObjectKind,
+        created: Site,
+        initial: u64,
+    ) -> u32 {
+        let index = self.object_count;
+        self.object_count += 1;
+        match self.objects.get_mut(index) {
+            Some(object) => object.reuse(kind, created, initial),
+            None => self.objects.push(Object::new(kind, created, initial)),
+        }
+        index as u32
+    }
+
+    /// Counts an event of the current thread.
+    #[inline(always)]
+    pub(crate) fn event(&mut self, op: &Op) -> Now {
+        let me = self.current;
+        let thread = &mut self.threads[me as usize];
+        thread.time += 1;
+        let time = thread.time;
+        thread.clock.set(me, time);
+        self.steps += 1;
+        self.now += 1_000;
+        let event = mix(thread.path, u64::from(time));
+        if self.yielded != 0 {
+            use OpKind::{Alloc, Finish, Free, Print, Spawn, Write};
+            self.wake_yielded(me, matches!(op.kind, Alloc | Finish | Free | Print | Spawn | Write));
+        }
+        if self.observes {
+            // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
+            // runtime runs (see `Runner::run`).
+            unsafe { (*self.explorer).executed(ThreadId(me), op) };
+        }
+        Now { thread: me, time, write: WriteRef { event, step: self.steps } }
+    }
+
+    /// Another thread has acted: those that gave way are offered again. Those that have spun for
+    /// long only if it `changed` something: two threads that spin would otherwise offer each other
+    /// for ever, and a strategy without fairness of its own would never take the one they wait for
+    /// (as in fair stateless model checking: Musuvathi & Qadeer, PLDI'08).
+    #[cold]
+    fn wake_yielded(&mut self, me: u32, changed: bool) {
+        for (index, thread) in self.threads[..self.thread_count].iter_mut().enumerate() {
+            if thread.yielded && index as u32 != me && (changed || thread.spins <= PATIENCE) {
+                thread.yielded = false;
+                self.yielded -= 1;
+                if changed {
+                    thread.spins = 0;
+                }
+            }
+        }
+    }
+
+    /// The current thread gives way: it is not offered until another has acted.
+    pub(crate) fn give_way(&mut self) {
+        let thread = &mut self.threads[self.current as usize];
+        if !thread.yielded {
+            thread.yielded = true;
+            thread.spins = thread.spins.saturating_add(1);
+            self.yielded += 1;
+        }
+    }
+
+    /// Logs the event for comparison with a replay.
+    #[inline(always)]
+    pub(crate) fn log(&mut self, now: &Now, op: &Op, value: u64) {
+        self.log.push(
+            (u64::from(now.thread) & 0xfff) << 52
+                | (op.verb as u64) << 44
+                | (u64::from(op.object) & 0xf_ffff) << 24
+                | (value & 0xff_ffff),
+        );
+    }
+
+    /// An edge of the execution graph.
+    #[inline(always)]
+    pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
+        self.class = self.class.wrapping_add(mix(from.event.wrapping_add(kind), to.event));
+    }
+
+    /// Asks for one of `count` alternatives; not a choice if there is only one.
+    #[inline(always)]
+    pub(crate) fn choose(&mut self, point: Point, count: usize) -> usize {
+        if count < 2 { 0 } else { self.choose_among(point, count) }
+    }
+
+    #[inline(never)]
+    fn choose_among(&mut self, point: Point, count: usize) -> usize {
+        let count = count as u32;
+        let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
+        // SAFETY: as in `event`.
+        let chosen = unsafe { (*self.explorer).choose(alternatives) };
+        assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
+        self.choices.push(Choice::new(point, chosen));
+        chosen as usize
+    }
+
+    /// The thread to run next; `None` if none can.
+    #[inline(always)]
+    pub(crate) fn pick(&mut self) -> Option<u32> {
+        if let Some(thread) = self.ready.pop() {
+            return Some(thread);
+        }
+        match self.enabled[..] {
+            [] => self.fire_timeout(),
+            [only] => Some(only.0),
+            _ => Some(self.ask()),
+        }
+    }
+
+    fn ask(&mut self) -> u32 {
+        let options = if self.yielded == 0 {
+            &self.enabled[..]
+        } else {
+            if self.enabled.iter().all(|thread| self.threads[thread.index()].yielded) {
+                self.offer_again();
+            }
+            self.offered.clear();
+            let threads = &self.threads;
+            self.offered
+                .extend(self.enabled.iter().copied().filter(|thread| !threads[thread.index()].yielded));
+            match self.offered[..] {
+                [only] => return only.0,
+                _ => &self.offered[..],
+            }
+        };
+        let last = ThreadId(self.current);
+        let thread = self.threads.get(last.index());
+        let current = thread.is_some_and(|thread| thread.listed && !thread.yielded).then_some(last);
+        let choice = ThreadChoice {
+            options,
+            current,
+            step: self.steps,
+            threads: &self.threads,
+            objects: &self.objects[..self.object_count],
+        };
+        // SAFETY: as in `event`.
+        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let default = choice.default_thread();
+        let index = if chosen == default {
+            0
+        } else {
+            let position = options.binary_search(&chosen);
+            let position =
+                position.unwrap_or_else(|_| panic!("an explorer chose {chosen:?}, which cannot run"));
+            position as u32 + u32::from(chosen < default)
+        };
+        self.choices.push(Choice::new(Point::Thread, index));
+        chosen.0
+    }
+
+    /// All have given way, so all are offered; but of those that have spun for long each has its
+    /// turn before one has another.
+    #[cold]
+    fn offer_again(&mut self) {
+        for thread in &self.enabled {
+            let spinner = &mut self.threads[thread.index()];
+            if thread.0 != self.current || spinner.spins <= PATIENCE {
+                spinner.yielded = false;
+                self.yielded -= 1;
+            }
+        }
+    }
+
+    /// Nothing can run: the wait with the earliest deadline ends, virtual time moves on.
+    fn fire_timeout(&mut self) -> Option<u32> {
+        let key = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
+        let next = *self.timed.iter().min_by_key(|thread| key(thread))?;
+        let thread = &mut self.threads[next as usize];
+        self.now = self.now.max(thread.pending.deadline.unwrap_or(0));
+        thread.timed_out = true;
+        Some(next)
+    }
+
+    /// Whether the pending operation of a thread may happen.
+    pub(crate) fn holds(&self, thread: u32) -> bool {
+        match self.threads[thread as usize].pending.condition {
+            Condition::Always => true,
+            Condition::Word { object, test } => test.holds(self.objects[object as usize].value),
+            Condition::Finished(target) => self.threads[target as usize].status == Status::Finished,
+            Condition::Token => self.threads[self.threads[thread as usize].host as usize].token,
+            Condition::AllFinished => self.unfinished == 0,
+        }
+    }
+
+    /// Brings a thread's place among the enabled ones in line with its condition.
+    pub(crate) fn reconsider(&mut self, index: u32) {
+        let holds = self.holds(index);
+        let thread = &mut self.threads[index as usize];
+        if holds != thread.blocked {
+            return;
+        }
+        thread.blocked = !holds;
+        let may_expire = thread.pending.deadline.is_some();
+        let invisible = thread.pending.invisible;
+        if holds {
+            if invisible {
+                self.ready.push(index);
+            } else {
+                self.enable(index);
+            }
+            if may_expire {
+                self.timed.retain(|timed| *timed != index);
+            }
+        } else {
+            let holder = self.holder(index);
+            let steps = self.steps;
+            self.threads[index as usize].blocked_at.get_or_insert((steps, holder));
+            if may_expire {
+                self.timed.push(index);
+            }
+            if !(may_expire && self.config.inject.timeout) {
+                self.disable(index);
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn enable(&mut self, thread: u32) {
+        let listed = &mut self.threads[thread as usize].listed;
+        if !*listed {
+            *listed = true;
+            let place = self.enabled.partition_point(|other| other.0 < thread);
+            self.enabled.insert(place, ThreadId(thread));
+        }
+    }
+
+    pub(crate) fn disable(&mut self, thread: u32) {
+        let listed = &mut self.threads[thread as usize].listed;
+        if *listed {
+            *listed = false;
+            let place = self.enabled.partition_point(|other| other.0 < thread);
+            self.enabled.remove(place);
+        }
+    }
+
+    /// The thread in the way of a blocked one.
+    fn holder(&self, thread: u32) -> Option<u32> {
+        match self.threads[thread as usize].pending.condition {
+            Condition::Word { object, .. } => {
+                self.objects[object as usize].holders.first().map(|(holder, _)| *holder)
+            }
+            Condition::Finished(target) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// The word of an object changed: those who wait for it may go on, or may no longer.
+    #[inline(always)]
+    pub(crate) fn touched(&mut self, object: u32) {
+        if self.yielded != 0 {
+            self.wake_yielded(self.current, true);
+        }
+        if !self.objects[object as usize].waiters.is_empty() {
+            self.reconsider_waiters(object);
+        }
+    }
+
+    #[inline(never)]
+    fn reconsider_waiters(&mut self, object: u32) {
+        for position in 0..self.objects[object as usize].waiters.len() {
+            let waiter = self.objects[object as usize].waiters[position];
+            self.reconsider(waiter);
+        }
+    }
+
+    /// Records an event, if this execution is recorded.
+    #[inline(always)]
+    pub(crate) fn record(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
+        if self.recorder.is_some() {
+            self.record_event(op, site, fill);
+        }
+    }
+
+    #[cold]
+    fn record_event(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
+        let me = self.current;
+        let waited = self.threads[me as usize].blocked_at.take();
+        let Some(recorder) = &mut self.recorder else { return };
+        let mut event = Event {
+            step: 0,
+            thread: ThreadId(me),
+            kind: op.kind,
+            verb: op.verb,
+            order: op.order,
+            object: (op.object < self.object_count as u32).then_some(ObjectId(op.object)),
+            site: recorder.site(site),
+            implied: false,
+            read: None,
+            wrote: None,
+            ok: true,
+            reads_from: None,
+            newer: None,
+            waited: waited
+                .map(|(since, holder)| racefuzz_trace::Waiting { since, holder: holder.map(ThreadId) }),
+            other: None,
+            text: None,
+        };
+        fill(recorder, &mut event);
+        recorder.event(event);
+    }
+}

@@ -1,0 +1,116 @@
+//! The seam between the runtime, which knows what *may* happen, and whoever decides what *does*.
+
+use crate::object::Object;
+use crate::thread::Thread;
+use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
+
+/// What a thread is about to do, or has just done.
+#[derive(Clone, Copy, Debug)]
+pub struct Op {
+    /// How it acts on memory.
+    pub kind: OpKind,
+    /// What the user wrote.
+    pub verb: Verb,
+    /// Its memory ordering.
+    pub order: MemoryOrder,
+    /// The object it acts on, numbered in the order of first use; [`Op::NO_OBJECT`] if none.
+    pub object: u32,
+    /// Whether it takes a lock that excludes others, or gives one back.
+    pub lock: bool,
+}
+
+impl Op {
+    /// The number that stands for no object.
+    pub const NO_OBJECT: u32 = u32::MAX;
+
+    /// Whether two operations of different threads race in the sense of partial order sampling:
+    /// they name the same object and at least one changes it.
+    #[inline]
+    pub fn races_with(&self, other: &Self) -> bool {
+        self.object == other.object
+            && self.object != Self::NO_OBJECT
+            && (self.kind.writes() || other.kind.writes())
+    }
+}
+
+/// A point where more than one thread may go on.
+pub struct ThreadChoice<'a> {
+    /// The threads that may go on, ascending; at least two.
+    pub options: &'a [ThreadId],
+    /// The thread that executed the last event, if it is among the options.
+    pub current: Option<ThreadId>,
+    /// Events executed so far.
+    pub step: u32,
+    pub(crate) threads: &'a [Thread],
+    pub(crate) objects: &'a [Object],
+}
+
+impl ThreadChoice<'_> {
+    /// What `thread` will do if it goes on.
+    pub fn pending(&self, thread: ThreadId) -> Op {
+        self.threads[thread.index()].pending.op
+    }
+
+    /// Whether `thread` gave way at its last step (a yield, a spin, a repeated read of one value).
+    pub fn yielded(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].yielded
+    }
+
+    /// Where an object of this execution was made, as a number that is the same in every execution
+    /// and every build of the same sources (two places may share one, though hardly ever do).
+    pub fn created(&self, object: u32) -> Option<u64> {
+        let location = self.objects.get(object as usize)?.created.location();
+        let file = location.file().len() as u64;
+        Some(file << 48 ^ u64::from(location.line()) << 16 ^ u64::from(location.column()))
+    }
+
+    /// The default: the current thread if it may go on, else the lowest.
+    pub fn default_thread(&self) -> ThreadId {
+        self.current.unwrap_or(self.options[0])
+    }
+}
+
+/// A choice among alternatives that are not threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Alternatives {
+    /// What is chosen.
+    pub point: Point,
+    /// The thread that is about to act.
+    pub thread: ThreadId,
+    /// How many alternatives there are, at least two; 0 is the default (see [`Point`]).
+    pub count: u32,
+}
+
+/// Decides, at each point where an execution could go on in more than one way.
+///
+/// The sampling strategies, the replayer, the minimiser and exhaustive explorers implement it. The
+/// runtime asks only where there is a choice, always in the same order for the same answers, and
+/// never looks at a clock or an address, so an execution is a function of the answers.
+pub trait Explorer {
+    /// An execution begins.
+    fn begin(&mut self) {}
+
+    /// Which thread goes on?
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId;
+
+    /// Which of the alternatives happens? Must be below [`Alternatives::count`].
+    fn choose(&mut self, alternatives: Alternatives) -> u32;
+
+    /// Whether [`Explorer::executed`] and [`Explorer::spawned`] should be called.
+    fn observes(&self) -> bool {
+        false
+    }
+
+    /// A thread executed an event; called only if [`Explorer::observes`].
+    fn executed(&mut self, thread: ThreadId, op: &Op) {
+        let _ = (thread, op);
+    }
+
+    /// A thread was created; called only if [`Explorer::observes`].
+    fn spawned(&mut self, parent: ThreadId, child: ThreadId) {
+        let _ = (parent, child);
+    }
+
+    /// The execution ended.
+    fn end(&mut self) {}
+}

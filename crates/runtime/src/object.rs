@@ -1,0 +1,202 @@
+//! Objects: what the runtime knows of one shared thing during one execution.
+
+use crate::clock::Clock;
+use crate::memory::{History, Seen};
+use crate::race::Accesses;
+use crate::site::Site;
+use racefuzz_trace::{ObjectKind, Value};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The identity of a shared thing, embedded in each primitive.
+///
+/// It costs two words, needs no allocation and can be made in a constant; the runtime gives it a
+/// number when it is first used in an execution.
+#[derive(Debug)]
+pub struct Shared {
+    /// The execution it was last used in, and its number there; 0 before the first use.
+    tag: AtomicU64,
+    created: Site,
+}
+
+const INDEX_BITS: u32 = 24;
+
+impl Shared {
+    /// An identity for something created by the caller.
+    #[track_caller]
+    pub const fn new() -> Self {
+        Self { tag: AtomicU64::new(0), created: Site::caller() }
+    }
+
+    /// Where it was created.
+    pub const fn created(&self) -> Site {
+        self.created
+    }
+
+    /// Forgets that it was used: the next use starts from the value it then has.
+    pub fn forget(&self) {
+        self.tag.store(0, Ordering::Relaxed);
+    }
+
+    #[inline(always)]
+    pub(crate) fn index_in(&self, epoch: u64) -> Option<u32> {
+        let tag = self.tag.load(Ordering::Relaxed);
+        (tag >> INDEX_BITS == epoch).then_some((tag & ((1 << INDEX_BITS) - 1)) as u32)
+    }
+
+    /// Claims the identity for an execution; true if an earlier execution had used it.
+    pub(crate) fn claim(&self, epoch: u64, index: u32) -> bool {
+        assert!(index < 1 << INDEX_BITS, "an execution used more than {} objects", 1 << INDEX_BITS);
+        self.tag.swap(epoch << INDEX_BITS | u64::from(index), Ordering::Relaxed) != 0
+    }
+}
+
+impl Default for Shared {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A value as a primitive describes it to the trace.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// As it is.
+    Value(Value),
+    /// A pointer; the trace replaces the address by a number.
+    Address(u64),
+    /// Nothing worth showing (the state word of a lock).
+    Nothing,
+}
+
+/// A shared thing over the runtime: what the runtime must know of its type.
+///
+/// The state an engine reasons about is one word. What the word means is the primitive's affair.
+pub trait Primitive {
+    /// What it is.
+    const KIND: ObjectKind;
+
+    /// Its identity.
+    fn shared(&self) -> &Shared;
+
+    /// Its word when it is first used in an execution; asked once in each.
+    fn initial(&self) -> u64;
+
+    /// The word as the trace shows it.
+    fn show(&self, word: u64) -> Shown {
+        let _ = word;
+        Shown::Nothing
+    }
+
+    /// Whether its value may have been changed outside every execution. Then it may own memory
+    /// that a bitwise copy of it must not own again, and it is not put back if it is a static.
+    fn used_outside(&self) -> bool {
+        false
+    }
+
+    /// The name users gave it.
+    fn name(&self) -> Option<Cow<'static, str>> {
+        None
+    }
+}
+
+/// What a conditional operation waits for: a test of an object's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// Always true.
+    Always,
+    /// The word equals this.
+    Eq(u64),
+    /// The word differs from this.
+    Ne(u64),
+    /// None of these bits is set.
+    Clear(u64),
+    /// At least one of these bits is set.
+    Any(u64),
+    /// The word is below this.
+    Below(u64),
+}
+
+impl Test {
+    /// Whether the word passes.
+    #[inline]
+    pub const fn holds(self, word: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Eq(value) => word == value,
+            Self::Ne(value) => word != value,
+            Self::Clear(mask) => word & mask == 0,
+            Self::Any(mask) => word & mask != 0,
+            Self::Below(bound) => word < bound,
+        }
+    }
+}
+
+/// The write a read took its value from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct WriteRef {
+    /// A hash of the writing thread's path and its event number; 0 for the initial value.
+    pub(crate) event: u64,
+    /// The step of the write, from 1; 0 for the initial value.
+    pub(crate) step: u32,
+}
+
+/// One object of the running execution.
+pub(crate) struct Object {
+    pub(crate) kind: ObjectKind,
+    pub(crate) created: Site,
+    /// The newest word.
+    pub(crate) value: u64,
+    pub(crate) last_write: WriteRef,
+    /// What a thread learns that acquires the object: lock-like objects only.
+    pub(crate) sync: Clock,
+    /// The part of `sync` that carries coherence only (see [`Thread::seen`](crate::thread::Thread)).
+    pub(crate) sync_seen: Seen,
+    /// Stores in modification order: atomics only.
+    pub(crate) history: History,
+    pub(crate) accesses: Accesses,
+    /// Threads whose pending operation tests the word.
+    pub(crate) waiters: SmallVec<[u32; 4]>,
+    /// Threads that hold the lock, and where they took it.
+    pub(crate) holders: SmallVec<[(u32, Site); 1]>,
+    /// Set between creation and release of something counted or allocated.
+    pub(crate) alive: bool,
+    /// Who released it, where, and at which step.
+    pub(crate) freed: Option<(u32, Site, u32)>,
+}
+
+impl Object {
+    pub(crate) fn new(kind: ObjectKind, created: Site, value: u64) -> Self {
+        Self {
+            kind,
+            created,
+            value,
+            last_write: WriteRef::default(),
+            sync: Clock::default(),
+            sync_seen: Seen::default(),
+            history: History::default(),
+            accesses: Accesses::default(),
+            waiters: SmallVec::new(),
+            holders: SmallVec::new(),
+            alive: false,
+            freed: None,
+        }
+    }
+
+    /// Makes the slot a new object, keeping its memory.
+    pub(crate) fn reuse(&mut self, kind: ObjectKind, created: Site, value: u64) {
+        self.kind = kind;
+        self.created = created;
+        self.value = value;
+        self.last_write = WriteRef::default();
+        self.sync.clear();
+        self.sync_seen.clear();
+        self.history.clear();
+        self.accesses.clear();
+        self.waiters.clear();
+        self.holders.clear();
+        self.alive = false;
+        self.freed = None;
+    }
+}

@@ -1,0 +1,401 @@
+//! Atomic accesses and fences.
+
+use crate::execution::{Absent, Execution, Now, enter, free_event, with};
+use crate::explorer::Op;
+use crate::memory::Knowledge;
+use crate::object::{Primitive, WriteRef};
+use crate::schedule::post;
+use crate::site::Site;
+use crate::thread::{Condition, Pending};
+use racefuzz_trace::{MemoryOrder, OpKind, Point, ReadsFrom, Verb};
+
+pub(super) fn reads_from(write: WriteRef) -> ReadsFrom {
+    if write.step == 0 { ReadsFrom::Initial } else { ReadsFrom::Step(write.step - 1) }
+}
+
+#[inline(always)]
+pub(super) fn visible(op: Op, site: Site) -> Pending {
+    Pending { op, site, condition: Condition::Always, deadline: None, invisible: false }
+}
+
+/// Resolves the object, waits for the operation's turn, and runs its effect.
+#[inline(always)]
+pub(super) fn step<P: Primitive, R>(
+    primitive: &P,
+    kind: OpKind,
+    verb: Verb,
+    order: MemoryOrder,
+    site: Site,
+    effect: impl FnOnce(&mut Execution, &Op) -> R,
+) -> Result<R, Absent> {
+    let address = std::ptr::from_ref(primitive) as usize;
+    let object = enter(|execution| {
+        super::tracked::check_use(execution, address, verb, site)?;
+        Ok(execution.resolve(primitive))
+    })?
+    .or_else(super::tracked::unwind)?;
+    let op = Op { kind, verb, order, object, lock: false };
+    post(visible(op, site))?;
+    // The step may have been long in coming: the object may have been released meanwhile.
+    with(|execution| {
+        super::tracked::check_use(execution, address, verb, site)?;
+        Ok(effect(execution, &op))
+    })?
+    .or_else(super::tracked::unwind)
+}
+
+/// Makes sure the history of an atomic starts with its initial value.
+#[inline(always)]
+fn prepare(execution: &mut Execution, object: u32) {
+    let object = &mut execution.objects[object as usize];
+    if object.history.is_empty() {
+        let value = object.value;
+        object.history.insert(0, value, WriteRef::default(), (0, 0));
+    }
+}
+
+#[inline]
+fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
+    let thread = &execution.threads[execution.current as usize];
+    let sc_fences = (order == MemoryOrder::SeqCst).then_some(&execution.sc_fences);
+    let knowledge = Knowledge { clock: &thread.clock, seen: &thread.seen, sc_fences };
+    execution.objects[object as usize].history.floor(&knowledge)
+}
+
+/// Reads the store at `place`: coherence, synchronisation, the graph's edge.
+fn read_at(
+    execution: &mut Execution,
+    now: &Now,
+    object: u32,
+    place: usize,
+    order: MemoryOrder,
+) -> (u64, WriteRef) {
+    let sequential = execution.sequential();
+    let thread = &mut execution.threads[now.thread as usize];
+    let history = &mut execution.objects[object as usize].history;
+    if !sequential {
+        history.note_read(place, now.thread, now.time);
+    }
+    let store = history.store(place);
+    if order.acquires() {
+        thread.clock.join(&store.release);
+        thread.seen.join(&store.release_seen);
+    } else if !store.release.is_empty() {
+        thread.acquirable.join(&store.release);
+        thread.acquirable_seen.join(&store.release_seen);
+    }
+    let (value, write) = (store.value, store.write);
+    execution.edge(1, now.write, write);
+    (value, write)
+}
+
+/// Puts a store behind `place`, with what its order releases; `sequence` is the store a
+/// read-modify-write read, whose release sequence it continues.
+fn write_behind(
+    execution: &mut Execution,
+    now: &Now,
+    object: u32,
+    place: usize,
+    value: u64,
+    order: MemoryOrder,
+    sequence: bool,
+) {
+    let sequential = execution.sequential();
+    if order == MemoryOrder::SeqCst {
+        execution.sc_number += 1;
+    }
+    let sc_number = execution.sc_number;
+    let thread = &execution.threads[now.thread as usize];
+    let entry = &mut execution.objects[object as usize];
+    // A lock that is swapped in again and again stays what it was.
+    let same = sequence && entry.history.stores()[place].value == value;
+    if sequential {
+        // Nobody can read an older store again: the newest takes its place.
+        let store = entry.history.store(place);
+        let (clock, seen) = match order.releases() {
+            true => (&thread.clock, &thread.seen),
+            false => (&thread.release_fence, &thread.release_fence_seen),
+        };
+        if sequence {
+            store.release.join(clock);
+            store.release_seen.join(seen);
+        } else {
+            store.release.copy_from(clock);
+            store.release_seen.copy_from(seen);
+        }
+        store.value = value;
+        store.write = now.write;
+        (store.thread, store.time) = (now.thread, now.time);
+        entry.value = value;
+        let before = std::mem::replace(&mut entry.last_write, now.write);
+        // Modification order, which otherwise is summed up at the end of the execution.
+        execution.edge(2, before, now.write);
+        if !same {
+            execution.touched(object);
+        }
+        return;
+    }
+    let last = place + 1 == entry.history.len();
+    entry.history.insert(place + 1, value, now.write, (now.thread, now.time));
+    let (read, store) = entry.history.pair(place);
+    if order.releases() {
+        store.release.copy_from(&thread.clock);
+        store.release_seen.copy_from(&thread.seen);
+    } else {
+        store.release.copy_from(&thread.release_fence);
+        store.release_seen.copy_from(&thread.release_fence_seen);
+    }
+    if sequence {
+        read.taken = true;
+        store.release.join(&read.release);
+        store.release_seen.join(&read.release_seen);
+    }
+    if order == MemoryOrder::SeqCst {
+        store.sc = sc_number;
+    }
+    if last {
+        entry.value = value;
+        entry.last_write = now.write;
+    }
+    if !same {
+        execution.touched(object);
+    }
+}
+
+/// A thread that reads one write again and again at one place spins: it gives way.
+#[inline(always)]
+pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Site, write: WriteRef) {
+    let thread = &mut execution.threads[now.thread as usize];
+    let read = (site.number(), write.event);
+    if thread.last_read == read {
+        thread.same_reads += 1;
+        if thread.same_reads > 2 {
+            execution.give_way();
+        }
+    } else {
+        thread.last_read = read;
+        thread.same_reads = 0;
+    }
+}
+
+/// An atomic load: the word read.
+#[inline]
+pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
+    step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+        prepare(execution, op.object);
+        let now = execution.event(op);
+        let newest = execution.objects[op.object as usize].history.len() - 1;
+        let place = if newest == 0 {
+            0
+        } else {
+            let floor = floor(execution, op.object, order);
+            newest - execution.choose(Point::Store, newest - floor + 1)
+        };
+        let (value, write) = read_at(execution, &now, op.object, place, order);
+        execution.log(&now, op, value);
+        note_repeated_read(execution, &now, site, write);
+        let newer = if place == newest { None } else { newer(execution, op.object, place) };
+        execution.record(op, site, |recorder, event| {
+            event.read = recorder.value(primitive.show(value));
+            event.reads_from = Some(reads_from(write));
+            event.newer = newer;
+        });
+        value
+    })
+}
+
+/// The step of the newest store, if it is not the one at `place`.
+fn newer(execution: &Execution, object: u32, place: usize) -> Option<u32> {
+    let history = &execution.objects[object as usize].history;
+    let newest = history.len() - 1;
+    (place < newest).then(|| history.stores()[newest].write.step.saturating_sub(1))
+}
+
+/// An atomic store. Whether it is now the newest, so that the caller keeps its own copy of the
+/// value in line.
+#[inline]
+pub fn store<P: Primitive>(
+    primitive: &P,
+    value: u64,
+    order: MemoryOrder,
+    verb: Verb,
+    site: Site,
+) -> Result<bool, Absent> {
+    step(primitive, OpKind::Store, verb, order, site, |execution, op| {
+        prepare(execution, op.object);
+        let now = execution.event(op);
+        let newest = execution.objects[op.object as usize].history.len() - 1;
+        let place = if newest == 0 {
+            newest
+        } else {
+            let floor = floor(execution, op.object, order);
+            let free = |execution: &Execution, place: usize| {
+                place == newest || !execution.objects[op.object as usize].history.stores()[place].taken
+            };
+            let count = (floor..=newest).filter(|place| free(execution, *place)).count();
+            let chosen = execution.choose(Point::Place, count);
+            (floor..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+        };
+        write_behind(execution, &now, op.object, place, value, order, false);
+        execution.log(&now, op, value);
+        let newer = newer(execution, op.object, place + 1);
+        execution.record(op, site, |recorder, event| {
+            event.wrote = recorder.value(primitive.show(value));
+            event.newer = newer;
+        });
+        place == newest
+    })
+}
+
+/// What a read-modify-write did.
+#[derive(Clone, Copy, Debug)]
+pub struct Rmw {
+    /// The word read.
+    pub read: u64,
+    /// The word written, unless the operation failed (a compare-exchange).
+    pub wrote: Option<u64>,
+    /// Whether the word written is now the newest.
+    pub newest: bool,
+}
+
+/// An atomic read-modify-write: `f` maps the word read to the word to write, or to `None` where
+/// the operation fails and is a load of order `failure`. `f` must be a pure function.
+#[inline]
+pub fn rmw<P: Primitive>(
+    primitive: &P,
+    (success, failure): (MemoryOrder, MemoryOrder),
+    verb: Verb,
+    site: Site,
+    f: impl Fn(u64) -> Option<u64>,
+) -> Result<Rmw, Absent> {
+    step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
+        prepare(execution, op.object);
+        let now = execution.event(op);
+        let spurious = verb == Verb::CompareExchangeWeak
+            && execution.config.inject.spurious
+            && execution.choose(Point::Spurious, 2) == 1;
+        let newest = execution.objects[op.object as usize].history.len() - 1;
+        let place = if newest == 0 {
+            0
+        } else {
+            let strictest = if failure == MemoryOrder::SeqCst { failure } else { success };
+            let floor = floor(execution, op.object, strictest);
+            // A store read by another read-modify-write can only be seen by a failing one.
+            let free = |execution: &Execution, place: usize| {
+                let store = &execution.objects[op.object as usize].history.stores()[place];
+                place == newest || !store.taken || spurious || f(store.value).is_none()
+            };
+            let count = (floor..=newest).filter(|place| free(execution, *place)).count();
+            let chosen = execution.choose(Point::Store, count);
+            (floor..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+        };
+        let read = execution.objects[op.object as usize].history.stores()[place].value;
+        let wrote = if spurious { None } else { f(read) };
+        let order = if wrote.is_some() { success } else { failure };
+        let (_, write) = read_at(execution, &now, op.object, place, order);
+        let stale = if place == newest { None } else { newer(execution, op.object, place) };
+        match wrote {
+            Some(value) => {
+                write_behind(execution, &now, op.object, place, value, success, true);
+                execution.threads[now.thread as usize].last_read = (0, 0);
+            }
+            None => note_repeated_read(execution, &now, site, write),
+        }
+        execution.log(&now, op, wrote.unwrap_or(read));
+        execution.record(op, site, |recorder, event| {
+            event.read = recorder.value(primitive.show(read));
+            event.wrote = wrote.and_then(|value| recorder.value(primitive.show(value)));
+            event.ok = wrote.is_some();
+            event.order = order;
+            event.reads_from = Some(reads_from(write));
+            event.newer = stale;
+            if spurious {
+                event.text = Some("spurious failure".into());
+            }
+        });
+        Rmw { read, wrote, newest: wrote.is_some() && place == newest }
+    })
+}
+
+/// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
+/// next step.
+pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
+    let op = Op { kind: OpKind::Fence, verb: Verb::Fence, order, object: Op::NO_OBJECT, lock: false };
+    if order == MemoryOrder::SeqCst {
+        post(visible(op, site))?;
+    }
+    free_event(|execution| {
+        let now = execution.event(&op);
+        let thread = &mut execution.threads[now.thread as usize];
+        if order.acquires() {
+            thread.clock.join(&thread.acquirable);
+            thread.seen.join(&thread.acquirable_seen);
+        }
+        if order == MemoryOrder::SeqCst {
+            execution.sc_number += 1;
+            execution.sc_fences.fence(&thread.clock, execution.sc_number);
+            thread.seen.join(&execution.sc_fences);
+        }
+        if order.releases() {
+            thread.release_fence.copy_from(&thread.clock);
+            thread.release_fence_seen.copy_from(&thread.seen);
+        }
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, _| {});
+    })
+}
+
+/// The newest word of an atomic, without a step: for values that are exclusively owned.
+pub fn newest<P: Primitive>(primitive: &P) -> Option<u64> {
+    with(|execution| {
+        let object = primitive.shared().index_in(execution.epoch)?;
+        Some(execution.objects[object as usize].value)
+    })
+    .ok()
+    .flatten()
+}
+
+/// The value of an atomic was changed through exclusive access (`get_mut`): its history starts
+/// anew from the value it has at its next use.
+pub fn rebase<P: Primitive>(primitive: &P) {
+    primitive.shared().forget();
+}
+
+/// A non-atomic read of an atomic: races with every store that does not happen before it.
+pub fn unsync_read<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absent> {
+    unsync(primitive, OpKind::Read, site)
+}
+
+/// A non-atomic write to an atomic: races with every access that does not happen before it.
+pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absent> {
+    unsync(primitive, OpKind::Write, site)
+}
+
+fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
+    let raced = free_event(|execution| {
+        let object = execution.resolve(primitive);
+        prepare(execution, object);
+        let op = Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
+        let now = execution.event(&op);
+        let clock = &execution.threads[now.thread as usize].clock;
+        let unknown = |(thread, time): (u32, u32)| time != 0 && !clock.knows(thread, time);
+        let race = execution.objects[object as usize].history.stores().iter().find_map(|store| {
+            let reads = store.readers.iter().copied().filter(|_| kind == OpKind::Write);
+            std::iter::once((store.thread, store.time))
+                .chain(reads)
+                .find(|access| unknown(*access))
+                .map(|by| (by.0, store.write))
+        });
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, _| {});
+        let Some((other, write)) = race else { return false };
+        super::cell::fail_race(
+            execution,
+            object,
+            (other, Verb::Store, None, write.step),
+            (now.thread, Verb::Unsync, site),
+        );
+        true
+    })?;
+    if raced { Err(crate::schedule::fail_current()) } else { Ok(()) }
+}

@@ -1,0 +1,128 @@
+//! Reference counts.
+//!
+//! Clones and drops of a counted reference commute with everything unless somebody looks at the
+//! count, so they are events but no scheduling points; an execution that looks at a count says so
+//! in its result, and the driver then makes them scheduling points (`Config::count_points`).
+
+use crate::execution::{Absent, Execution, enter, free_event, with};
+use crate::explorer::Op;
+use crate::ops::atomic::visible;
+use crate::schedule::post;
+use crate::site::Site;
+use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
+
+/// A counted object of the running execution; copied into every reference to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    epoch: u64,
+    object: u32,
+    created: Site,
+}
+
+impl Counted {
+    /// Where it was created.
+    pub fn created(&self) -> Site {
+        self.created
+    }
+
+    fn of(self, execution: &Execution) -> Option<u32> {
+        (self.epoch == execution.epoch).then_some(self.object)
+    }
+}
+
+/// A new counted object, with one reference.
+pub fn counted_new(site: Site) -> Option<Counted> {
+    with(|execution| {
+        let object = execution.new_object(ObjectKind::Arc, site, 1);
+        execution.objects[object as usize].alive = true;
+        execution.live_references += 1;
+        if let Some(recorder) = &mut execution.recorder {
+            recorder.object(ObjectKind::Arc, site, None, crate::object::Shown::Nothing);
+        }
+        Counted { epoch: execution.epoch, object, created: site }
+    })
+    .ok()
+}
+
+/// A reference is cloned (or made weak).
+#[inline]
+pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
+    event(counted, Verb::RefClone, site, |_, _| {})
+}
+
+/// A reference is about to be dropped; `last` says whether it is the last strong one, evaluated
+/// when the drop happens. After the last one the calling thread knows what every earlier dropper
+/// did, as the destructor of the value must.
+#[inline]
+pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -> Result<(), Absent> {
+    event(counted, Verb::RefDrop, site, |execution, object| {
+        let me = execution.current as usize;
+        let thread = &mut execution.threads[me];
+        let entry = &mut execution.objects[object as usize];
+        entry.sync.join(&thread.clock);
+        entry.sync_seen.join(&thread.seen);
+        if last() && entry.alive {
+            thread.clock.join(&entry.sync);
+            thread.seen.join(&entry.sync_seen);
+            entry.alive = false;
+            execution.live_references -= 1;
+        }
+    })
+}
+
+/// A weak reference is about to be dropped: the value's destructor learns nothing of it.
+#[inline]
+pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
+    event(counted, Verb::RefDrop, site, |_, _| {})
+}
+
+fn event(
+    counted: Counted,
+    verb: Verb,
+    site: Site,
+    effect: impl FnOnce(&mut Execution, u32),
+) -> Result<(), Absent> {
+    let (op, points) = with(|execution| {
+        let object = counted.of(execution).ok_or(Absent::Outside)?;
+        let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
+        Ok((op, execution.config.count_points))
+    })??;
+    if points {
+        post(visible(op, site))?;
+    }
+    free_event(|execution| {
+        let now = execution.event(&op);
+        let before = std::mem::replace(&mut execution.objects[op.object as usize].last_write, now.write);
+        if points {
+            execution.edge(2, now.write, before);
+        }
+        effect(execution, op.object);
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, event| event.implied = verb == Verb::RefDrop);
+    })
+}
+
+/// The count is looked at (`strong_count`, `get_mut`, `try_unwrap`, `upgrade`): a step. `exclusive`
+/// is asked whether the caller turned out to hold the only reference, in which case it knows what
+/// every earlier holder did.
+pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() -> bool) -> Result<(), Absent> {
+    let op = enter(|execution| {
+        let object = counted.of(execution).ok_or(Absent::Outside)?;
+        execution.counts_observed = true;
+        Ok(Op { kind: OpKind::Rmw, verb: Verb::RefCount, order: MemoryOrder::AcqRel, object, lock: false })
+    })??;
+    post(visible(op, site))?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let entry = &mut execution.objects[op.object as usize];
+        let write = entry.last_write;
+        if exclusive() {
+            let thread = &mut execution.threads[now.thread as usize];
+            thread.clock.join(&entry.sync);
+            thread.seen.join(&entry.sync_seen);
+        }
+        execution.edge(1, now.write, write);
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, _| {});
+    })
+}

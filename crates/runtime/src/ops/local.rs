@@ -1,0 +1,173 @@
+//! Operations local to a thread or to the execution as a whole: notes, choices, the console, time,
+//! values that live as long as a thread or an execution.
+
+use super::local_op;
+use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
+use crate::explorer::Op;
+use crate::ops::atomic::visible;
+use crate::schedule::{block_for_good, post};
+use crate::site::Site;
+use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Point, Value, Verb};
+use std::any::Any;
+use std::hash::{Hash, Hasher};
+use std::time::Duration;
+
+/// A step that touches nothing shared; its text is made only if the execution is recorded.
+pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
+    let op = local_op(Verb::Note);
+    post(visible(op, site))?;
+    let recorded = with(|execution| {
+        let now = execution.event(&op);
+        execution.log(&now, &op, 0);
+        execution.recorder.is_some()
+    })?;
+    if recorded {
+        // The text is the program's code: made before the execution is entered again.
+        let text = text();
+        with(|execution| execution.record(&op, site, |_, event| event.text = Some(text)))?;
+    }
+    Ok(())
+}
+
+/// One of the values below `count`, every one of them possible.
+pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
+    let op = local_op(Verb::Nondet);
+    free_event(|execution| {
+        let now = execution.event(&op);
+        let value = execution.choose(Point::Value, count);
+        execution.class = execution.class.wrapping_add(crate::execution::mix(now.write.event, value as u64));
+        execution.log(&now, &op, value as u64);
+        execution.record(&op, site, |_, event| event.read = Some(Value::Int(value as i128)));
+        value
+    })
+}
+
+/// Whether something happens that need not (a spurious wake-up); always false unless injected.
+pub fn choose_spurious() -> bool {
+    with(|execution| execution.config.inject.spurious && execution.choose(Point::Spurious, 2) == 1)
+        == Ok(true)
+}
+
+/// Ends the execution, without a verdict, unless the condition holds.
+pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
+    enter(|execution| {
+        let op = local_op(Verb::Assume);
+        if !condition {
+            execution.record(&op, site, |_, event| event.ok = false);
+        }
+    })?;
+    if condition { Ok(()) } else { Err(block_for_good(site)) }
+}
+
+/// Writes a line to the execution's console: a step.
+pub fn print(line: String, site: Site) -> Result<(), Absent> {
+    let op = enter(|execution| {
+        if execution.console_object == NOBODY {
+            execution.console_object = execution.new_object(ObjectKind::Console, site, 0);
+            if let Some(recorder) = &mut execution.recorder {
+                let name = Some("console".to_owned());
+                recorder.object(ObjectKind::Console, site, name, crate::object::Shown::Nothing);
+            }
+        }
+        Op {
+            kind: OpKind::Print,
+            verb: Verb::Print,
+            order: MemoryOrder::Plain,
+            object: execution.console_object,
+            lock: false,
+        }
+    })?;
+    post(visible(op, site))?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let entry = &mut execution.objects[op.object as usize];
+        let before = std::mem::replace(&mut entry.last_write, now.write);
+        execution.edge(2, now.write, before);
+        let mut hasher = crate::failure::StableHasher::new();
+        line.hash(&mut hasher);
+        execution.log(&now, &op, hasher.finish());
+        execution.record(&op, site, |_, event| event.text = Some(line.clone()));
+        execution.console.push(line);
+    })
+}
+
+/// The lines printed so far.
+pub fn console_lines() -> Result<Vec<String>, Absent> {
+    with(|execution| execution.console.clone())
+}
+
+/// Runs an oracle when every thread has ended; oracles run in the order in which they were given.
+pub fn at_end(oracle: Box<dyn FnOnce()>) -> Result<(), Absent> {
+    with(|execution| execution.finals.push(oracle))
+}
+
+/// Virtual time since the execution began. Looking at it takes a little, so that loops that wait
+/// for a time to pass end.
+pub fn now() -> Result<Duration, Absent> {
+    with(|execution| {
+        execution.now += 1_000;
+        Duration::from_nanos(execution.now)
+    })
+}
+
+/// Lets virtual time pass without giving way.
+pub fn advance(time: Duration) -> Result<(), Absent> {
+    with(|execution| execution.now = crate::ops::state::deadline(execution, time))
+}
+
+/// Runs `f` on the running thread's value under `key`, made by `make` at first use. `None` once the
+/// value has been destroyed.
+pub fn with_local<T: 'static, R>(
+    key: usize,
+    make: impl FnOnce() -> T,
+    f: impl FnOnce(&T) -> R,
+) -> Result<Option<R>, Absent> {
+    with_slot(host_locals, key, make, f)
+}
+
+/// The local values of the running thread; tasks share those of their host.
+fn host_locals(execution: &mut crate::execution::Execution) -> &mut crate::thread::Locals {
+    let host = execution.threads[execution.current as usize].host;
+    &mut execution.threads[host as usize].locals
+}
+
+/// Runs `f` on the execution's value under `key`, made by `make` at first use; it is dropped when
+/// every thread has ended. `None` once it has been destroyed.
+pub fn with_global<T: 'static, R>(
+    key: usize,
+    make: impl FnOnce() -> T,
+    f: impl FnOnce(&T) -> R,
+) -> Result<Option<R>, Absent> {
+    with_slot(|execution| &mut execution.globals, key, make, f)
+}
+
+fn with_slot<T: 'static, R>(
+    slots: impl Fn(&mut crate::execution::Execution) -> &mut crate::thread::Locals,
+    key: usize,
+    make: impl FnOnce() -> T,
+    f: impl FnOnce(&T) -> R,
+) -> Result<Option<R>, Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: see `execution::with`; unlike there, values stay readable while threads are torn
+    // down, for their destructors. No reference to the execution is live while `make` runs.
+    let found = unsafe { slots(&mut *execution).state(key) };
+    let value: *const dyn Any = match found {
+        Err(()) => return Ok(None),
+        Ok(Some(value)) => value,
+        Ok(None) => {
+            let made: Box<dyn Any> = Box::new(make());
+            let value: *const dyn Any = &raw const *made;
+            // SAFETY: as above.
+            unsafe { slots(&mut *execution).insert(key, made) };
+            value
+        }
+    };
+    // SAFETY: the value is boxed, so it stays where it is, and it is dropped only at the end of the
+    // thread (or execution), after the last call that could be running here.
+    let value = unsafe { &*value };
+    let value = value.downcast_ref::<T>().expect("one key, one type");
+    Ok(Some(f(value)))
+}

@@ -1,0 +1,68 @@
+//! What primitives are made of: the few operations of the runtime.
+//!
+//! Each returns `Err(Absent)` when it is not part of an execution: [`Absent::Outside`], and the
+//! primitive does what its std counterpart does, or [`Absent::TearDown`], and it does whatever
+//! neither blocks nor fails.
+
+mod atomic;
+mod cell;
+mod counted;
+mod local;
+mod state;
+mod threads;
+mod tracked;
+
+pub use atomic::{Rmw, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
+pub use cell::{read, write};
+pub use counted::{Counted, counted_clone, counted_drop, counted_drop_weak, counted_new, counted_observe};
+pub use local::{
+    advance, assume, at_end, choose, choose_spurious, console_lines, note, now, print, with_global,
+    with_local,
+};
+pub use state::{Hold, TimedOut, Told, Update, update, update_choosing};
+pub use threads::{
+    JoinOutcome, SpawnOptions, Spawned, current_task, current_thread, give_way, is_finished, join,
+    join_thread, outlive, panicking, park, sleep, spawn, thread_name, unpark, yield_now,
+};
+pub use tracked::{alloc, dealloc, track, untrack};
+
+pub(crate) use threads::{destroy_locals, drop_payload, finish};
+pub(crate) use tracked::report_leaks;
+
+use crate::execution::{Absent, Execution, Phase, current, set_current};
+use crate::explorer::Op;
+use racefuzz_trace::{MemoryOrder, OpKind, Verb};
+
+/// Where the caller runs.
+pub fn mode() -> Result<(), Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: see `execution::with`; a plain read.
+    match unsafe { (*execution).phase } {
+        Phase::TearDown => Err(Absent::TearDown),
+        Phase::Running | Phase::Ending => Ok(()),
+    }
+}
+
+/// Runs `f` as if it were outside: its operations are no part of the execution, and none of them
+/// gives way to another thread. For code of the program that runs inside of one step: a `Clone`, a
+/// `Debug`.
+#[inline]
+pub fn detached<R>(f: impl FnOnce() -> R) -> R {
+    struct Attach(*mut Execution);
+    impl Drop for Attach {
+        #[inline]
+        fn drop(&mut self) {
+            set_current(self.0);
+        }
+    }
+    let _attach = Attach(current());
+    set_current(std::ptr::null_mut());
+    f()
+}
+
+const fn local_op(verb: Verb) -> Op {
+    Op { kind: OpKind::Local, verb, order: MemoryOrder::Plain, object: Op::NO_OBJECT, lock: false }
+}

@@ -1,0 +1,235 @@
+//! Operations on objects whose state is one word that is always read up to date: locks, channels,
+//! condition variables, and the plain shared variable.
+//!
+//! A blocked thread is always one that *awaits a test of an object's word*; the operation and the
+//! test are one atomic event.
+
+use crate::execution::{Absent, Execution, enter, with};
+use crate::explorer::Op;
+use crate::object::{Primitive, Shown, Test};
+use crate::ops::atomic::{note_repeated_read, reads_from};
+use crate::schedule::post;
+use crate::site::Site;
+use crate::thread::{Condition, Pending};
+use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
+use std::time::Duration;
+
+/// What an operation does to the set of holders of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Nothing.
+    No,
+    /// The thread becomes a holder, if the operation succeeds.
+    Take,
+    /// The thread is no longer a holder.
+    Give,
+}
+
+/// How an operation on a state word behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// What the user wrote.
+    pub verb: Verb,
+    /// How it acts on the word: `Load`, `Store`, `Rmw` or `Print`.
+    pub kind: OpKind,
+    /// What must hold for the operation to happen.
+    pub test: Test,
+    /// For how long to wait for that, in virtual time.
+    pub timeout: Option<Duration>,
+    /// What it synchronises with: `Acquire` learns what others released to the object, `Release`
+    /// publishes, `AcqRel` both, `Relaxed` neither.
+    pub order: MemoryOrder,
+    /// What it does to the holders.
+    pub hold: Hold,
+    /// Whether `site` is not where the operation stands but where it was caused (a guard's drop).
+    pub implied: bool,
+}
+
+impl Update {
+    /// An unconditional read-modify-write that acquires and releases.
+    pub const fn new(verb: Verb) -> Self {
+        Self {
+            verb,
+            kind: OpKind::Rmw,
+            test: Test::Always,
+            timeout: None,
+            order: MemoryOrder::AcqRel,
+            hold: Hold::No,
+            implied: false,
+        }
+    }
+
+    /// The same, once the word passes the test.
+    pub const fn when(verb: Verb, test: Test) -> Self {
+        Self { test, ..Self::new(verb) }
+    }
+}
+
+/// The condition did not come to hold within the time given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut;
+
+/// What the operation tells the trace, besides the words before and after.
+pub struct Told<'a> {
+    ok: &'a mut bool,
+    other: &'a mut Option<u32>,
+    hold: &'a mut bool,
+    text: &'a mut Option<String>,
+    recorded: bool,
+}
+
+impl Told<'_> {
+    /// The operation did not do what it was asked (a `try_lock` on a taken lock); it does not
+    /// become a holder.
+    pub fn failed(&mut self) {
+        *self.ok = false;
+        *self.hold = false;
+    }
+
+    /// The other thread involved: woken, notified.
+    pub fn other(&mut self, thread: ThreadId) {
+        *self.other = Some(thread.0);
+    }
+
+    /// A text to show; evaluated only if the execution is recorded.
+    pub fn text(&mut self, text: impl FnOnce() -> String) {
+        if self.recorded {
+            *self.text = Some(text());
+        }
+    }
+}
+
+/// Performs an operation on the state word: `f` changes it and returns what the caller needs.
+///
+/// `f` must not run code of the program under test.
+#[inline]
+pub fn update<P: Primitive + ?Sized, R>(
+    primitive: &P,
+    how: Update,
+    site: Site,
+    f: impl FnOnce(&mut u64, &mut Told<'_>) -> R,
+) -> Result<Result<R, TimedOut>, Absent> {
+    update_choosing(primitive, how, site, || 1, |word, told, _| f(word, told))
+}
+
+/// The same for an operation that may go one of several ways (whom a notification wakes): `count`
+/// says how many there are when the operation happens, and `f` gets the one chosen.
+///
+/// Neither closure must run code of the program under test.
+#[inline]
+pub fn update_choosing<P: Primitive + ?Sized, R>(
+    primitive: &P,
+    how: Update,
+    site: Site,
+    count: impl FnOnce() -> usize,
+    f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
+) -> Result<Result<R, TimedOut>, Absent> {
+    let address = std::ptr::from_ref(primitive).cast::<u8>() as usize;
+    let lock = how.hold != Hold::No;
+    let object = enter(|execution| {
+        super::tracked::check_use(execution, address, how.verb, site)?;
+        Ok(execution.resolve(primitive))
+    })?
+    .or_else(super::tracked::unwind)?;
+    let op = Op { kind: how.kind, verb: how.verb, order: how.order, object, lock };
+    let condition = match how.test {
+        Test::Always => Condition::Always,
+        test => Condition::Word { object, test },
+    };
+    let deadline = match how.timeout {
+        Some(timeout) => Some(with(|execution| deadline(execution, timeout))?),
+        None => None,
+    };
+    post(Pending { op, site, condition, deadline, invisible: false })?;
+    with(|execution| {
+        super::tracked::check_use(execution, address, how.verb, site)?;
+        Ok(apply(execution, primitive, &how, &op, site, count, f))
+    })?
+    .or_else(super::tracked::unwind)
+}
+
+pub(super) fn deadline(execution: &Execution, timeout: Duration) -> u64 {
+    execution.now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn apply<P: Primitive + ?Sized, R>(
+    execution: &mut Execution,
+    primitive: &P,
+    how: &Update,
+    op: &Op,
+    site: Site,
+    count: impl FnOnce() -> usize,
+    f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
+) -> Result<R, TimedOut> {
+    let now = execution.event(op);
+    let me = now.thread;
+    if std::mem::take(&mut execution.threads[me as usize].timed_out) {
+        execution.log(&now, op, u64::MAX);
+        execution.record(op, site, |_, event| {
+            event.ok = false;
+            event.text = Some("timed out".into());
+        });
+        execution.give_way();
+        return Err(TimedOut);
+    }
+    let chosen = execution.choose(Point::Value, count());
+    let recorded = execution.recorder.is_some();
+    let entry = &mut execution.objects[op.object as usize];
+    let before = entry.value;
+    let (mut ok, mut other, mut text) = (true, None, None);
+    let mut holds = how.hold == Hold::Take;
+    let result = f(
+        &mut entry.value,
+        &mut Told { ok: &mut ok, other: &mut other, hold: &mut holds, text: &mut text, recorded },
+        chosen,
+    );
+    let after = entry.value;
+    if holds {
+        entry.holders.push((me, site));
+    } else if how.hold == Hold::Give {
+        let mine = entry.holders.iter().rposition(|(holder, _)| *holder == me);
+        // A guard may be dropped by another thread than the one that took it.
+        if let Some(place) = mine.or_else(|| entry.holders.len().checked_sub(1)) {
+            entry.holders.remove(place);
+        }
+    }
+    let thread = &mut execution.threads[me as usize];
+    if how.order.acquires() {
+        thread.clock.join(&entry.sync);
+        thread.seen.join(&entry.sync_seen);
+    }
+    let write = entry.last_write;
+    let writes = how.kind != OpKind::Load && ok;
+    if writes {
+        if how.order.releases() {
+            entry.sync.join(&thread.clock);
+            entry.sync_seen.join(&thread.seen);
+        }
+        entry.last_write = now.write;
+    }
+    // A failed try is a read; a store does not look at what was there but replaces it.
+    execution.edge(if writes { 2 } else { 1 }, now.write, write);
+    if !writes {
+        note_repeated_read(execution, &now, site, write);
+    } else if before != after {
+        execution.touched(op.object);
+    }
+    execution.log(&now, op, after);
+    execution.record(op, site, |recorder, event| {
+        event.implied = how.implied;
+        event.ok = ok;
+        event.other = other.map(ThreadId);
+        event.text = text;
+        if op.kind.reads() {
+            event.reads_from = Some(reads_from(write));
+            event.read = match primitive.show(before) {
+                Shown::Nothing => None,
+                shown => recorder.value(shown),
+            };
+        }
+        if writes {
+            event.wrote = recorder.value(primitive.show(after));
+        }
+    });
+    Ok(result)
+}

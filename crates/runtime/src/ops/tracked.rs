@@ -1,0 +1,255 @@
+//! Tracked allocations.
+
+use crate::execution::{Absent, Execution, Phase, current, with};
+use crate::explorer::Op;
+use crate::failure::{Detected, identity};
+use crate::object::Shown;
+use crate::race::Access;
+use crate::schedule::fail_current;
+use crate::site::Site;
+use racefuzz_trace::{
+    FailureDetail, FailureKind, MemoryOrder, ObjectId, ObjectKind, OpKind, RacingAccess, ThreadId, Verb,
+};
+use std::alloc::Layout;
+
+/// Allocates tracked memory: it must be released before the execution ends, and not be used after
+/// that. Outside an execution it is `std::alloc::alloc`. Null if the system has no memory.
+///
+/// # Safety
+/// As `std::alloc::alloc`: the layout must not be of size zero outside an execution.
+pub unsafe fn alloc(layout: Layout, site: Site) -> *mut u8 {
+    // SAFETY: the caller promises what `std::alloc::alloc` asks for.
+    let memory =
+        unsafe { if layout.size() == 0 { layout.align() as *mut u8 } else { std::alloc::alloc(layout) } };
+    if !memory.is_null() {
+        let _ = with(|execution| {
+            let object = new_tracked(execution, site);
+            execution.allocations.add(memory as usize, layout, object);
+            note(execution, OpKind::Alloc, Verb::Alloc, object, site);
+        });
+    }
+    memory
+}
+
+fn new_tracked(execution: &mut Execution, site: Site) -> u32 {
+    let object = execution.new_object(ObjectKind::Allocation, site, 0);
+    execution.objects[object as usize].alive = true;
+    if let Some(recorder) = &mut execution.recorder {
+        recorder.object(ObjectKind::Allocation, site, None, Shown::Nothing);
+    }
+    object
+}
+
+fn note(execution: &mut Execution, kind: OpKind, verb: Verb, object: u32, site: Site) {
+    let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
+    let now = execution.event(&op);
+    execution.log(&now, &op, 0);
+    execution.record(&op, site, |_, _| {});
+}
+
+/// Releases tracked memory. A second release, or one that races with a use, is a failure.
+///
+/// # Safety
+/// As `std::alloc::dealloc`: `memory` came from [`alloc`] with this layout and is not used again
+/// (uses by other threads of an execution are found and reported).
+pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
+    let address = memory as usize;
+    let known = with(|execution| {
+        let Some(block) = execution.allocations.get_mut(address) else { return Ok(false) };
+        let object = block.object;
+        if let Some(freed) = block.freed {
+            use_after_free(execution, object, freed, Verb::Free, site);
+            return Err(());
+        }
+        let contents = block.contents.clone();
+        note(execution, OpKind::Free, Verb::Free, object, site);
+        let by = (execution.current, site, execution.steps);
+        execution.allocations.release(address, by);
+        if let Some(used) = contents.iter().find_map(|inside| unordered_use(execution, *inside)) {
+            used_before_free(execution, object, by, used);
+            return Err(());
+        }
+        execution.objects[object as usize].alive = false;
+        execution.objects[object as usize].freed = Some(by);
+        Ok(true)
+    });
+    match known {
+        Ok(Ok(true)) => {}
+        Ok(Err(())) => {
+            fail_current();
+        }
+        // Being torn down, or allocated outside this execution.
+        Err(Absent::TearDown) if in_heap(address) => {}
+        Ok(Ok(false)) | Err(_) => {
+            if layout.size() != 0 {
+                // SAFETY: the caller promises that the memory came from `alloc` with this layout;
+                // no execution tracks it, so nobody else frees it.
+                unsafe { std::alloc::dealloc(memory, layout) }
+            }
+        }
+    }
+}
+
+/// A non-atomic use of an object that is not ordered before the present event of the current
+/// thread. Another schedule might have it behind that; but such a use is no step of its own, so
+/// perhaps none that is tried has. Atomic uses are steps, and found when they come behind.
+fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
+    let clock = &execution.threads[execution.current as usize].clock;
+    execution.objects[object as usize].accesses.unordered(clock)
+}
+
+/// Notes that memory was released without the release being ordered behind a use.
+fn used_before_free(execution: &mut Execution, object: u32, freed: (u32, Site, u32), used: Access) {
+    execution.phase = Phase::TearDown;
+    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+        return;
+    }
+    let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
+        object: ObjectId(object),
+        freed: RacingAccess {
+            thread: ThreadId(freed.0),
+            verb: Verb::Free,
+            site: recorder.site(freed.1),
+            step: freed.2.checked_sub(1),
+        },
+        used: RacingAccess {
+            thread: ThreadId(used.thread),
+            verb: used.verb,
+            site: recorder.site(used.site),
+            step: used.step.checked_sub(1),
+        },
+    });
+    execution.failure = Some(Detected {
+        kind: FailureKind::UseAfterFree,
+        message: format!(
+            "memory may be used after it was released: {} by thread {} and the release by thread {} are not ordered",
+            used.verb.word(),
+            used.thread,
+            freed.0
+        ),
+        thread: ThreadId(freed.0),
+        step: execution.steps,
+        identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(used.site)]),
+        detail,
+    });
+}
+
+fn in_heap(address: usize) -> bool {
+    let execution = current();
+    // SAFETY: see `execution::with`.
+    !execution.is_null() && unsafe { (*execution).allocations.get_mut(address).is_some() }
+}
+
+/// Starts to track a value for leaks: what `untrack` must be called with.
+pub fn track(site: Site) -> Option<u32> {
+    with(|execution| {
+        let object = new_tracked(execution, site);
+        execution.live_references += 1;
+        object
+    })
+    .ok()
+}
+
+/// The tracked value is released.
+pub fn untrack(object: u32) {
+    let _ = with(|execution| {
+        let entry = &mut execution.objects[object as usize];
+        if std::mem::replace(&mut entry.alive, false) {
+            execution.live_references -= 1;
+        }
+    });
+}
+
+/// A use of released memory was noted as the failure.
+pub(super) struct UsedAfterFree;
+
+/// Unwinds the thread that used released memory.
+pub(super) fn unwind<R>(_: UsedAfterFree) -> Result<R, Absent> {
+    Err(fail_current())
+}
+
+/// Whether the object at `address` may be used: fails the execution if its memory was released.
+#[inline(always)]
+pub(super) fn check_use(
+    execution: &mut Execution,
+    address: usize,
+    verb: Verb,
+    site: Site,
+) -> Result<(), UsedAfterFree> {
+    match execution.allocations.released(address) {
+        None => Ok(()),
+        Some(block) => {
+            let (object, freed) = (block.object, block.freed);
+            if let Some(freed) = freed {
+                use_after_free(execution, object, freed, verb, site);
+            }
+            Err(UsedAfterFree)
+        }
+    }
+}
+
+fn use_after_free(execution: &mut Execution, object: u32, freed: (u32, Site, u32), verb: Verb, site: Site) {
+    execution.phase = Phase::TearDown;
+    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+        return;
+    }
+    let me = execution.current;
+    let step = execution.steps;
+    let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
+        object: ObjectId(object),
+        freed: RacingAccess {
+            thread: ThreadId(freed.0),
+            verb: Verb::Free,
+            site: recorder.site(freed.1),
+            step: freed.2.checked_sub(1),
+        },
+        used: RacingAccess { thread: ThreadId(me), verb, site: recorder.site(site), step: None },
+    });
+    let what = if verb == Verb::Free { "released twice" } else { "used after it was released" };
+    execution.failure = Some(Detected {
+        kind: FailureKind::UseAfterFree,
+        message: format!("memory was {what}: {} by thread {me}, released by thread {}", verb.word(), freed.0),
+        thread: ThreadId(me),
+        step,
+        identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(site)]),
+        detail,
+    });
+}
+
+/// At the end of an execution: what was not released.
+pub(crate) fn report_leaks(execution: &mut Execution) {
+    // What a thread holds that was not let end is no leak of the program.
+    let stopped = || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed);
+    if execution.failure.is_some() || execution.blocked_at.is_some() || stopped() {
+        return;
+    }
+    let counted = execution.objects[..execution.object_count]
+        .iter()
+        .enumerate()
+        .filter(|(_, object)| object.alive && execution.live_references != 0)
+        .map(|(index, _)| index as u32);
+    let mut leaked: Vec<u32> = counted.chain(execution.allocations.leaked()).collect();
+    leaked.sort_unstable();
+    leaked.dedup();
+    if leaked.is_empty() {
+        return;
+    }
+    let first = leaked[0];
+    let sites = leaked.iter().map(|object| Some(execution.objects[*object as usize].created));
+    let identity = identity(FailureKind::Leak, sites);
+    let word = execution.objects[first as usize].kind.word();
+    execution.failure = Some(Detected {
+        kind: FailureKind::Leak,
+        message: match leaked.len() {
+            1 => format!("an {word} was never released"),
+            count => format!("{count} objects were never released, the first an {word}"),
+        },
+        thread: ThreadId::ROOT,
+        step: execution.steps,
+        identity,
+        detail: execution
+            .recorder
+            .is_some()
+            .then(|| FailureDetail::Leak { objects: leaked.iter().copied().map(ObjectId).collect() }),
+    });
+}

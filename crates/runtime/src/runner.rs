@@ -1,0 +1,600 @@
+//! Running executions one after another on one operating-system thread.
+
+use crate::config::Config;
+use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
+use crate::explorer::Explorer;
+use crate::failure::{Detected, StableHasher};
+use crate::heart::Heart;
+use crate::ops;
+use crate::panics;
+use crate::record::Recorder;
+use crate::site::Site;
+use crate::stacks::{StackPool, bounds};
+use crate::thread::{Condition, Fiber, Locals, Pending, Status, Thread};
+use corosensei::{CoroutineResult, Yielder};
+use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Verb, Waiting};
+use std::hash::{Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Numbers executions across the process; 0 is never used.
+static EPOCHS: AtomicU64 = AtomicU64::new(1);
+const EPOCH_BLOCK: u64 = 4096;
+
+/// What is kept of an execution besides its choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// Nothing: for sampling.
+    Choices,
+    /// Every event.
+    Trace,
+}
+
+/// The result of one execution.
+#[derive(Debug)]
+pub struct Ended {
+    /// What went wrong, if anything did.
+    pub failure: Option<Detected>,
+    /// An `assume` ended it.
+    pub blocked: bool,
+    /// Where that `assume` stands.
+    pub blocked_at: Option<Site>,
+    /// Events executed.
+    pub steps: u32,
+    /// Equal for executions with equal reads-from and modification order; different for others, but
+    /// for hash collisions.
+    pub class: u64,
+    /// A hash of what was printed.
+    pub output: u64,
+    /// Threads that could not be ended and whose memory is lost.
+    pub abandoned: u32,
+    /// The program looked at a reference count: see [`Config::count_points`].
+    pub counts_observed: bool,
+    /// Objects that an earlier execution had used, so that their values may be left over from it:
+    /// what they are, and where they were created.
+    pub left_over: Vec<String>,
+    /// The trace, if it was recorded.
+    pub trace: Option<Trace>,
+}
+
+/// Runs executions one after another on the thread that owns it, reusing stacks and memory.
+///
+/// ```
+/// use racefuzz_runtime::{Config, Ended, Explorer, Record, Runner, ThreadChoice, Alternatives};
+/// use racefuzz_trace::ThreadId;
+///
+/// struct First;
+/// impl Explorer for First {
+///     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+///         choice.default_thread()
+///     }
+///     fn choose(&mut self, _: Alternatives) -> u32 {
+///         0
+///     }
+/// }
+///
+/// let mut runner = Runner::new(Config::default());
+/// let ended = runner.run(&|| assert_eq!(1, 2, "broken"), &mut First, Record::Choices);
+/// assert!(ended.failure.unwrap().message.contains("broken"));
+/// ```
+pub struct Runner {
+    execution: Box<Execution>,
+    epoch: u64,
+    epochs_end: u64,
+}
+
+impl Runner {
+    /// A runner for executions with these settings.
+    pub fn new(config: Config) -> Self {
+        panics::install_hook();
+        let stacks = StackPool::new(config.stack_size);
+        let explorer: *mut dyn Explorer = std::ptr::null_mut::<NoExplorer>();
+        let execution = Box::new(Execution {
+            config,
+            heart: Arc::default(),
+            explorer,
+            observes: false,
+            epoch: 0,
+            phase: Phase::Running,
+            threads: Vec::new(),
+            fibers: Vec::new(),
+            thread_count: 0,
+            unfinished: 0,
+            current: NOBODY,
+            enabled: Vec::new(),
+            ready: Vec::new(),
+            timed: Vec::new(),
+            yielded: 0,
+            offered: Vec::new(),
+            objects: Vec::new(),
+            object_count: 0,
+            console: Vec::new(),
+            console_object: NOBODY,
+            steps: 0,
+            choices: Vec::new(),
+            log: Vec::new(),
+            class: 0,
+            now: 0,
+            sc_number: 0,
+            sc_fences: Default::default(),
+            failure: None,
+            panics: 0,
+            blocked_at: None,
+            abandoned: 0,
+            unwinding_elsewhere: 0,
+            faults_left: 0,
+            counts_observed: false,
+            live_references: 0,
+            left_over: Vec::new(),
+            finals: Vec::new(),
+            globals: Default::default(),
+            allocations: Default::default(),
+            statics: Default::default(),
+            recorder: None,
+            stacks,
+        });
+        Self { execution, epoch: 0, epochs_end: 0 }
+    }
+
+    /// The settings, to be changed between executions.
+    pub fn config_mut(&mut self) -> &mut Config {
+        &mut self.execution.config
+    }
+
+    /// Signs of life, to be watched from another operating-system thread.
+    pub fn heart(&self) -> Arc<Heart> {
+        Arc::clone(&self.execution.heart)
+    }
+
+    /// The choices of the last execution.
+    pub fn choices(&self) -> &[Choice] {
+        &self.execution.choices
+    }
+
+    /// One word per event of the last execution; equal logs mean equal executions.
+    pub fn log(&self) -> &[u64] {
+        &self.execution.log
+    }
+
+    /// A fingerprint of the last execution's events.
+    pub fn fingerprint(&self) -> u16 {
+        let hash = self.execution.log.iter().fold(0, |hash, word| mix(hash ^ word, 0x5bd1_e995));
+        (hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48) as u16
+    }
+
+    /// The lines the last execution printed.
+    pub fn console(&self) -> &[String] {
+        &self.execution.console
+    }
+
+    /// Runs the program once, the explorer deciding wherever there is a choice.
+    ///
+    /// # Panics
+    /// If called from inside an execution, or if the explorer gives an impossible answer.
+    pub fn run(&mut self, program: &dyn Fn(), explorer: &mut dyn Explorer, record: Record) -> Ended {
+        assert!(current().is_null(), "a program under test cannot run racefuzz itself");
+        self.begin(explorer, record);
+        explorer.begin();
+        let execution: *mut Execution = &raw mut *self.execution;
+        set_current(execution);
+        // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
+        // borrowed for the whole call; all fibers are gone when `tear_down` returns.
+        unsafe {
+            start_root(&mut *execution, program);
+            work(execution);
+            tear_down(execution);
+        }
+        set_current(std::ptr::null_mut());
+        explorer.end();
+        self.end()
+    }
+
+    fn begin(&mut self, explorer: &mut dyn Explorer, record: Record) {
+        if self.epoch == self.epochs_end {
+            self.epoch = EPOCHS.fetch_add(EPOCH_BLOCK, Ordering::Relaxed);
+            self.epochs_end = self.epoch + EPOCH_BLOCK;
+        }
+        let execution = &mut *self.execution;
+        execution.epoch = self.epoch;
+        self.epoch += 1;
+        execution.observes = explorer.observes();
+        // SAFETY: only the lifetime changes; the pointer is used during `run` only, which borrows
+        // the explorer for longer.
+        execution.explorer = unsafe { std::mem::transmute::<&mut dyn Explorer, *mut dyn Explorer>(explorer) };
+        execution.phase = Phase::Running;
+        execution.thread_count = 0;
+        execution.unfinished = 0;
+        execution.current = NOBODY;
+        execution.enabled.clear();
+        execution.ready.clear();
+        execution.timed.clear();
+        execution.yielded = 0;
+        execution.object_count = 0;
+        execution.console.clear();
+        execution.console_object = NOBODY;
+        execution.steps = 0;
+        execution.choices.clear();
+        execution.log.clear();
+        execution.class = 0;
+        execution.now = 0;
+        execution.sc_number = 0;
+        execution.sc_fences.clear();
+        execution.failure = None;
+        execution.panics = 0;
+        execution.blocked_at = None;
+        execution.abandoned = 0;
+        execution.unwinding_elsewhere = u32::from(std::thread::panicking());
+        execution.faults_left = 1;
+        execution.counts_observed = false;
+        execution.live_references = 0;
+        execution.left_over.clear();
+        execution.globals = Locals::default();
+        execution.recorder = match record {
+            Record::Choices => None,
+            Record::Trace => Some(Box::new(Recorder::new(execution.config.memory, &execution.config.roots))),
+        };
+    }
+
+    fn end(&mut self) -> Ended {
+        let execution = &mut *self.execution;
+        ops::report_leaks(execution);
+        execution.allocations.clear();
+        if execution.config.memory != MemoryModel::Sc {
+            sum_modification_orders(execution);
+        }
+        let output = if execution.console.is_empty() {
+            0
+        } else {
+            let mut hasher = StableHasher::new();
+            execution.console.hash(&mut hasher);
+            hasher.finish()
+        };
+        Ended {
+            failure: execution.failure.take(),
+            blocked: execution.blocked_at.is_some(),
+            blocked_at: execution.blocked_at,
+            steps: execution.steps,
+            class: execution.class,
+            output,
+            abandoned: execution.abandoned,
+            counts_observed: execution.counts_observed,
+            left_over: describe_left_over(execution),
+            trace: execution.recorder.take().map(|recorder| recorder.trace),
+        }
+    }
+}
+
+struct NoExplorer;
+
+impl Explorer for NoExplorer {
+    fn choose_thread(&mut self, choice: &crate::ThreadChoice<'_>) -> ThreadId {
+        choice.default_thread()
+    }
+
+    fn choose(&mut self, _: crate::Alternatives) -> u32 {
+        0
+    }
+}
+
+#[cold]
+fn describe(kind: racefuzz_trace::ObjectKind, site: Site) -> String {
+    let location = site.location();
+    format!("{} created at {}:{}", kind.word(), location.file(), location.line())
+}
+
+fn describe_left_over(execution: &Execution) -> Vec<String> {
+    execution.left_over.iter().map(|(kind, site)| describe(*kind, *site)).collect()
+}
+
+/// The modification orders of atomics, which stores in the middle keep from being summed earlier.
+fn sum_modification_orders(execution: &mut Execution) {
+    let mut sum = 0u64;
+    for object in &execution.objects[..execution.object_count] {
+        for pair in object.history.stores().windows(2) {
+            sum = sum.wrapping_add(mix(pair[0].write.event.wrapping_add(3), pair[1].write.event));
+        }
+    }
+    execution.class = execution.class.wrapping_add(sum);
+}
+
+/// # Safety
+/// `program` must outlive the fiber, which `tear_down` ends.
+unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
+    let site = Site::caller();
+    match execution.threads.first_mut() {
+        Some(thread) => thread.reuse(site),
+        None => execution.threads.push(Thread::new(site)),
+    }
+    execution.thread_count = 1;
+    execution.unfinished = 1;
+    execution.threads[0].path = 1;
+    execution.heart.beat(site);
+    if let Some(recorder) = &mut execution.recorder {
+        recorder.thread(None, None, None, false);
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { put_root(execution, move || root(program)) };
+}
+
+/// Makes the coroutine of thread 0.
+///
+/// # Safety
+/// `body` must outlive the fiber.
+unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
+    let stack = execution.stacks.take(None).unwrap_or_else(|error| {
+        panic!("racefuzz has no stack of {} bytes: {error}", execution.config.stack_size)
+    });
+    execution.threads[0].stack = bounds(&stack);
+    // SAFETY: passed on to the caller.
+    let fiber = unsafe {
+        Fiber::with_stack_unchecked(stack, move |yielder: &Yielder<(), ()>, ()| {
+            (&mut (*current()).threads)[0].yielder = yielder;
+            body();
+        })
+    };
+    execution.put_fiber(0, fiber);
+    execution.current = 0;
+}
+
+/// The root thread: the program, then, when every thread has ended, the oracles.
+fn root(program: &dyn Fn()) {
+    let result = catch_unwind(AssertUnwindSafe(program));
+    ops::destroy_locals();
+    // SAFETY: see `execution::with`; the references end before anything of the program runs.
+    let execution = || unsafe { &mut *current() };
+    if let Err(payload) = result {
+        let of_program = panics::escaped(execution(), payload.as_ref());
+        if of_program {
+            let execution = execution();
+            execution.phase = Phase::TearDown;
+            panics::report_unhandled(execution);
+        }
+        ops::drop_payload(payload);
+    }
+    if execution().phase == Phase::TearDown {
+        return;
+    }
+    let waited = catch_unwind(|| {
+        // SAFETY: as above.
+        let execution = unsafe { &mut *current() };
+        ops::finish(execution);
+        if execution.unfinished == 0 {
+            return Ok(());
+        }
+        execution.threads[0].status = Status::Live;
+        let site = execution.threads[0].pending.site;
+        let mut pending = Pending::start(site);
+        pending.op.verb = Verb::Finish;
+        pending.condition = Condition::AllFinished;
+        crate::schedule::post(pending)
+    });
+    match waited {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return,
+        Err(payload) => {
+            panics::escaped(execution(), payload.as_ref());
+            return;
+        }
+    }
+    finale();
+}
+
+/// Every thread has ended: oracles, then the release of what outlives threads.
+fn finale() {
+    // SAFETY: see `execution::with`; the references end before anything of the program runs.
+    let execution = || unsafe { &mut *current() };
+    {
+        let execution = execution();
+        if panics::report_unhandled(execution) {
+            return;
+        }
+        execution.phase = Phase::Ending;
+        let (root, others) = execution.threads[..execution.thread_count].split_at_mut(1);
+        for thread in others {
+            root[0].clock.join(&thread.clock);
+            root[0].seen.join(&thread.seen);
+        }
+    }
+    let finals = std::mem::take(&mut execution().finals);
+    for oracle in finals {
+        if execution().phase == Phase::TearDown {
+            return;
+        }
+        guarded(true, oracle);
+    }
+    loop {
+        let value = execution().globals.take_next();
+        let Some(value) = value else { break };
+        guarded(false, || drop(value));
+    }
+    execution().globals = Default::default();
+    while let Some(value) = execution().statics.next() {
+        // SAFETY: all threads have ended.
+        guarded(false, || unsafe { value.destroy() });
+        execution().statics.put_back();
+    }
+}
+
+/// Runs code of the program after its end; a panic there is the failure.
+fn guarded(oracle: bool, code: impl FnOnce()) {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else { return };
+    // SAFETY: see `execution::with`.
+    let execution = unsafe { &mut *current() };
+    if panics::escaped(execution, payload.as_ref())
+        && let Some(panicked) = execution.threads[0].panicked.clone()
+    {
+        panics::fail(execution, 0, &panicked, oracle);
+    }
+    ops::drop_payload(payload);
+}
+
+/// Resumes the chosen thread until none is left.
+///
+/// # Safety
+/// `execution` is current, and no reference into it is live.
+unsafe fn work(execution: *mut Execution) {
+    // SAFETY: short-lived references only; none across `resume`, which runs the program.
+    unsafe {
+        loop {
+            let next = (*execution).current;
+            if next == NOBODY || (*execution).phase == Phase::TearDown {
+                return;
+            }
+            if !resume(execution, next) && next == 0 && (*execution).current == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Resumes a thread; whether it is suspended again (and not done).
+///
+/// # Safety
+/// As [`work`].
+#[inline(always)]
+unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
+    // SAFETY: the slot is boxed, so it stays where it is when a spawn grows the table, and nothing
+    // else touches it while its coroutine runs.
+    unsafe {
+        let slot: *mut Option<Fiber> = &raw mut *(&mut (*execution).fibers)[thread as usize];
+        let Some(fiber) = &mut *slot else { unreachable!("thread {thread} was chosen after its end") };
+        match fiber.resume(()) {
+            CoroutineResult::Yield(()) => true,
+            CoroutineResult::Return(()) => {
+                if let Some(fiber) = (*slot).take() {
+                    (*execution).stacks.give(fiber.into_stack());
+                }
+                (&mut (*execution).threads)[thread as usize].yielder = std::ptr::null();
+                false
+            }
+        }
+    }
+}
+
+/// Ends every thread that is left, the youngest first, so that nobody's borrowed data goes before
+/// the borrower; then drops what the program left behind.
+///
+/// # Safety
+/// As [`work`].
+unsafe fn tear_down(execution: *mut Execution) {
+    // SAFETY: as in `work`.
+    unsafe {
+        if (*execution).recorder.is_some() {
+            record_ends(&mut *execution);
+        }
+        (*execution).phase = Phase::TearDown;
+        let count = (*execution).thread_count as u32;
+        // First those that stand in the middle of unwinding: while there are any, nobody can tell
+        // whether another one unwinds. (Where others borrow from them they wait for those to end.)
+        for thread in (0..count).rev() {
+            if (&(*execution).fibers)[thread as usize].is_some()
+                && (&(*execution).threads)[thread as usize].panicking
+            {
+                (*execution).current = thread;
+                resume(execution, thread);
+            }
+        }
+        let mut lenders: Vec<u32> = Vec::new();
+        for thread in (0..count).rev() {
+            if (&(*execution).fibers)[thread as usize].is_none() {
+                continue;
+            }
+            (*execution).current = thread;
+            let given_up = (&(*execution).threads)[thread as usize].given_up || lenders.contains(&thread);
+            if given_up || resume(execution, thread) {
+                // It goes on in spite of everything, or somebody who does borrows from it.
+                abandon(&mut *execution, thread);
+                let thread = &(&(*execution).threads)[thread as usize];
+                if thread.scoped {
+                    lenders.extend(thread.parent);
+                }
+            }
+        }
+        while release_one_by_one(&mut *execution) {
+            if resume(execution, 0) {
+                abandon(&mut *execution, 0);
+            }
+            (*execution).statics.put_back();
+        }
+        (*execution).statics.put_back_all();
+    }
+}
+
+/// Leaves a thread where it stands, with its stack and all that is on it.
+fn abandon(execution: &mut Execution, thread: u32) {
+    std::mem::forget(execution.fibers[thread as usize].take());
+    execution.abandoned += 1;
+}
+
+/// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one
+/// because a destructor of the program that does not end can then be abandoned, too.
+fn release_one_by_one(execution: &mut Execution) -> bool {
+    let threads = &execution.threads[..execution.thread_count];
+    let nothing = execution.finals.is_empty()
+        && execution.globals.is_empty()
+        && execution.statics.is_unused()
+        && threads.iter().all(|thread| thread.locals.is_empty());
+    if nothing {
+        return false;
+    }
+    let root = &mut execution.threads[0];
+    (root.torn, root.given_up, root.panicking) = (0, false, false);
+    let body = || {
+        // SAFETY: see `execution::with`; each reference ends before anything of the program runs.
+        let execution = || unsafe { &mut *current() };
+        while let Some(oracle) = execution().finals.pop() {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(oracle))).map_err(ops::drop_payload);
+        }
+        release_all(|| &mut execution().globals);
+        while let Some(value) = execution().statics.next() {
+            // SAFETY: no thread of the execution will run again.
+            let _ = catch_unwind(AssertUnwindSafe(|| unsafe { value.destroy() })).map_err(ops::drop_payload);
+            execution().statics.put_back();
+        }
+        for thread in 0..execution().thread_count {
+            release_all(|| &mut execution().threads[thread].locals);
+        }
+    };
+    // SAFETY: the closure captures nothing.
+    unsafe { put_root(execution, body) };
+    true
+}
+
+fn release_all<'a>(locals: impl Fn() -> &'a mut Locals) {
+    while let Some(value) = locals().take_next() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(ops::drop_payload);
+    }
+}
+
+/// Notes how each thread ended, before teardown changes it.
+fn record_ends(execution: &mut Execution) {
+    let Some(mut recorder) = execution.recorder.take() else { return };
+    for index in 0..execution.thread_count {
+        let thread = &execution.threads[index];
+        let end = match &thread.panicked {
+            Some(panicked) if !thread.panicking => ThreadEnd::Panicked(panicked.message.clone()),
+            _ if thread.status == Status::Finished => ThreadEnd::Finished,
+            _ if thread.killed => ThreadEnd::Killed,
+            _ if index == 0 && matches!(thread.pending.condition, Condition::AllFinished) => {
+                ThreadEnd::Finished
+            }
+            _ if thread.blocked => {
+                let (since, holder) = thread.blocked_at.unwrap_or((execution.steps, None));
+                let object = match thread.pending.condition {
+                    Condition::Word { object, .. } => Some(racefuzz_trace::ObjectId(object)),
+                    _ => None,
+                };
+                ThreadEnd::Blocked {
+                    verb: thread.pending.op.verb,
+                    object,
+                    site: recorder.site(thread.pending.site),
+                    waiting: Waiting { since, holder: holder.map(ThreadId) },
+                }
+            }
+            _ => ThreadEnd::Stopped { site: Some(recorder.site(thread.pending.site)) },
+        };
+        recorder.trace.threads[index].end = end;
+    }
+    execution.recorder = Some(recorder);
+}

@@ -1,0 +1,479 @@
+//! Switching: a thread states what it will do next and waits to be chosen.
+
+use crate::execution::{Absent, Execution, NOBODY, Phase, current};
+use crate::explorer::Op;
+use crate::site::Site;
+use crate::stuck;
+use crate::thread::{Condition, Pending, Status};
+use corosensei::Yielder;
+use racefuzz_trace::{OpKind, Point, Verb};
+use std::panic::resume_unwind;
+
+/// The payload that unwinds a thread whose execution is over.
+pub(crate) struct TearDown;
+
+/// What a thread may attempt while it is torn down before it is given up.
+const TORN_LIMIT: u32 = 1_000_000;
+
+/// How much an operation counts that should have unwound the thread. Those that only release
+/// something count one: destructors of large collections do many of them.
+const TORN_WEIGHT: u32 = 50;
+
+/// Events in a row after which a thread that others wait for gives way, so that strategies with
+/// priorities end spin loops that hold no hint.
+const ALONE_LIMIT: u32 = 500;
+
+/// States the current thread's next operation and returns when it is that operation's turn.
+///
+/// The caller then executes it without any switch in between. Nothing may be borrowed from the
+/// execution across this call.
+#[inline(always)]
+pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: see `execution::with`; the reference ends before the switch below.
+    let next = unsafe {
+        let execution = &mut *execution;
+        execution.heart.beat(pending.site);
+        match execution.phase {
+            Phase::Running => {}
+            Phase::TearDown => return torn(),
+            Phase::Ending => return ending(execution, pending),
+        }
+        let me = execution.current;
+        if std::thread::panicking() || execution.threads[me as usize].panicking {
+            execution.unwinds();
+        }
+        let states_at_once = matches!(pending.condition, Condition::Always);
+        let now = if states_at_once { execution.state_visible(&pending) } else { execution.state(&pending) };
+        if now && pending.invisible {
+            execution.settle(me);
+            return Ok(());
+        }
+        if execution.steps >= execution.config.max_steps {
+            stuck::step_limit(execution);
+            return torn();
+        }
+        match execution.pick() {
+            Some(next) if next == me => None,
+            Some(next) => Some(next),
+            None => {
+                stuck::nobody_can_run(execution);
+                return torn();
+            }
+        }
+    };
+    if let Some(next) = next {
+        // SAFETY: as above; `switch_to` is called without a live reference.
+        unsafe { switch_to(execution, next) };
+    }
+    // SAFETY: as above, a new reference after the switch.
+    let execution = unsafe { &mut *execution };
+    if execution.phase == Phase::TearDown {
+        return torn();
+    }
+    let me = execution.current;
+    execution.settle(me);
+    if execution.faults_left != 0 && !execution.config.inject.is_empty() {
+        inject_fault(execution)?;
+    }
+    Ok(())
+}
+
+/// Suspends the running thread in favour of another.
+///
+/// # Safety
+/// `execution` is the current one, the caller runs on the coroutine of its current thread, and no
+/// reference into the execution is live.
+///
+/// Inlined into the operation itself: a `ret` after a switch is one that the processor predicts wrong.
+#[inline(always)]
+unsafe fn switch_to(execution: *mut Execution, next: u32) {
+    // SAFETY: the yielder belongs to the coroutine the caller runs on, so it is live; the worker
+    // resumes this coroutine only after setting `current` back to it.
+    unsafe {
+        let me = (*execution).current;
+        let yielder = (&(*execution).threads)[me as usize].yielder;
+        let thread = &mut (&mut (*execution).threads)[me as usize];
+        thread.alone = 0;
+        let unwinding = thread.panicking;
+        (*execution).current = next;
+        if unwinding {
+            suspend_unwinding(execution, yielder);
+        } else {
+            (*yielder).suspend(());
+        }
+    }
+}
+
+/// Suspends a coroutine that is in the middle of unwinding: others must not take its panic for
+/// theirs.
+///
+/// # Safety
+/// As [`switch_to`]; the yielder is that of the running coroutine.
+#[cold]
+#[inline(never)]
+unsafe fn suspend_unwinding(execution: *mut Execution, yielder: *const Yielder<(), ()>) {
+    // SAFETY: the execution lives as long as its coroutines run; no reference is live across the
+    // suspension.
+    unsafe {
+        (*execution).unwinding_elsewhere += 1;
+        (*yielder).suspend(());
+        (*execution).unwinding_elsewhere -= 1;
+    }
+}
+
+/// Suspends the running thread while its execution is torn down, to be resumed by `tear_down`.
+///
+/// # Safety
+/// As [`switch_to`].
+pub(crate) unsafe fn rest(execution: *mut Execution) {
+    // SAFETY: as in `switch_to`.
+    unsafe {
+        let unwinding = (*execution).unwinds();
+        let me = (*execution).current as usize;
+        let yielder = (&(*execution).threads)[me].yielder;
+        if unwinding {
+            suspend_unwinding(execution, yielder);
+        } else {
+            (*yielder).suspend(());
+        }
+    }
+}
+
+impl Execution {
+    /// Notes what the current thread will do; whether it may do so now.
+    ///
+    /// This is the common case: an operation that waits for nothing.
+    #[inline(always)]
+    fn state_visible(&mut self, pending: &Pending) -> bool {
+        let me = self.current;
+        let several = self.enabled.len() > 1;
+        let thread = &mut self.threads[me as usize];
+        // Field by field: a copy of the whole would read back what was just written in pieces.
+        let stated = &mut thread.pending;
+        stated.op.kind = pending.op.kind;
+        stated.op.verb = pending.op.verb;
+        stated.op.order = pending.op.order;
+        stated.op.object = pending.op.object;
+        stated.op.lock = pending.op.lock;
+        stated.site = pending.site;
+        stated.condition = Condition::Always;
+        stated.deadline = None;
+        stated.invisible = pending.invisible;
+        thread.timed_out = false;
+        thread.blocked = false;
+        if several {
+            thread.alone += 1;
+        }
+        let (listed, alone) = (thread.listed, thread.alone);
+        if !listed && !pending.invisible {
+            self.enable(me);
+        }
+        if alone > ALONE_LIMIT {
+            self.threads[me as usize].alone = 0;
+            self.give_way();
+        }
+        true
+    }
+
+    /// The same for an operation under a condition.
+    #[inline(never)]
+    fn state(&mut self, pending: &Pending) -> bool {
+        let me = self.current;
+        let steps = self.steps;
+        let thread = &mut self.threads[me as usize];
+        thread.pending = *pending;
+        thread.timed_out = false;
+        thread.blocked = false;
+        match pending.condition {
+            Condition::Always => {}
+            Condition::Word { object, .. } => self.objects[object as usize].waiters.push(me),
+            Condition::Finished(target) => self.threads[target as usize].joiners.push(me),
+            Condition::Token | Condition::AllFinished => {}
+        }
+        if self.holds(me) {
+            if !pending.invisible {
+                self.enable(me);
+            }
+            return true;
+        }
+        if pending.deadline.is_some() && self.config.inject.timeout {
+            self.enable(me);
+        } else {
+            self.disable(me);
+        }
+        self.reconsider(me);
+        debug_assert!(self.threads[me as usize].blocked_at.is_none_or(|(since, _)| since <= steps));
+        false
+    }
+
+    /// The current thread's pending operation is about to happen.
+    #[inline(always)]
+    fn settle(&mut self, me: u32) {
+        let thread = &mut self.threads[me as usize];
+        if thread.yielded {
+            thread.yielded = false;
+            self.yielded -= 1;
+        }
+        let thread = &mut self.threads[me as usize];
+        if matches!(thread.pending.condition, Condition::Always) {
+            return;
+        }
+        if thread.blocked {
+            // Chosen although the condition does not hold: its wait ends by timeout.
+            thread.timed_out = true;
+            thread.blocked = false;
+        }
+        if thread.pending.deadline.is_some() {
+            self.timed.retain(|timed| *timed != me);
+        }
+        if let Condition::Word { object, .. } = self.threads[me as usize].pending.condition {
+            self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
+        }
+    }
+}
+
+impl Execution {
+    /// Whether the running thread is unwinding.
+    ///
+    /// `std::thread::panicking` answers for the operating-system thread: it is true while any
+    /// coroutine on it is in the middle of unwinding. As long as no suspended one is, the answer is
+    /// that of the running one, and what the program did unseen shows: it caught a panic, or raised
+    /// one without the hook (`resume_unwind`). While one is, the last thing known holds, to which
+    /// the hook adds every panic; what is missed then is a panic caught or resumed while another
+    /// thread stands in a destructor of its own unwinding.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unwinds(&mut self) -> bool {
+        let unwinding = std::thread::panicking();
+        let known = self.unwinding_elsewhere == 0 || !unwinding;
+        let Some(thread) = self.threads.get_mut(self.current as usize) else { return unwinding };
+        if known && unwinding != thread.panicking {
+            thread.panicking = unwinding;
+            if !unwinding {
+                thread.caught_panic = thread.panicked.take();
+                thread.outer_panic = None;
+            }
+        }
+        thread.panicking
+    }
+}
+
+/// The root runs oracles after every thread has ended: nothing to choose, nothing to wait for.
+fn ending(execution: &mut Execution, pending: Pending) -> Result<(), Absent> {
+    let me = execution.current;
+    execution.threads[me as usize].pending = pending;
+    execution.threads[me as usize].timed_out = false;
+    if execution.steps >= execution.config.max_steps {
+        stuck::step_limit(execution);
+        return torn();
+    }
+    if execution.holds(me) {
+        return Ok(());
+    }
+    if pending.deadline.is_some() {
+        execution.threads[me as usize].timed_out = true;
+        return Ok(());
+    }
+    execution.threads[me as usize].blocked = true;
+    stuck::nobody_can_run(execution);
+    torn()
+}
+
+/// The execution is over: unwinds the calling thread, or, if it is unwinding already, lets it go
+/// on without effect.
+#[cold]
+pub(crate) fn torn() -> Result<(), Absent> {
+    count_torn(TORN_WEIGHT);
+    let execution = current();
+    // SAFETY: the caller runs inside a live execution; short-lived accesses, no reference is kept
+    // across the unwinding.
+    unsafe {
+        if (*execution).unwinds() {
+            return Err(Absent::TearDown);
+        }
+        let me = (*execution).current as usize;
+        (&mut (*execution).threads)[me].panicking = true;
+    }
+    resume_unwind(Box::new(TearDown))
+}
+
+/// An operation is attempted although the execution is over.
+#[cold]
+#[inline(never)]
+pub(crate) fn attempted() -> Absent {
+    count_torn(1);
+    Absent::TearDown
+}
+
+/// An operation that should unwind the thread found out, by `attempted`, that the execution is over.
+#[cold]
+#[inline(never)]
+pub(crate) fn leave_if_torn(absent: Absent) -> Absent {
+    match absent {
+        Absent::Outside => absent,
+        Absent::TearDown => torn().err().unwrap_or(absent),
+    }
+}
+
+/// Counts what a thread does in spite of the end, and gives it up when that is too much.
+fn count_torn(weight: u32) {
+    let execution = current();
+    // SAFETY: the caller runs inside a live execution, on the coroutine of its current thread; no
+    // reference into the execution is live.
+    unsafe {
+        let me = (*execution).current as usize;
+        let threads = &mut (*execution).threads;
+        let Some(thread) = threads.get_mut(me) else { return };
+        thread.torn = thread.torn.saturating_add(weight);
+        if thread.torn > TORN_LIMIT && !thread.yielder.is_null() {
+            give_up(execution);
+        }
+    }
+}
+
+/// Suspends the running thread for good: `tear_down` will see that and abandon it.
+///
+/// # Safety
+/// As [`switch_to`].
+pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
+    // SAFETY: as in `switch_to`.
+    unsafe {
+        let me = (*execution).current as usize;
+        let thread = &mut (&mut (*execution).threads)[me];
+        thread.given_up = true;
+        let (yielder, unwinding) = (thread.yielder, thread.panicking);
+        if (*execution).unwinding_elsewhere == 0 {
+            // Its panic will never be caught, and is nobody else's.
+            crate::panics::disown();
+        }
+        if unwinding && std::thread::panicking() {
+            (*execution).unwinding_elsewhere += 1;
+        }
+        loop {
+            (*yielder).suspend(());
+        }
+    }
+}
+
+/// The execution has taken as many steps as it may: the calling thread unwinds.
+#[cold]
+pub(crate) fn step_limit() -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; the caller has just left it.
+    unsafe { stuck::step_limit(&mut *current()) };
+    torn()
+}
+
+/// Fault injection: the current thread may panic or stop before its operation.
+#[cold]
+fn inject_fault(execution: &mut Execution) -> Result<(), Absent> {
+    let inject = execution.config.inject;
+    let me = execution.current as usize;
+    if !(inject.panic || inject.kill) || execution.threads[me].panicking || me == 0 {
+        return Ok(());
+    }
+    // Giving back what a thread holds does not panic, and if it did, would not have been done.
+    let verb = execution.threads[me].pending.op.verb;
+    let gives = verb.gives_lock()
+        || matches!(verb, Verb::OnceEnd | Verb::DropSender | Verb::DropReceiver | Verb::RefDrop);
+    let panic = inject.panic && !gives;
+    let count = 1 + usize::from(panic) + usize::from(inject.kill);
+    match execution.choose(Point::Fault, count) {
+        0 => return Ok(()),
+        1 if panic => {
+            execution.faults_left -= 1;
+            let (op, site) = (local(Verb::Note), execution.threads[me].pending.site);
+            execution.record(&op, site, |_, event| {
+                event.ok = false;
+                event.text = Some("injected panic".into());
+            });
+        }
+        _ => {
+            execution.faults_left -= 1;
+            let (op, site) = (local(Verb::Note), execution.threads[me].pending.site);
+            execution.record(&op, site, |_, event| {
+                event.ok = false;
+                event.text = Some("injected kill".into());
+            });
+            stop_current(execution);
+            execution.threads[me].killed = true;
+            return leave(execution);
+        }
+    }
+    std::panic::panic_any(Injected)
+}
+
+/// The payload of an injected panic.
+pub(crate) struct Injected;
+
+fn local(verb: Verb) -> Op {
+    Op {
+        kind: OpKind::Local,
+        verb,
+        order: racefuzz_trace::MemoryOrder::Plain,
+        object: Op::NO_OBJECT,
+        lock: false,
+    }
+}
+
+/// The current thread takes no further part in the execution.
+fn stop_current(execution: &mut Execution) {
+    let me = execution.current;
+    execution.threads[me as usize].status = Status::Stopped;
+    execution.disable(me);
+    execution.unfinished -= 1;
+    if execution.unfinished == 0 {
+        execution.reconsider(0);
+    }
+}
+
+/// Leaves the current thread for good.
+fn leave(execution: &mut Execution) -> Result<(), Absent> {
+    let pointer: *mut Execution = execution;
+    // SAFETY: `execution` is not used after the switch; see `switch_to`.
+    unsafe {
+        match (*pointer).pick() {
+            Some(next) => switch_to(pointer, next),
+            None => stuck::nobody_can_run(&mut *pointer),
+        }
+    }
+    torn()
+}
+
+/// The current thread's closure has returned or unwound: who is next?
+///
+/// Called at the very end of a coroutine, which then returns to the worker.
+pub(crate) fn next_after_end(execution: &mut Execution) {
+    execution.current = match execution.pick() {
+        Some(next) => next,
+        None => {
+            stuck::nobody_can_run(execution);
+            NOBODY
+        }
+    };
+}
+
+/// Ends the execution as one that an `assume` excludes.
+pub(crate) fn block_for_good(site: Site) -> Absent {
+    let execution = current();
+    if !execution.is_null() {
+        // SAFETY: see `execution::with`.
+        unsafe {
+            if (*execution).phase != Phase::TearDown {
+                (*execution).blocked_at = Some(site);
+                (*execution).phase = Phase::TearDown;
+            }
+        }
+        let _ = torn();
+    }
+    Absent::TearDown
+}
+
+/// Ends the execution: a failure was noted, the calling thread unwinds.
+pub(crate) fn fail_current() -> Absent {
+    let _ = torn();
+    Absent::TearDown
+}

@@ -1,0 +1,186 @@
+//! Executions that cannot go on: deadlocks, and programs that never end.
+
+use crate::execution::{Execution, Phase};
+use crate::failure::{Detected, identity};
+use crate::site::Site;
+use crate::thread::{Condition, Status, Thread};
+use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, WaitEdge};
+use smallvec::SmallVec;
+use std::collections::HashSet;
+
+/// A thread that waits, the threads it waits for, and where they took what they hold.
+struct Edge {
+    thread: u32,
+    holders: SmallVec<[(u32, Option<Site>); 2]>,
+}
+
+/// No thread can run although some have not ended.
+pub(crate) fn nobody_can_run(execution: &mut Execution) {
+    execution.phase = Phase::TearDown;
+    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+        return;
+    }
+    let edges = edges(execution);
+    let cycle = cycle(&edges);
+    let sites = edges.iter().map(|edge| Some(execution.threads[edge.thread as usize].pending.site));
+    let identity = identity(FailureKind::Deadlock, sites);
+    let thread = cycle.first().copied().or_else(|| edges.first().map(|edge| edge.thread)).unwrap_or(0);
+    let message = describe(execution, &edges, &cycle);
+    let detail = detail(execution, &edges, &cycle);
+    execution.failure = Some(Detected {
+        kind: FailureKind::Deadlock,
+        message,
+        thread: ThreadId(thread),
+        step: execution.steps,
+        identity,
+        detail,
+    });
+}
+
+fn edges(execution: &Execution) -> Vec<Edge> {
+    let live = execution.threads[..execution.thread_count]
+        .iter()
+        .enumerate()
+        .filter(|(_, thread)| thread.status == Status::Live && thread.blocked);
+    live.filter_map(|(index, thread)| {
+        let holders = match thread.pending.condition {
+            Condition::Word { object, .. } => execution.objects[object as usize]
+                .holders
+                .iter()
+                .map(|(holder, site)| (*holder, Some(*site)))
+                .collect(),
+            Condition::Finished(target) => SmallVec::from_iter([(target, None)]),
+            // The root waits for everybody; that is no edge of its own making.
+            Condition::AllFinished => return None,
+            _ => SmallVec::new(),
+        };
+        Some(Edge { thread: index as u32, holders })
+    })
+    .collect()
+}
+
+/// A cycle of threads each of which waits for the next, starting at the lowest.
+fn cycle(edges: &[Edge]) -> Vec<u32> {
+    let mut done = HashSet::new();
+    for start in edges {
+        // The way here, and for each thread on it the number of holders looked at.
+        let mut path: Vec<(&Edge, usize)> = vec![(start, 0)];
+        while let Some((at, looked)) = path.last_mut() {
+            let Some((holder, _)) = at.holders.get(*looked) else {
+                done.insert(at.thread);
+                path.pop();
+                continue;
+            };
+            *looked += 1;
+            if let Some(place) = path.iter().position(|(edge, _)| edge.thread == *holder) {
+                let mut cycle: Vec<u32> = path[place..].iter().map(|(edge, _)| edge.thread).collect();
+                let lowest = (0..cycle.len()).min_by_key(|place| cycle[*place]).unwrap_or(0);
+                cycle.rotate_left(lowest);
+                return cycle;
+            }
+            // Edges are in the order of their threads.
+            if let Ok(next) = edges.binary_search_by_key(holder, |edge| edge.thread)
+                && !done.contains(holder)
+            {
+                path.push((&edges[next], 0));
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
+    let name = |thread: u32| match (&execution.threads[thread as usize].name, thread) {
+        (Some(name), _) => name.clone(),
+        (None, 0) => "main".to_owned(),
+        (None, _) => format!("thread {thread}"),
+    };
+    let mut parts = Vec::new();
+    for edge in edges {
+        if !cycle.is_empty() && !cycle.contains(&edge.thread) {
+            continue;
+        }
+        let thread = &execution.threads[edge.thread as usize];
+        let what = match thread.pending.condition {
+            Condition::Word { object, .. } => {
+                format!(
+                    "{} a {}",
+                    thread.pending.op.verb.word(),
+                    execution.objects[object as usize].kind.word()
+                )
+            }
+            Condition::Finished(target) => format!("join {}", name(target)),
+            _ => thread.pending.op.verb.word().to_owned(),
+        };
+        let held = match edge.holders.first() {
+            Some((holder, Some(_))) if *holder == edge.thread => ", which it holds itself".to_owned(),
+            Some((holder, Some(_))) => {
+                let gone = gone(&execution.threads[*holder as usize]);
+                format!(", held by {}{gone}", name(*holder))
+            }
+            _ => String::new(),
+        };
+        parts.push(format!("{} waits to {what}{held}", name(edge.thread)));
+    }
+    match parts.is_empty() {
+        true => "no thread can go on".to_owned(),
+        false => parts.join("; "),
+    }
+}
+
+/// How a thread that will never run again ended, for whoever waits for what it holds.
+fn gone(thread: &Thread) -> &'static str {
+    match thread.status {
+        Status::Finished if thread.panicked.is_some() => ", which panicked",
+        Status::Finished => ", which has ended",
+        Status::Stopped if thread.killed => ", which was killed",
+        Status::Stopped | Status::Live => "",
+    }
+}
+
+fn detail(execution: &mut Execution, edges: &[Edge], cycle: &[u32]) -> Option<FailureDetail> {
+    let recorder = execution.recorder.as_mut()?;
+    let waiting = edges
+        .iter()
+        .map(|edge| {
+            let pending = &execution.threads[edge.thread as usize].pending;
+            let object = match pending.condition {
+                Condition::Word { object, .. } => Some(ObjectId(object)),
+                _ => None,
+            };
+            let holders = edge
+                .holders
+                .iter()
+                .map(|(holder, site)| (ThreadId(*holder), site.map(|site| recorder.site(site))))
+                .collect();
+            WaitEdge {
+                thread: ThreadId(edge.thread),
+                verb: pending.op.verb,
+                object,
+                site: recorder.site(pending.site),
+                holders,
+            }
+        })
+        .collect();
+    Some(FailureDetail::Deadlock { waiting, cycle: cycle.iter().copied().map(ThreadId).collect() })
+}
+
+/// The execution has taken as many steps as it may.
+pub(crate) fn step_limit(execution: &mut Execution) {
+    execution.phase = Phase::TearDown;
+    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+        return;
+    }
+    let spinning: Vec<ThreadId> = execution.enabled.clone();
+    let sites = spinning.iter().map(|thread| Some(execution.threads[thread.index()].pending.site));
+    // Where a spinning thread stands when the limit strikes is chance; that it spins is not.
+    let identity = identity(FailureKind::StepLimit, sites.take(0));
+    execution.failure = Some(Detected {
+        kind: FailureKind::StepLimit,
+        message: format!("the execution did not end within {} steps", execution.config.max_steps),
+        thread: spinning.first().copied().unwrap_or(ThreadId::ROOT),
+        step: execution.steps,
+        identity,
+        detail: execution.recorder.is_some().then_some(FailureDetail::StepLimit { spinning }),
+    });
+}
