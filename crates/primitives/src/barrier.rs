@@ -1,0 +1,92 @@
+//! `Barrier`: a word with a generation in its upper half, counting down, and those who have arrived
+//! in its lower half.
+
+use racefuzz_runtime::ops::{self, Update};
+use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};
+use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
+use std::fmt;
+
+const ARRIVE: Update = Update::new(Verb::Arrive);
+const GENERATION: u64 = 1 << 32;
+
+/// `std::sync::Barrier` whose operations are steps of an execution: arriving is one, leaving is
+/// another.
+pub struct Barrier {
+    shared: Shared,
+    threads: usize,
+    real: std::sync::Barrier,
+}
+
+impl Primitive for Barrier {
+    const KIND: ObjectKind = ObjectKind::Barrier;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn initial(&self) -> u64 {
+        !(GENERATION - 1)
+    }
+}
+
+impl Barrier {
+    /// A barrier for so many threads.
+    #[track_caller]
+    pub const fn new(threads: usize) -> Self {
+        Self { shared: Shared::new(), threads, real: std::sync::Barrier::new(threads) }
+    }
+
+    /// Waits until so many threads have arrived. The last of them is the leader.
+    #[track_caller]
+    pub fn wait(&self) -> BarrierWaitResult {
+        let site = Site::caller();
+        let arrived = ops::update(self, ARRIVE, site, |word, _| {
+            *word += 1;
+            if (*word & (GENERATION - 1)) < self.threads as u64 {
+                return Err(*word & !(GENERATION - 1));
+            }
+            *word = (*word & !(GENERATION - 1)).wrapping_sub(GENERATION);
+            Ok(())
+        });
+        match arrived {
+            Ok(Ok(Ok(())) | Err(_)) => BarrierWaitResult(true),
+            Ok(Ok(Err(generation))) => {
+                let pass = Update {
+                    kind: OpKind::Load,
+                    order: MemoryOrder::Acquire,
+                    ..Update::when(Verb::Pass, Test::Below(generation))
+                };
+                let _ = ops::update(self, pass, site, |_, _| ());
+                BarrierWaitResult(false)
+            }
+            Err(Absent::Outside) => {
+                crate::outside::step();
+                BarrierWaitResult(self.real.wait().is_leader())
+            }
+            Err(Absent::TearDown) => BarrierWaitResult(false),
+        }
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Barrier").finish_non_exhaustive()
+    }
+}
+
+/// Whether a thread was the last to arrive.
+pub struct BarrierWaitResult(bool);
+
+impl BarrierWaitResult {
+    /// Whether it was.
+    #[must_use]
+    pub const fn is_leader(&self) -> bool {
+        self.0
+    }
+}
+
+impl fmt::Debug for BarrierWaitResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BarrierWaitResult").field("is_leader", &self.0).finish()
+    }
+}

@@ -1,0 +1,342 @@
+//! `Condvar`: a word of one bit per waiter that was woken and has not noticed yet.
+//!
+//! A wait is four events: the thread is entered as a waiter, the mutex is given back, the thread is
+//! woken, the mutex is taken again. A notification wakes the thread in its own event, so that one
+//! that comes too early is seen to wake nobody.
+
+use crate::mutex::{MutexGuard, Released};
+use racefuzz_runtime::ops::{self, TimedOut, Update};
+use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};
+use racefuzz_trace::{MemoryOrder, ObjectKind, ThreadId, Verb};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{LockResult, PoisonError};
+use std::time::{Duration, Instant};
+
+const WAIT: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::Wait) };
+const NOTIFY_ONE: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::NotifyOne) };
+const NOTIFY_ALL: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::NotifyAll) };
+const WOKEN: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::Woken) };
+
+/// The bit that all waiters share for whom there is none of their own.
+const SHARED_BIT: u32 = 63;
+
+/// `std::sync::Condvar` whose operations are steps of an execution. Whom
+/// [`notify_one`](Self::notify_one) wakes is a choice; by default the thread that has waited longest.
+/// Time is virtual, and a wait ends for no reason only where that is injected.
+pub struct Condvar {
+    shared: Shared,
+    waiters: UnsafeCell<Vec<Waiter>>,
+    real: std::sync::Condvar,
+}
+
+// SAFETY: `waiters` is touched only inside an execution, whose threads share one operating-system
+// thread and switch between operations only. (Two executions that run at a time and share an object
+// break the rules of the whole, and statics are kept apart by the runtime.)
+unsafe impl Send for Condvar {}
+// SAFETY: as above.
+unsafe impl Sync for Condvar {}
+impl UnwindSafe for Condvar {}
+impl RefUnwindSafe for Condvar {}
+
+/// A thread that waits, or was woken and has not noticed yet.
+struct Waiter {
+    thread: ThreadId,
+    bit: u32,
+    woken: bool,
+}
+
+impl Primitive for Condvar {
+    const KIND: ObjectKind = ObjectKind::Condvar;
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn initial(&self) -> u64 {
+        // Whoever waited in an earlier execution is gone.
+        self.with(Vec::clear);
+        0
+    }
+}
+
+impl Condvar {
+    /// A condition variable that nobody waits on.
+    #[track_caller]
+    pub const fn new() -> Self {
+        Self { shared: Shared::new(), waiters: UnsafeCell::new(Vec::new()), real: std::sync::Condvar::new() }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Vec<Waiter>) -> R) -> R {
+        // SAFETY: see the `Sync` of this type; the closures of this module do not come back here.
+        f(unsafe { &mut *self.waiters.get() })
+    }
+
+    /// Gives the mutex back and waits to be notified, then takes it again.
+    #[track_caller]
+    pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        let site = Site::caller();
+        match self.begin(guard, site) {
+            Begun::Waiting(guard) => self.wait_in_model(guard, None, site).0,
+            Begun::Outside(mutex, real) => {
+                let real = self.real.wait(real).unwrap_or_else(PoisonError::into_inner);
+                MutexGuard::retaken(mutex, real, site)
+            }
+            Begun::TearDown(guard) => Ok(guard),
+        }
+    }
+
+    /// Waits as long as the condition holds.
+    #[track_caller]
+    pub fn wait_while<'a, T, F>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut condition: F,
+    ) -> LockResult<MutexGuard<'a, T>>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
+        while condition(&mut guard) && ops::mode() != Err(Absent::TearDown) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// [`wait`](Self::wait) for a virtual time at most.
+    #[track_caller]
+    pub fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+        let site = Site::caller();
+        let (guard, timed_out) = match self.begin(guard, site) {
+            Begun::Waiting(guard) => self.wait_in_model(guard, Some(timeout), site),
+            Begun::Outside(mutex, real) => {
+                let waited = self.real.wait_timeout(real, timeout);
+                let (real, result) = waited.unwrap_or_else(PoisonError::into_inner);
+                (MutexGuard::retaken(mutex, real, site), result.timed_out())
+            }
+            Begun::TearDown(guard) => (Ok(guard), true),
+        };
+        let result = WaitTimeoutResult(timed_out);
+        match guard {
+            Ok(guard) => Ok((guard, result)),
+            Err(poison) => Err(PoisonError::new((poison.into_inner(), result))),
+        }
+    }
+
+    /// [`wait_while`](Self::wait_while) for a virtual time at most; whether the condition still held
+    /// when the time was up.
+    #[track_caller]
+    pub fn wait_timeout_while<'a, T, F>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        timeout: Duration,
+        mut condition: F,
+    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)>
+    where
+        F: FnMut(&mut T) -> bool,
+    {
+        let start = Clock::now();
+        loop {
+            if !condition(&mut guard) {
+                return Ok((guard, WaitTimeoutResult(false)));
+            }
+            let left = timeout.checked_sub(start.elapsed());
+            let Some(left) = left.filter(|_| ops::mode() != Err(Absent::TearDown)) else {
+                return Ok((guard, WaitTimeoutResult(true)));
+            };
+            guard = self.wait_timeout(guard, left)?.0;
+        }
+    }
+
+    /// Enters the thread as a waiter: a step.
+    fn begin<'a, T>(&self, guard: MutexGuard<'a, T>, site: Site) -> Begun<'a, T> {
+        let me = ops::current_thread().unwrap_or(ThreadId::ROOT);
+        let entered = ops::update(self, WAIT, site, |_, _| {
+            self.with(|waiters| {
+                let used = waiters.iter().fold(0u64, |used, waiter| used | 1 << waiter.bit);
+                let bit = used.trailing_ones().min(SHARED_BIT);
+                waiters.push(Waiter { thread: me, bit, woken: false });
+            });
+        });
+        match entered {
+            Ok(_) => Begun::Waiting(guard),
+            Err(Absent::TearDown) => Begun::TearDown(guard),
+            Err(Absent::Outside) => {
+                crate::outside::step();
+                match guard.release_for_wait(site) {
+                    Released::Real(mutex, real) => Begun::Outside(mutex, real),
+                    // Taken in an execution, which is over.
+                    Released::Model(mutex) => {
+                        Begun::TearDown(mutex.lock_at(site).unwrap_or_else(PoisonError::into_inner))
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rest of a wait in an execution; whether it timed out.
+    fn wait_in_model<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: Option<Duration>,
+        site: Site,
+    ) -> (LockResult<MutexGuard<'a, T>>, bool) {
+        let me = ops::current_thread().unwrap_or(ThreadId::ROOT);
+        let mutex = match guard.release_for_wait(site) {
+            Released::Model(mutex) | Released::Real(mutex, _) => mutex,
+        };
+        let timed_out = self.sleep(me, timeout, site);
+        (mutex.lock_at(site), timed_out)
+    }
+
+    /// Waits until the thread is woken, or no longer; whether it was for the time being up.
+    fn sleep(&self, me: ThreadId, timeout: Option<Duration>, site: Site) -> bool {
+        let bit = self.with(|waiters| waiters.iter().find(|waiter| waiter.thread == me).map(|w| w.bit));
+        let Some(bit) = bit else { return false };
+        let spurious = ops::choose_spurious();
+        let test = if spurious { Test::Always } else { Test::Any(1 << bit) };
+        loop {
+            let woken = ops::update(self, Update { test, timeout, ..WOKEN }, site, |word, told| {
+                self.with(|waiters| leave(waiters, me, spurious, word, told))
+            });
+            match woken {
+                Ok(Ok(true)) | Err(_) => return false,
+                // The bit was set for another of those who share it.
+                Ok(Ok(false)) => {}
+                Ok(Err(TimedOut)) => {
+                    // Nobody has run since the wait ended.
+                    self.with(|waiters| waiters.retain(|waiter| waiter.thread != me));
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Wakes one of the waiting threads, if there are any: a step.
+    #[track_caller]
+    pub fn notify_one(&self) {
+        let waiting = || self.with(|waiters| waiters.iter().filter(|waiter| !waiter.woken).count());
+        let done = ops::update_choosing(self, NOTIFY_ONE, Site::caller(), waiting, |word, told, chosen| {
+            self.with(|waiters| {
+                if let Some(waiter) = waiters.iter_mut().filter(|waiter| !waiter.woken).nth(chosen) {
+                    waiter.woken = true;
+                    *word |= 1 << waiter.bit;
+                    told.other(waiter.thread);
+                }
+            });
+        });
+        if let Err(Absent::Outside) = done {
+            crate::outside::step();
+            self.real.notify_one();
+        }
+    }
+
+    /// Wakes all waiting threads: a step.
+    #[track_caller]
+    pub fn notify_all(&self) {
+        let done = ops::update(self, NOTIFY_ALL, Site::caller(), |word, told| {
+            self.with(|waiters| {
+                let mut count = 0;
+                for waiter in waiters.iter_mut().filter(|waiter| !waiter.woken) {
+                    waiter.woken = true;
+                    *word |= 1 << waiter.bit;
+                    if count == 0 {
+                        told.other(waiter.thread);
+                    }
+                    count += 1;
+                }
+                if count > 1 {
+                    told.text(|| format!("wakes {count} threads"));
+                }
+            });
+        });
+        if let Err(Absent::Outside) = done {
+            crate::outside::step();
+            self.real.notify_all();
+        }
+    }
+}
+
+/// Takes `me` out of the waiters if it was woken, or for no reason if `spurious`.
+fn leave(
+    waiters: &mut Vec<Waiter>,
+    me: ThreadId,
+    spurious: bool,
+    word: &mut u64,
+    told: &mut ops::Told<'_>,
+) -> bool {
+    let Some(place) = waiters.iter().position(|waiter| waiter.thread == me) else { return true };
+    if !waiters[place].woken {
+        if !spurious {
+            told.failed();
+            return false;
+        }
+        told.text(|| "for no reason".to_owned());
+    }
+    let gone = waiters.remove(place);
+    if gone.woken && !waiters.iter().any(|waiter| waiter.woken && waiter.bit == gone.bit) {
+        *word &= !(1 << gone.bit);
+    }
+    true
+}
+
+/// Where a wait takes place.
+enum Begun<'a, T: ?Sized> {
+    Waiting(MutexGuard<'a, T>),
+    Outside(&'a crate::mutex::Mutex<T>, std::sync::MutexGuard<'a, ()>),
+    TearDown(MutexGuard<'a, T>),
+}
+
+/// Virtual time in an execution, real time outside.
+enum Clock {
+    Virtual(Duration),
+    Real(Instant),
+    Stopped,
+}
+
+impl Clock {
+    fn now() -> Self {
+        match ops::now() {
+            Ok(now) => Self::Virtual(now),
+            Err(Absent::Outside) => Self::Real(Instant::now()),
+            Err(Absent::TearDown) => Self::Stopped,
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        match (self, Self::now()) {
+            (Self::Virtual(start), Self::Virtual(now)) => now.saturating_sub(*start),
+            (Self::Real(start), _) => start.elapsed(),
+            _ => Duration::MAX,
+        }
+    }
+}
+
+impl Default for Condvar {
+    #[track_caller]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Condvar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condvar").finish_non_exhaustive()
+    }
+}
+
+/// Whether a wait ended because its time was up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    /// Whether the time was up.
+    #[must_use]
+    pub const fn timed_out(&self) -> bool {
+        self.0
+    }
+}

@@ -1,0 +1,118 @@
+//! The receiving half.
+
+use super::channel::{Half, untimed};
+use super::iter::{IntoIter, Iter, TryIter};
+use racefuzz_runtime::Site;
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+/// The receiving half of a channel, as `std::sync::mpsc::Receiver`. Messages that nobody received
+/// are dropped with it.
+pub struct Receiver<T> {
+    half: Half<T, std::sync::mpsc::Receiver<T>>,
+    created: &'static Location<'static>,
+    /// One thread receives at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl<T> Receiver<T> {
+    pub(super) fn new(
+        half: Half<T, std::sync::mpsc::Receiver<T>>,
+        created: &'static Location<'static>,
+    ) -> Self {
+        Self { half, created, not_sync: PhantomData }
+    }
+
+    /// Waits for a message.
+    ///
+    /// # Errors
+    /// If there is none and every sender was dropped.
+    #[track_caller]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        match &self.half {
+            Half::Inside(channel) => untimed(channel.recv(self.created, None, Site::caller())),
+            Half::Outside(receiver) => {
+                Half::<T, ()>::check_outside(self.created);
+                receiver.recv()
+            }
+        }
+    }
+
+    /// A message, if there is one.
+    ///
+    /// # Errors
+    /// If there is none: whether one may still come.
+    #[track_caller]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        match &self.half {
+            Half::Inside(channel) => channel.try_recv(self.created, Site::caller()),
+            Half::Outside(receiver) => {
+                Half::<T, ()>::check_outside(self.created);
+                receiver.try_recv()
+            }
+        }
+    }
+
+    /// Waits for a message for `timeout` at most. Inside an execution the time is virtual: it runs
+    /// out when no other thread can run.
+    ///
+    /// # Errors
+    /// If no message came in time, or there is none and every sender was dropped.
+    #[track_caller]
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        match &self.half {
+            Half::Inside(channel) => channel.recv(self.created, Some(timeout), Site::caller()),
+            Half::Outside(receiver) => {
+                Half::<T, ()>::check_outside(self.created);
+                receiver.recv_timeout(timeout)
+            }
+        }
+    }
+
+    /// The messages, waiting for each, until every sender was dropped.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter(self)
+    }
+
+    /// The messages that are there.
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter(self)
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // A std half inside an execution just goes: that blocks nobody.
+        if let Half::Inside(channel) = &self.half {
+            channel.drop_receiver(Site::at(self.created));
+        }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter(self)
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}

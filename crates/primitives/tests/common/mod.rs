@@ -1,0 +1,207 @@
+//! Runs every schedule of a small program.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, Site, ThreadChoice, ops};
+use racefuzz_trace::{FailureKind, MemoryModel, ThreadId, Trace};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Enumerates every sequence of choices, depth first.
+#[derive(Default)]
+pub struct Enumerate {
+    prefix: Vec<(u32, u32)>,
+    at: usize,
+}
+
+impl Enumerate {
+    fn next(&mut self, count: u32) -> u32 {
+        if self.at == self.prefix.len() {
+            self.prefix.push((0, count));
+        }
+        self.at += 1;
+        self.prefix[self.at - 1].0
+    }
+
+    /// Moves on to the next sequence; false when all were tried.
+    pub fn advance(&mut self) -> bool {
+        while let Some((index, count)) = self.prefix.pop() {
+            if index + 1 < count {
+                self.prefix.push((index + 1, count));
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Explorer for Enumerate {
+    fn begin(&mut self) {
+        self.at = 0;
+    }
+
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        // The default first, so that the first execution is the one without preemptions.
+        let default = choice.default_thread();
+        match self.next(choice.options.len() as u32) as usize {
+            0 => default,
+            index => *choice.options.iter().filter(|thread| **thread != default).nth(index - 1).unwrap(),
+        }
+    }
+
+    fn choose(&mut self, alternatives: Alternatives) -> u32 {
+        self.next(alternatives.count)
+    }
+}
+
+/// What all schedules of a program showed.
+#[derive(Debug, Default)]
+pub struct Explored {
+    pub executions: usize,
+    pub blocked: usize,
+    pub classes: BTreeSet<u64>,
+    /// How often each kind of failure was met, and the messages of it.
+    pub failures: BTreeMap<String, (usize, BTreeSet<String>)>,
+    /// The first failing execution, recorded.
+    pub first: Option<(racefuzz_runtime::Detected, Trace)>,
+    pub left_over: BTreeSet<String>,
+    pub abandoned: u32,
+}
+
+impl Explored {
+    /// Panics unless no schedule fails.
+    #[track_caller]
+    pub fn passes(self) -> Self {
+        assert!(self.failures.is_empty(), "{:?}", self.failures);
+        self
+    }
+
+    /// Panics unless some schedule fails in this way; how many of them do.
+    #[track_caller]
+    pub fn fails(&self, kind: FailureKind) -> usize {
+        let found = self.failures.get(&format!("{kind:?}"));
+        found.unwrap_or_else(|| panic!("no {kind:?} among {:?}", self.failures)).0
+    }
+
+    /// Panics unless schedules fail, all of them in this way.
+    #[track_caller]
+    pub fn only_fails(&self, kind: FailureKind) -> usize {
+        assert!(self.failures.len() <= 1, "{:?}", self.failures);
+        self.fails(kind)
+    }
+}
+
+const LIMIT: usize = 400_000;
+
+/// Runs every schedule under these settings.
+pub fn explore_with(config: Config, program: impl Fn()) -> Explored {
+    let mut explorer = Enumerate::default();
+    let mut runner = Runner::new(config);
+    let mut explored = Explored::default();
+    let program: &dyn Fn() = &program;
+    loop {
+        let mut ended = runner.run(program, &mut explorer, Record::Choices);
+        if ended.failure.is_some() && explored.first.is_none() {
+            ended = runner.run(program, &mut explorer, Record::Trace);
+            explored.first = ended.failure.clone().zip(ended.trace.clone());
+        }
+        explored.executions += 1;
+        explored.blocked += usize::from(ended.blocked);
+        explored.classes.insert(ended.class);
+        explored.abandoned += ended.abandoned;
+        explored.left_over.extend(ended.left_over);
+        if let Some(failure) = ended.failure {
+            let entry = explored.failures.entry(format!("{:?}", failure.kind)).or_default();
+            entry.0 += 1;
+            entry.1.insert(failure.message);
+        }
+        assert!(explored.executions < LIMIT, "too many schedules: {explored:?}");
+        if !explorer.advance() {
+            return explored;
+        }
+    }
+}
+
+/// Takes choices at random.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, count: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % u64::from(count)) as u32
+    }
+}
+
+impl Explorer for Random {
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        choice.options[self.below(choice.options.len() as u32) as usize]
+    }
+
+    fn choose(&mut self, alternatives: Alternatives) -> u32 {
+        self.below(alternatives.count)
+    }
+}
+
+/// Runs a program, of which there are too many schedules, under some of them, all of which must pass.
+#[track_caller]
+pub fn sample(executions: usize, program: impl Fn()) {
+    let mut runner = Runner::new(Config::default());
+    let mut explorer = Random(0x9e37_79b9_7f4a_7c15);
+    for _ in 0..executions {
+        let ended = runner.run(&program, &mut explorer, Record::Choices);
+        assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    }
+}
+
+/// Runs every schedule.
+pub fn explore(program: impl Fn()) -> Explored {
+    explore_with(Config::default(), program)
+}
+
+/// Runs every schedule; under sequential consistency loads are always up to date.
+pub fn explore_sc(program: impl Fn()) -> Explored {
+    explore_with(Config { memory: MemoryModel::Sc, ..Config::default() }, program)
+}
+
+/// Runs the schedule without preemptions and returns what was recorded.
+pub fn record(program: impl Fn()) -> Trace {
+    let ended = Runner::new(Config::default()).run(&program, &mut Enumerate::default(), Record::Trace);
+    assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    ended.trace.unwrap()
+}
+
+/// A thread of the running execution.
+pub struct Thread<T>(ops::Spawned<T>);
+
+/// Starts a thread.
+#[track_caller]
+pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> Thread<T> {
+    // SAFETY: everything is `'static`.
+    Thread(unsafe { ops::spawn(ops::SpawnOptions::default(), Site::caller(), body) }.unwrap())
+}
+
+impl<T> Thread<T> {
+    /// Waits for its end; a panic of it is handed on.
+    #[track_caller]
+    pub fn join(self) -> T {
+        self.outcome().unwrap()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn outcome(self) -> std::thread::Result<T> {
+        ops::join(self.0, Site::caller()).expect("in an execution")
+    }
+}
+
+/// Every value that `program` returns in some schedule, all of which must pass.
+pub fn outcomes<T: Ord>(program: impl Fn() -> T) -> BTreeSet<T> {
+    let seen = std::cell::RefCell::new(BTreeSet::new());
+    explore(|| {
+        let value = program();
+        seen.borrow_mut().insert(value);
+    })
+    .passes();
+    seen.into_inner()
+}
