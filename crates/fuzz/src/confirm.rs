@@ -1,0 +1,122 @@
+//! From an execution that failed to a failure that can be shown.
+
+use crate::lab::Lab;
+use crate::log::{fingerprint, first_difference, words};
+use crate::minimise::minimise;
+use crate::options::Options;
+use racefuzz_runtime::{Detected, Ended, Record};
+use racefuzz_trace::{Choice, Failure, FailureDetail, FailureKind, Schedule, Settings, Trace};
+
+/// An execution that failed.
+pub(crate) struct Caught {
+    pub(crate) found: Found,
+    pub(crate) detected: Detected,
+    pub(crate) choices: Vec<Choice>,
+    pub(crate) log: Vec<u64>,
+    pub(crate) left_over: Vec<String>,
+    pub(crate) count_points: bool,
+}
+
+/// How a failure was come by.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) iteration: u64,
+    pub(crate) found_by: &'static str,
+    pub(crate) settings: Settings,
+}
+
+impl Found {
+    pub(crate) fn failure(
+        self,
+        program: &str,
+        detected: Detected,
+        trace: Trace,
+        choices: &[Choice],
+    ) -> Failure {
+        let mut schedule = Schedule {
+            program: program.to_owned(),
+            settings: self.settings,
+            fingerprint: fingerprint(&trace),
+            choices: choices.to_vec(),
+        };
+        schedule.choices.truncate(schedule.trimmed().len());
+        Failure {
+            kind: detected.kind,
+            message: detected.message,
+            thread: detected.thread,
+            step: detected.step,
+            detail: detected.detail.unwrap_or(FailureDetail::Panic { site: None, at_end: false }),
+            iteration: self.iteration,
+            found_by: self.found_by.to_owned(),
+            trace,
+            schedule,
+        }
+    }
+}
+
+/// Repeats a failing execution, makes it as short as it will go, and records it.
+pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, caught: Caught) -> Failure {
+    let program = &options.program;
+    lab.count_points(caught.count_points);
+    crate::guard::at(caught.found.iteration, caught.count_points);
+    let (again, _) = lab.run(&caught.choices, Record::Trace);
+    let differs = {
+        let trace = again.trace.as_ref().unwrap_or_else(|| unreachable!("it was recorded"));
+        first_difference(&caught.log, lab.log(), trace)
+    };
+    if differs.is_some() || identity(&again) != Some(caught.detected.identity) {
+        return nondeterminism(lab, program, caught, again, differs);
+    }
+    let choices = match options.minimise {
+        true => minimise(lab, caught.detected.identity, &caught.choices),
+        false => caught.choices.clone(),
+    };
+    let (last, _) = lab.run(&choices, Record::Trace);
+    let Ended { failure: Some(detected), trace: Some(trace), .. } = last else {
+        let differs = Some(lab.log().len());
+        return nondeterminism(lab, program, caught, again, differs);
+    };
+    caught.found.failure(program, detected, trace, lab.choices())
+}
+
+pub(crate) fn identity(ended: &Ended) -> Option<u64> {
+    ended.failure.as_ref().map(|detected| detected.identity)
+}
+
+fn nondeterminism(
+    lab: &Lab<'_>,
+    program: &str,
+    caught: Caught,
+    again: Ended,
+    differs: Option<usize>,
+) -> Failure {
+    let trace = again.trace.unwrap_or_else(|| unreachable!("it was recorded"));
+    let (step, expected, found) = match differs {
+        Some(step) => (step, words(caught.log.get(step), &trace), words(lab.log().get(step), &trace)),
+        None => {
+            let found = match &again.failure {
+                Some(detected) => format!("{}: {}", detected.kind, detected.message),
+                None => "no failure".to_owned(),
+            };
+            (caught.log.len(), format!("{}: {}", caught.detected.kind, caught.detected.message), found)
+        }
+    };
+    let mut left_over = caught.left_over;
+    for object in again.left_over {
+        if !left_over.contains(&object) {
+            left_over.push(object);
+        }
+    }
+    let detected = Detected {
+        kind: FailureKind::Nondeterminism,
+        message: format!(
+            "the program behaves differently under the same schedule: step {} was `{expected}` in one \
+             run and `{found}` in the next",
+            step + 1
+        ),
+        step: step as u32,
+        detail: Some(FailureDetail::Nondeterminism { step: step as u32, expected, found, left_over }),
+        ..caught.detected
+    };
+    caught.found.failure(program, detected, trace, &caught.choices)
+}

@@ -1,0 +1,60 @@
+//! Running chosen schedules one at a time: for replays, confirmation and minimising.
+
+use crate::guard::{Guard, Pulse};
+use crate::options::Options;
+use crate::replay::{Divergence, Follow};
+use racefuzz_runtime::{Ended, Explorer, Record, Runner};
+use racefuzz_trace::{Choice, Settings};
+use std::sync::Arc;
+
+/// A runner for single executions.
+pub(crate) struct Lab<'a> {
+    runner: Runner,
+    program: &'a (dyn Fn() + Sync),
+    pulse: Option<Arc<Pulse>>,
+}
+
+impl<'a> Lab<'a> {
+    pub(crate) fn new(
+        options: &Options,
+        settings: &Settings,
+        program: &'a (dyn Fn() + Sync),
+        guard: Option<&Guard>,
+    ) -> Self {
+        let runner = Runner::new(options.config(settings));
+        let pulse = guard.map(|guard| guard.watch(runner.heart()));
+        Self { runner, program, pulse }
+    }
+
+    /// Whether reference counts are scheduling points from now on.
+    pub(crate) fn count_points(&mut self, points: bool) {
+        self.runner.config_mut().count_points = points;
+    }
+
+    pub(crate) fn explore(&mut self, explorer: &mut dyn Explorer, record: Record) -> Ended {
+        if let Some(pulse) = &self.pulse {
+            pulse.set_active(true);
+        }
+        let ended = self.runner.run(self.program, explorer, record);
+        if let Some(pulse) = &self.pulse {
+            pulse.set_active(false);
+        }
+        ended
+    }
+
+    pub(crate) fn run(&mut self, choices: &[Choice], record: Record) -> (Ended, Option<Divergence>) {
+        let mut follow = Follow::new(choices);
+        let ended = self.explore(&mut follow, record);
+        (ended, follow.diverged)
+    }
+
+    /// The choices of the last execution.
+    pub(crate) fn choices(&self) -> &[Choice] {
+        self.runner.choices()
+    }
+
+    /// The log of the last execution.
+    pub(crate) fn log(&self) -> &[u64] {
+        self.runner.log()
+    }
+}

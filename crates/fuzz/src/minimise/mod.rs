@@ -1,0 +1,140 @@
+//! Shorter executions with the same failure: fewest stale reads and other oddities first, then fewest
+//! context switches, then fewest steps.
+//!
+//! Three ways, each validated by running what it proposes and keeping it only if it fails in the
+//! same way and is shorter:
+//!
+//! * small programs: every execution with none, one, two choices other than the default (Lincheck's
+//!   way: N. Koval et al., "Lincheck", CAV'23, which exhausts 0, 1, 2 switches) ([`few`]);
+//! * stretches of threads are moved together, whole windows first, then a thread's next stretch
+//!   pulled back or its last one pushed forward (J. Walker, C. Runciman, "Déjà Fu", Haskell'15)
+//!   ([`plan`]);
+//! * single choices are put back to the default, batches first (delta debugging).
+//!
+//! Nothing is drawn, so the result is a function of the failing execution.
+
+mod few;
+mod plan;
+mod track;
+
+use crate::lab::Lab;
+use plan::Plan;
+use racefuzz_runtime::Record;
+use racefuzz_trace::{Choice, Point};
+use track::{Track, Way};
+
+/// What an execution costs its reader, what matters most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    /// Stale reads, faults and other choices that are no threads and not the default. First,
+    /// because what an interleaving shows needs no knowledge of memory models to understand.
+    oddities: usize,
+    switches: usize,
+    steps: u32,
+    /// Choices other than the default.
+    choices: usize,
+}
+
+/// A failing execution.
+struct Candidate {
+    cost: Cost,
+    choices: Vec<Choice>,
+    plan: Plan,
+}
+
+/// Looks for short executions within a budget.
+struct Search<'l, 'a> {
+    lab: &'l mut Lab<'a>,
+    identity: u64,
+    best: Candidate,
+    executions: u32,
+    steps: u64,
+}
+
+/// Executions a search may take, and steps in all of them together.
+const EXECUTIONS: u32 = 2_000;
+const STEPS: u64 = 4_000_000;
+
+/// Looks for an execution that fails in the same way, with fewer switches.
+pub(crate) fn minimise(lab: &mut Lab<'_>, identity: u64, choices: &[Choice]) -> Vec<Choice> {
+    let Some(best) = attempt(lab, identity, Way::Choices(choices)).0 else { return choices.to_vec() };
+    let mut search = Search { lab, identity, best, executions: 1, steps: 0 };
+    few::search(&mut search);
+    loop {
+        let before = search.best.cost;
+        plan::search(&mut search);
+        single_choices(&mut search);
+        if search.best.cost == before || search.spent() {
+            return search.best.choices;
+        }
+    }
+}
+
+/// Runs one proposal: the execution, if it fails in the same way, and what the explorer saw.
+fn attempt<'c>(lab: &mut Lab<'_>, identity: u64, way: Way<'c>) -> (Option<Candidate>, Track<'c>, u32) {
+    let mut track = Track::new(way);
+    let ended = lab.explore(&mut track, Record::Choices);
+    let steps = ended.steps;
+    if crate::confirm::identity(&ended) != Some(identity) {
+        return (None, track, steps);
+    }
+    let choices = lab.choices().to_vec();
+    let cost = Cost {
+        switches: track.plan.switches(),
+        steps,
+        oddities: track.plan.oddities(),
+        choices: choices.iter().filter(|choice| !choice.is_default()).count(),
+    };
+    (Some(Candidate { cost, choices, plan: track.plan.clone() }), track, steps)
+}
+
+impl Search<'_, '_> {
+    fn spent(&self) -> bool {
+        self.executions >= EXECUTIONS || self.steps >= STEPS
+    }
+
+    /// Runs a proposal and keeps it if it is better. Whether it is; and what the explorer saw.
+    fn propose<'c>(&mut self, way: Way<'c>) -> (bool, Track<'c>) {
+        self.executions += 1;
+        let (candidate, track, steps) = attempt(self.lab, self.identity, way);
+        self.steps += u64::from(steps);
+        match candidate {
+            Some(candidate) if candidate.cost < self.best.cost => {
+                self.best = candidate;
+                (true, track)
+            }
+            _ => (false, track),
+        }
+    }
+}
+
+/// Puts choices back to the default, in batches that are halved.
+fn single_choices(search: &mut Search<'_, '_>) {
+    let odd = |search: &Search<'_, '_>| -> Vec<usize> {
+        let choices = search.best.choices.iter().enumerate();
+        choices.filter(|(_, choice)| !choice.is_default()).map(|(index, _)| index).collect()
+    };
+    let mut batch = odd(search).len();
+    while batch > 0 {
+        let mut from = 0;
+        loop {
+            let places = odd(search);
+            if from >= places.len() || search.spent() {
+                break;
+            }
+            let mut choices = search.best.choices.clone();
+            for place in &places[from..(from + batch).min(places.len())] {
+                choices[*place] = Choice::new(choices[*place].point(), 0);
+            }
+            if !search.propose(Way::Choices(&choices)).0 {
+                from += batch;
+            }
+        }
+        batch /= 2;
+    }
+}
+
+/// Whether a choice is one that makes an execution odd.
+fn is_side(point: Point) -> bool {
+    point != Point::Thread
+}

@@ -1,0 +1,87 @@
+//! What a run is asked to do.
+
+use racefuzz_runtime::Config;
+use racefuzz_trace::{Schedule, Settings, Strategy};
+use std::time::Duration;
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program's name, the first half of its tokens.
+    pub program: String,
+    /// Iteration `i` draws from ChaCha8 seeded with this, stream `i`.
+    pub seed: u64,
+    /// The number of executions.
+    pub iterations: u64,
+    /// How schedules are chosen.
+    pub strategy: Strategy,
+    /// The depth of bugs that `pct` aims at.
+    pub depth: u32,
+    /// Operating-system threads that run executions side by side; the report does not depend on it.
+    pub workers: usize,
+    /// Whether to run all iterations although one failed, and report each distinct failure.
+    pub keep_going: bool,
+    /// Whether failures are made as short as they will go before they are shown.
+    pub minimise: bool,
+    /// The settings of every execution.
+    pub settings: Settings,
+    /// Bytes of stack for each thread of the program.
+    pub stack_size: usize,
+    /// A limit on wall-clock time; a run that it ends without a bug is incomplete.
+    pub max_time: Option<Duration>,
+    /// Folders that paths in traces are shown relative to.
+    pub roots: Vec<String>,
+    /// Schedules that are tried before the first iteration: those that failed earlier.
+    pub first: Vec<Schedule>,
+    /// The process ends with an error when an execution shows no event for so long: an endless
+    /// loop in which nothing is instrumented.
+    pub watchdog: Option<Duration>,
+}
+
+impl Options {
+    /// The default of [`Options::depth`].
+    pub const DEFAULT_DEPTH: u32 = 3;
+    /// The default of [`Options::watchdog`].
+    pub const DEFAULT_WATCHDOG: Duration = Duration::from_secs(20);
+
+    pub(crate) fn config(&self, settings: &Settings) -> Config {
+        Config { stack_size: self.stack_size, roots: self.roots.clone(), ..Config::new(settings) }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            program: "program".to_owned(),
+            seed: 0,
+            iterations: 10_000,
+            strategy: Strategy::default(),
+            depth: Self::DEFAULT_DEPTH,
+            workers: 1,
+            keep_going: false,
+            minimise: true,
+            settings: Settings::default(),
+            stack_size: Config::DEFAULT_STACK_SIZE,
+            max_time: None,
+            roots: Vec::new(),
+            first: Vec::new(),
+            watchdog: Some(Self::DEFAULT_WATCHDOG),
+        }
+    }
+}
+
+/// Watches a run, from any of its workers: progress bars, Ctrl-C.
+pub trait Observer: Sync {
+    /// About so many executions are done, and so many of them failed.
+    fn progress(&self, done: u64, failing: u64) {
+        let _ = (done, failing);
+    }
+
+    /// Whether to end the run. Asked often.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}

@@ -1,0 +1,164 @@
+//! Follows an execution, thread by thread: what each has done and is still expected to do.
+
+use super::is_step;
+use crate::profile::{Lesson, Measure, ObjectKey, Profile, Stretch, ThreadSeen, Weights};
+use racefuzz_runtime::{Op, ThreadChoice};
+use racefuzz_trace::{OpKind, ThreadId};
+use std::sync::Arc;
+
+/// The walk of one execution through the profile.
+#[derive(Default)]
+pub(super) struct Walk {
+    threads: Vec<Walker>,
+    /// Keys of the objects by number, as far as they were seen before a choice.
+    keys: Vec<Option<ObjectKey>>,
+    lesson: Option<Lesson>,
+    measure: Option<Measure>,
+    weights: Arc<Weights>,
+    /// The weights worked out for the present profile.
+    known: Vec<(Measure, Arc<Weights>)>,
+}
+
+#[derive(Clone, Default)]
+struct Walker {
+    node: Option<usize>,
+    segment: usize,
+    children: usize,
+    /// What it and the threads it will spawn have left up to its next join, in parts of an event.
+    left: u64,
+}
+
+impl Walk {
+    /// Objects that are told apart, the first of an execution.
+    const OBJECTS: usize = 512;
+
+    /// Measures of which the weights are kept.
+    const KNOWN: usize = 32;
+
+    /// Another profile holds from now on.
+    pub(super) fn renew(&mut self) {
+        self.known.clear();
+        self.measure = None;
+    }
+
+    fn weigh(&mut self, profile: &Profile, measure: Measure) {
+        if self.measure == Some(measure) {
+            return;
+        }
+        self.measure = Some(measure);
+        if let Some((_, weights)) = self.known.iter().find(|(known, _)| *known == measure) {
+            self.weights = Arc::clone(weights);
+            return;
+        }
+        self.weights = Arc::new(profile.weights(measure));
+        self.known.truncate(Self::KNOWN - 1);
+        self.known.push((measure, Arc::clone(&self.weights)));
+    }
+
+    pub(super) fn start(&mut self, profile: &Profile, measure: Measure, learning: bool) {
+        self.weigh(profile, measure);
+        self.threads.clear();
+        self.keys.clear();
+        let left = self.weights.get(Some(0), 0);
+        self.threads.push(Walker { node: Some(0), left, ..Walker::default() });
+        self.lesson = learning.then(|| Lesson {
+            threads: vec![ThreadSeen { stretches: vec![Stretch::default()], ..ThreadSeen::default() }],
+            ..Lesson::default()
+        });
+    }
+
+    pub(super) fn left(&self, thread: ThreadId) -> u64 {
+        self.threads.get(thread.index()).map_or(0, |walker| walker.left)
+    }
+
+    /// The threads there are, with what they have left.
+    pub(super) fn all(&self) -> impl Iterator<Item = u64> + Clone {
+        self.threads.iter().map(|walker| walker.left)
+    }
+
+    pub(super) fn spend(&mut self, thread: ThreadId, amount: u64) {
+        if let Some(walker) = self.threads.get_mut(thread.index()) {
+            walker.left = walker.left.saturating_sub(amount);
+        }
+    }
+
+    /// The key of an object that a pending operation names.
+    pub(super) fn key(&mut self, choice: &ThreadChoice<'_>, object: u32) -> Option<ObjectKey> {
+        let index = object as usize;
+        if index >= Self::OBJECTS {
+            return None;
+        }
+        if let Some(Some(known)) = self.keys.get(index) {
+            return Some(*known);
+        }
+        let created = choice.created(object)?;
+        if index >= self.keys.len() {
+            self.keys.resize(index + 1, None);
+        }
+        let nth = self.keys.iter().flatten().filter(|key| key.created == created).count() as u32;
+        self.keys[index] = Some(ObjectKey { created, nth });
+        self.keys[index]
+    }
+
+    pub(super) fn known_key(&self, object: u32) -> Option<ObjectKey> {
+        self.keys.get(object as usize).copied().flatten()
+    }
+
+    /// Whether the event was a step.
+    pub(super) fn executed(&mut self, profile: &Profile, thread: ThreadId, op: &Op) -> bool {
+        if op.kind == OpKind::Join {
+            if let Some(walker) = self.threads.get_mut(thread.index()) {
+                walker.segment += 1;
+                walker.left = self.weights.get(walker.node, walker.segment);
+            }
+            if let Some(lesson) = &mut self.lesson {
+                lesson.threads[thread.index()].stretches.push(Stretch::default());
+            }
+            return false;
+        }
+        if !is_step(op, profile.count_points) {
+            return false;
+        }
+        let lesson = self.lesson.as_mut();
+        let stretch = lesson.and_then(|lesson| lesson.threads[thread.index()].stretches.last_mut());
+        if let Some(stretch) = stretch {
+            stretch.steps += 1;
+            if (op.object as usize) < Self::OBJECTS {
+                match stretch.touched.iter_mut().find(|(object, _)| *object == op.object) {
+                    Some((_, count)) => *count += 1,
+                    None => stretch.touched.push((op.object, 1)),
+                }
+            }
+        }
+        true
+    }
+
+    /// What the child takes over of what its parent had left: (child, parent before).
+    pub(super) fn spawned(&mut self, profile: &Profile, parent: ThreadId, child: ThreadId) -> (u64, u64) {
+        let spawner = &mut self.threads[parent.index()];
+        let nth = spawner.children;
+        spawner.children += 1;
+        let node = profile.child(spawner.node, nth);
+        let left = self.weights.get(node, 0);
+        let before = spawner.left;
+        spawner.left = before.saturating_sub(left);
+        debug_assert_eq!(child.index(), self.threads.len());
+        self.threads.push(Walker { node, left, ..Walker::default() });
+        if let Some(lesson) = &mut self.lesson {
+            if let Some(stretch) = lesson.threads[parent.index()].stretches.last_mut() {
+                stretch.spawned.push(nth);
+            }
+            lesson.threads.push(ThreadSeen {
+                parent: Some((parent.index(), nth)),
+                stretches: vec![Stretch::default()],
+            });
+        }
+        (left, before)
+    }
+
+    pub(super) fn lesson(&mut self) -> Option<Lesson> {
+        let mut lesson = self.lesson.take()?;
+        lesson.objects.clone_from(&self.keys);
+        Some(lesson)
+    }
+}
