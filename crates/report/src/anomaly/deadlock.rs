@@ -1,0 +1,166 @@
+//! Deadlock: threads that wait for each other in a cycle, and any other wait that cannot end.
+
+use super::{Finding, fate, taken};
+use crate::explanation::Anomaly;
+use crate::view::View;
+use crate::words::{StepRef, list};
+use racefuzz_trace::{FailureDetail, ObjectId, SiteId, ThreadId, Verb, WaitEdge};
+
+/// A cycle of threads, each of which holds what the one before it wants.
+pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
+    let FailureDetail::Deadlock { waiting, cycle } = &view.failure.detail else { return None };
+    if cycle.len() < 2 {
+        return None;
+    }
+    let edge = |thread: &ThreadId| waiting.iter().find(|edge| edge.thread == *thread);
+    let mut clauses = Vec::new();
+    let mut finding = Finding::new(Anomaly::Deadlock, String::new(), String::new());
+    let mut locks: Vec<ObjectId> = Vec::new();
+    let mut taken_here: Vec<(SiteId, String)> = Vec::new();
+    for (index, thread) in cycle.iter().enumerate() {
+        let edge = edge(thread)?;
+        let next = cycle[(index + 1) % cycle.len()];
+        let site = edge.holders.iter().find(|(holder, _)| *holder == next).and_then(|(_, site)| *site);
+        clauses.push(clause(view, edge, next, site));
+        finding = finding.about(edge.object);
+        if let Some(object) = edge.object.filter(|_| edge.verb != Verb::Join) {
+            locks.push(object);
+            if let Some(site) = site {
+                let label = format!("{} takes {} here", view.thread(next), view.object(object));
+                taken_here.push((site, label));
+            }
+        }
+    }
+    for (site, label) in taken_here {
+        finding = finding.at(site, label);
+    }
+    for edge in cycle.iter().filter_map(edge) {
+        finding = finding
+            .at(edge.site, format!("{} waits for {} here", view.thread(edge.thread), wanted(view, edge)));
+    }
+    locks.sort_unstable();
+    locks.dedup();
+    let names: Vec<_> = locks.iter().map(|object| view.object(*object)).collect();
+    let threads: Vec<_> = cycle.iter().map(|thread| view.thread(*thread)).collect();
+    let last = if cycle.len() == 2 { "Neither can" } else { "None of them can" };
+    finding.headline = match names.as_slice() {
+        [] => format!("deadlock: {} wait for each other", list(&threads)),
+        names => format!("deadlock (cycle) on {}", list(names)),
+    };
+    finding.paragraph = format!("{}. {last} go on.{}", clauses.join("; "), advice(view, cycle, waiting));
+    Some(finding)
+}
+
+/// Who waits for whom, and because of what.
+fn clause(view: &View<'_>, edge: &WaitEdge, holder: ThreadId, site: Option<SiteId>) -> String {
+    let (waiter, holder_name) = (view.thread(edge.thread), view.thread(holder));
+    if edge.verb == Verb::Join {
+        return format!(
+            "{waiter} waits for {holder_name} to end, because it joins it at {}",
+            view.place(edge.site)
+        );
+    }
+    let wants = wanted(view, edge);
+    let since = match (edge.object.and_then(|object| taken(view, holder, object)), site) {
+        (Some(step), _) => format!(" since step {}", StepRef(step)),
+        (None, Some(site)) => format!(" (taken at {})", view.place(site)),
+        (None, None) => String::new(),
+    };
+    format!("{waiter} waits for {wants}, because {holder_name} holds it{since}")
+}
+
+fn wanted(view: &View<'_>, edge: &WaitEdge) -> String {
+    edge.object.map_or_else(|| edge.verb.word().to_owned(), |object| view.object(object))
+}
+
+/// What would have avoided the cycle, where the locks say so.
+fn advice(view: &View<'_>, cycle: &[ThreadId], waiting: &[WaitEdge]) -> &'static str {
+    let edges: Vec<_> = waiting.iter().filter(|edge| cycle.contains(&edge.thread)).collect();
+    let object = |edge: &&WaitEdge| edge.object;
+    let upgrade = edges.iter().all(|edge| {
+        let read = |step: u32| matches!(view.event(step).verb, Verb::ReadLock | Verb::TryReadLock);
+        edge.verb == Verb::WriteLock
+            && edge.object.and_then(|object| taken(view, edge.thread, object)).is_some_and(read)
+    });
+    if upgrade {
+        return " Each holds the lock for reading and wants it for writing, so each waits for the other's read lock.";
+    }
+    let mut objects: Vec<_> = edges.iter().filter_map(object).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    let locks = edges.iter().all(|edge| edge.verb.takes_lock());
+    if locks && objects.len() > 1 { " They take the same locks in different orders." } else { "" }
+}
+
+/// A wait that cannot end, without a cycle: a lock whose holder is gone, a message nobody sends.
+pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
+    let FailureDetail::Deadlock { waiting, .. } = &view.failure.detail else { return None };
+    // Threads that only join others are blocked by whatever blocks those.
+    let edge = waiting.iter().find(|edge| edge.verb != Verb::Join).or_else(|| waiting.first())?;
+    let (thread, wants) = (view.thread(edge.thread), wanted(view, edge));
+    let mut finding = Finding::new(Anomaly::Deadlock, String::new(), String::new()).about(edge.object);
+    let holder = edge.holders.iter().find(|(holder, _)| *holder != edge.thread);
+    let place = view.place(edge.site);
+    (finding.headline, finding.paragraph) = match (edge.object, holder) {
+        (Some(object), Some((holder, site))) if edge.verb.takes_lock() => {
+            let holder_name = view.thread(*holder);
+            if let Some(site) = site {
+                finding = finding.at(*site, format!("{holder_name} takes {wants} here"));
+            }
+            let since = taken(view, *holder, object)
+                .map_or_else(String::new, |step| format!(" in step {}", StepRef(step)));
+            match fate(view, *holder) {
+                Some(fate) => (
+                    format!("deadlock: {wants} is never released"),
+                    format!(
+                        "{thread} waits for {wants} at {place} for ever, because {holder_name} took it{since} and \
+                         {fate} while holding it."
+                    ),
+                ),
+                None => (
+                    format!("deadlock on {wants}"),
+                    format!(
+                        "{thread} waits for {wants} at {place}, because {holder_name} holds it{since} and cannot go \
+                         on itself."
+                    ),
+                ),
+            }
+        }
+        (Some(object), _) => (
+            format!("deadlock: {}", nobody(view, edge.verb, object)),
+            format!(
+                "{thread} waits at {place} ({}) for ever, because {}.",
+                crate::action::attempt(view, edge.verb, edge.object),
+                nobody(view, edge.verb, object),
+            ),
+        ),
+        (None, _) => (
+            "deadlock".to_owned(),
+            format!("{thread} waits at {place} ({}) and no thread is left that could act.", edge.verb.word()),
+        ),
+    };
+    let others = waiting.iter().filter(|other| other.thread != edge.thread && other.verb != Verb::Join);
+    let others: Vec<_> = others.map(|other| view.thread(other.thread)).collect();
+    if !others.is_empty() {
+        let verb = if others.len() == 1 { "waits" } else { "wait" };
+        finding.paragraph.push_str(&format!(" {} {verb} as well.", list(&others)));
+    }
+    Some(finding.at(edge.site, format!("{thread} waits here")))
+}
+
+/// Who is missing for a wait on something other than a lock to end.
+fn nobody(view: &View<'_>, verb: Verb, object: ObjectId) -> String {
+    let name = view.object(object);
+    match verb {
+        Verb::Recv => format!("nobody is left that sends to {name}"),
+        Verb::Send => format!("{name} is full and nobody is left that receives from it"),
+        Verb::Wait | Verb::Woken => format!("nobody is left that notifies {name}"),
+        Verb::Park => "nobody is left that unparks it".to_owned(),
+        Verb::Await | Verb::Poll => "nobody is left that wakes it".to_owned(),
+        Verb::Arrive | Verb::Pass => format!("not enough threads arrive at {name}"),
+        Verb::OnceBegin | Verb::OnceEnd | Verb::OnceCheck => {
+            format!("the initialisation of {name} never ends")
+        }
+        _ => format!("nobody is left that acts on {name}"),
+    }
+}

@@ -1,0 +1,43 @@
+//! JSON: the whole report with its explanations, for other programs.
+
+use crate::{Explanation, Sources, explain};
+use racefuzz_trace::RunReport;
+use serde::Serialize;
+
+/// Version of this form; raised when a field changes its meaning or goes away.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    version: u32,
+    report: &'a RunReport,
+    /// One per failure, in the same order.
+    explanations: Vec<Explained>,
+}
+
+#[derive(Serialize)]
+struct Explained {
+    /// The anomaly as people say it; `explanation.anomaly` is the same as an identifier.
+    name: &'static str,
+    /// What repeats the failure.
+    token: String,
+    explanation: Explanation,
+}
+
+/// The report as pretty-printed JSON: `report` is the [`RunReport`] itself, `explanations` says for
+/// each failure what [`explain`] says.
+///
+/// # Panics
+/// Never: the types hold nothing that JSON cannot express.
+pub fn json(report: &RunReport, sources: &dyn Sources) -> String {
+    let explanations = report.failures.iter().map(|failure| {
+        let explanation = explain(failure, sources);
+        Explained { name: explanation.anomaly.name(), token: failure.schedule.to_string(), explanation }
+    });
+    let explanations = explanations.collect();
+    let document = Document { format: "racefuzz-report", version: VERSION, report, explanations };
+    let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
+    out.push('\n');
+    out
+}

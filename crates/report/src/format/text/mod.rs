@@ -1,0 +1,117 @@
+//! Text for people: verdict, story, trace, places, statistics, what to type next.
+
+mod excerpts;
+mod next;
+mod pen;
+mod stats;
+mod trace;
+mod verdict;
+
+use crate::words::{clean, count, number, short};
+use crate::{Explanation, Sources, explain};
+use pen::{Pen, Role};
+use racefuzz_trace::{Failure, FailureKind, RunReport};
+
+/// How a text report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// The columns of the terminal.
+    pub width: usize,
+    /// Whether to do without glyphs outside ASCII.
+    pub ascii: bool,
+    /// Whether to use colours.
+    pub color: bool,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { width: 100, ascii: false, color: false }
+    }
+}
+
+/// A command that helps to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// What it is for, in one word: `replay`.
+    pub label: String,
+    /// What to type.
+    pub line: String,
+}
+
+/// Further failures shown in one line each.
+const OTHERS: usize = 10;
+
+/// The report as text, with a newline at its end. `next` are commands that suggest themselves.
+pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
+    let pen = Pen { style };
+    let mut blocks: Vec<Vec<String>> = Vec::new();
+    match report.failures.split_first() {
+        Some((failure, others)) => {
+            let story = explain(failure, sources);
+            let mut head = verdict::bug(&pen, report, failure, &story);
+            head.extend(pen.paragraph(&story.paragraph, 6));
+            head.extend(own_words(&pen, failure, &story));
+            blocks.push(head);
+            let mut body = trace::trace(&pen, &story);
+            if style.width < 60 && !body.is_empty() {
+                // In a narrow list the places would run into the last row.
+                body.push(String::new());
+            }
+            body.extend(excerpts::excerpts(&pen, &story, &failure.trace, sources));
+            blocks.push(body);
+            let mut foot = more(&pen, &story, others, sources);
+            foot.extend(stats::exploration(&pen, report));
+            foot.extend(next::commands(&pen, next));
+            blocks.push(foot);
+        }
+        None => {
+            let mut head = verdict::other(&pen, report);
+            head.extend(stats::exploration(&pen, report));
+            head.extend(next::commands(&pen, next));
+            blocks.push(head);
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    let mut out = blocks.iter().map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n");
+    out.push('\n');
+    out
+}
+
+/// The panic message itself, where the story gives it only in part.
+fn own_words(pen: &Pen<'_>, failure: &Failure, story: &Explanation) -> Vec<String> {
+    let message = clean(&failure.message.split_whitespace().collect::<Vec<_>>().join(" "));
+    let told = story.paragraph.contains(message.trim_end_matches('.')) || message.starts_with("assertion ");
+    if failure.kind != FailureKind::Panic || told || message.is_empty() {
+        return Vec::new();
+    }
+    let lines = pen.paragraph(&format!("message: {}", short(&message, 400)), 6);
+    lines.iter().map(|line| pen.paint(Role::Quiet, line)).collect()
+}
+
+/// The failures after the first, each kind of story once.
+fn more(pen: &Pen<'_>, first: &Explanation, others: &[Failure], sources: &dyn Sources) -> Vec<String> {
+    let mut kinds: Vec<(String, u64, &Failure)> = Vec::new();
+    for failure in others {
+        let headline = crate::anomaly::headline_of(failure, sources);
+        match kinds.iter_mut().find(|(known, ..)| *known == headline) {
+            Some((_, times, _)) => *times += 1,
+            None => kinds.push((headline, 1, failure)),
+        }
+    }
+    let mut lines = Vec::new();
+    if let Some(at) = kinds.iter().position(|(headline, ..)| *headline == first.headline) {
+        let (_, times, _) = kinds.remove(at);
+        let times = count(times, "more failure", "more failures");
+        lines.extend(pen.paragraph(&format!("{times} of this kind"), 1));
+    }
+    for (headline, times, failure) in kinds.iter().take(OTHERS) {
+        let first = number(failure.iteration + 1);
+        let times = if *times == 1 { String::new() } else { format!(", {} times", number(*times)) };
+        lines.extend(pen.paragraph(&format!("also {headline} (schedule {first}{times})"), 1));
+    }
+    if kinds.len() > OTHERS {
+        let left = count((kinds.len() - OTHERS) as u64, "other failure", "other failures");
+        lines.extend(pen.paragraph(&format!("and {left}"), 1));
+    }
+    lines
+}

@@ -1,0 +1,91 @@
+//! The first line: the verdict, and how to come by it again.
+
+use super::pen::{Pen, Role, pad, width};
+use crate::Explanation;
+use crate::words::{clean, number};
+use racefuzz_trace::{Failure, MemoryModel, Outcome, RunReport};
+
+/// The verdict of a run that found a bug.
+pub(super) fn bug(pen: &Pen<'_>, report: &RunReport, failure: &Failure, story: &Explanation) -> Vec<String> {
+    let schedule = number(failure.iteration + 1);
+    let right = match report.iterations {
+        _ if failure.found_by == "replay" => format!("replayed{}", memory(report)),
+        _ if failure.found_by == "regression" => format!("a kept schedule, tried first{}", memory(report)),
+        0 | 1 => format!("seed {}, {}{}", report.seed, report.strategy, memory(report)),
+        of => format!(
+            "schedule {schedule} of {}, seed {}, {}{}",
+            number(of),
+            report.seed,
+            report.strategy,
+            memory(report)
+        ),
+    };
+    line(pen, Role::Bug, "bug", &story.headline, &right)
+}
+
+/// The verdict of a run that found none.
+pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
+    let executions = report.stats.executions;
+    let program = clean(&report.program);
+    let right = format!("seed {}, {}{}", report.seed, report.strategy, memory(report));
+    match report.outcome {
+        Outcome::Passed => {
+            let times = if executions == 1 { "execution" } else { "executions" };
+            let left = format!("no bug in {} {times} of {program}", number(executions));
+            line(pen, Role::Good, "ok", &left, &right)
+        }
+        _ => {
+            let left = format!("{program}: {}", unfinished(report));
+            line(pen, Role::Open, "incomplete", &left, &right)
+        }
+    }
+}
+
+/// Why there is no answer.
+fn unfinished(report: &RunReport) -> String {
+    let stats = &report.stats;
+    let why = report.stopped.as_deref().map(clean);
+    if stats.executions == 0 && stats.blocked > 0 {
+        return why.unwrap_or_else(|| {
+            "no execution completes, every one is blocked at an assume or a wait that never holds".to_owned()
+        });
+    }
+    let why = why.unwrap_or_else(|| "ended before all schedules were run".to_owned());
+    format!("{why}; no bug in {} of {} executions", number(stats.executions), number(report.iterations))
+}
+
+/// The memory model, where it is not the default one.
+fn memory(report: &RunReport) -> String {
+    match report.settings.memory {
+        MemoryModel::Rc11 => String::new(),
+        other => format!(", {other}"),
+    }
+}
+
+/// Word and headline on the left, the run on the right; below each other where there is no room.
+fn line(pen: &Pen<'_>, role: Role, word: &str, left: &str, right: &str) -> Vec<String> {
+    let left = pen.glyphs(left);
+    let word = if word.len() < 3 { pad(word, 3) } else { word.to_owned() };
+    let start = width(&word) + 3;
+    let head = |text: &str| format!(" {}  {}", pen.paint(role, &word), pen.paint(Role::Strong, text));
+    let room = pen.style.width;
+    let needed = start + width(&left) + 3 + width(right);
+    if needed <= room {
+        let gap = room - start - width(&left) - width(right);
+        // Far apart is hard to read together on a wide terminal.
+        let gap = gap.min(40);
+        return vec![format!("{}{}{}", head(&left), " ".repeat(gap), pen.paint(Role::Quiet, right))];
+    }
+    let mut lines = Vec::new();
+    for (index, text) in super::pen::wrap(&left, room.saturating_sub(start)).iter().enumerate() {
+        lines.push(if index == 0 {
+            head(text)
+        } else {
+            format!("{}{}", " ".repeat(start), pen.paint(Role::Strong, text))
+        });
+    }
+    for text in super::pen::wrap(right, room.saturating_sub(start)) {
+        lines.push(format!("{}{}", " ".repeat(start), pen.paint(Role::Quiet, &text)));
+    }
+    lines
+}

@@ -1,0 +1,47 @@
+//! Floor 4: turns the result of a run into what a person, or another program, reads.
+//!
+//! What goes in: a [`RunReport`] of plain data, and the [`Sources`] of the program. What comes out:
+//! [`text`] for people, `json` (feature `json`) for programs, and [`explain`], the data behind
+//! both: which anomaly a failure is, its story, its trace in numbered rows. Nothing here runs a
+//! program, and nothing depends on time, terminal or environment except [`DiskSources`].
+//!
+//! ```
+//! use racefuzz_report::{Command, Style, text};
+//! use racefuzz_trace::{Outcome, RunReport, Settings, Stats, Strategy};
+//!
+//! let report = RunReport {
+//!     version: racefuzz_trace::FORMAT_VERSION,
+//!     program: "refcount-locked".into(),
+//!     outcome: Outcome::Passed,
+//!     seed: 42,
+//!     strategy: Strategy::Portfolio,
+//!     settings: Settings::default(),
+//!     iterations: 10_000,
+//!     stats: Stats { executions: 10_000, ..Stats::default() },
+//!     failures: Vec::new(),
+//!     stopped: None,
+//! };
+//! let next = [Command { label: "prove".into(), line: "racefuzz check refcount-locked".into() }];
+//! let printed = text(&report, &(), &Style::default(), &next);
+//! assert!(printed.starts_with(" ok   no bug in 10,000 executions of refcount-locked"));
+//! ```
+#![forbid(unsafe_code)]
+
+mod action;
+mod anomaly;
+mod explanation;
+mod format;
+mod message;
+mod names;
+mod rows;
+mod sources;
+mod view;
+mod words;
+
+pub use anomaly::explain;
+pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
+#[cfg(feature = "json")]
+pub use format::json::json;
+pub use format::text::{Command, Style, text};
+pub use racefuzz_trace::RunReport;
+pub use sources::{DiskSources, Sources};

@@ -1,0 +1,117 @@
+//! Names people recognise, for threads and objects.
+
+mod source;
+
+use crate::Sources;
+use crate::words::clean;
+use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, ThreadId, Trace};
+use std::collections::{HashMap, HashSet};
+
+/// The names in one trace.
+pub(crate) struct Names {
+    pub(crate) threads: Vec<String>,
+    pub(crate) objects: Vec<String>,
+}
+
+impl Names {
+    pub(crate) fn new(trace: &Trace, sources: &dyn Sources) -> Self {
+        let threads = thread_names(trace);
+        let objects = trace.objects.iter().map(|object| object_name(object, trace, sources, &threads));
+        let mut objects: Vec<_> = objects.collect();
+        tell_apart_from_contents(trace, &mut objects);
+        Self { objects: distinct(objects), threads }
+    }
+
+    pub(crate) fn thread(&self, id: ThreadId) -> &str {
+        self.threads.get(id.index()).map_or("a thread", String::as_str)
+    }
+
+    pub(crate) fn object(&self, id: ObjectId) -> &str {
+        self.objects.get(id.index()).map_or("an object", String::as_str)
+    }
+}
+
+fn thread_names(trace: &Trace) -> Vec<String> {
+    let (mut threads, mut tasks) = (0, 0);
+    let names = trace.threads.iter().map(|thread| {
+        // Counted even when named, so that "thread 2" is the second one whatever the first is called.
+        let ordinal = if thread.task { &mut tasks } else { &mut threads };
+        let number = *ordinal + usize::from(thread.task);
+        *ordinal += 1;
+        match &thread.name {
+            Some(name) if !name.trim().is_empty() => clean(name),
+            _ if thread.id == ThreadId::ROOT => "main".to_owned(),
+            _ if thread.task => format!("task {number}"),
+            _ => format!("thread {number}"),
+        }
+    });
+    distinct(names.collect())
+}
+
+fn object_name(object: &ObjectInfo, trace: &Trace, sources: &dyn Sources, threads: &[String]) -> String {
+    if let Some(name) = object.name.as_deref().filter(|name| !name.trim().is_empty()) {
+        return clean(name);
+    }
+    if object.kind == ObjectKind::Console {
+        return "console".to_owned();
+    }
+    let Some(site) = object.created.and_then(|site| trace.sites.get(site.index())) else {
+        return match object.kind {
+            // A park token has no constructor; its thread is what people know.
+            ObjectKind::Thread => parked_thread(object.id, trace, threads)
+                .unwrap_or_else(|| format!("thread handle {}", object.id.0)),
+            kind => kind.word().to_owned(),
+        };
+    };
+    sources
+        .text(&site.file)
+        .and_then(|text| source::name_at(&text, site.line, site.column))
+        .map_or_else(|| format!("{} at {site}", object.kind.word()), |name| clean(&name))
+}
+
+/// The thread whose token the object is: the one that parks on it or is unparked through it.
+fn parked_thread(object: ObjectId, trace: &Trace, threads: &[String]) -> Option<String> {
+    use racefuzz_trace::Verb::{Park, Unpark};
+    let mut events = trace.events.iter().filter(|event| event.object == Some(object));
+    let thread = events.find_map(|event| match event.verb {
+        Park => Some(event.thread),
+        Unpark => event.other,
+        _ => None,
+    })?;
+    threads.get(thread.index()).cloned()
+}
+
+/// In `let n = Arc::new(Var::new("n", 0))` both are called `n`: the reference count gives way.
+fn tell_apart_from_contents(trace: &Trace, names: &mut [String]) {
+    let contents = |object: &&ObjectInfo| object.kind != ObjectKind::Arc;
+    let taken: HashSet<String> = trace
+        .objects
+        .iter()
+        .zip(&*names)
+        .filter(|(object, _)| contents(object))
+        .map(|(_, name)| name.clone())
+        .collect();
+    for (object, name) in trace.objects.iter().zip(names) {
+        if object.kind == ObjectKind::Arc && taken.contains(name) {
+            *name = format!("Arc of {name}");
+        }
+    }
+}
+
+/// Numbers the names that occur more than once: `lock#1`, `lock#2`.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut times: HashMap<String, usize> = HashMap::new();
+    for name in &names {
+        *times.entry(name.clone()).or_default() += 1;
+    }
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let number = |name: String| {
+        if times[&name] == 1 {
+            return name;
+        }
+        let count = seen.entry(name.clone()).or_default();
+        *count += 1;
+        format!("{name}#{count}")
+    };
+    names.into_iter().map(number).collect()
+}
