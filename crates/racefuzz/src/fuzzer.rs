@@ -1,0 +1,251 @@
+//! Fuzzing as a call.
+
+use crate::show;
+use racefuzz_fuzz::{Observer, Options, Replayed};
+use racefuzz_trace::{Inject, MemoryModel, Outcome, RunReport, Schedule, Settings, Strategy};
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+/// Runs a program under many schedules.
+///
+/// The program is run again and again, so it must be deterministic apart from the schedule: no
+/// clocks, no `HashMap` order, no state kept from one run to the next.
+///
+/// ```
+/// use racefuzz::{Fuzzer, Outcome, Strategy, Var};
+///
+/// let report = Fuzzer::new().seed(1).iterations(50).strategy(Strategy::Pos).fuzz(|| {
+///     let x = Var::new("x", 1);
+///     assert_eq!(x.get(), 1);
+/// });
+/// assert_eq!(report.outcome(), Outcome::Passed);
+/// assert_eq!(report.executions(), 50);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a fuzzer does nothing until `fuzz` is called"]
+pub struct Fuzzer {
+    pub(crate) options: Options,
+}
+
+impl Fuzzer {
+    /// Executions of [`Fuzzer::new`] and of tests, unless they say otherwise.
+    pub const DEFAULT_ITERATIONS: u64 = 10_000;
+
+    /// A fuzzer with the default settings: seed 0, 10,000 iterations, the portfolio of strategies,
+    /// RC11, one worker; it stops at the first failing execution.
+    pub fn new() -> Self {
+        Self {
+            options: Options {
+                program: "program".to_owned(),
+                iterations: Self::DEFAULT_ITERATIONS,
+                roots: show::roots(),
+                ..Options::default()
+            },
+        }
+    }
+
+    /// The program's name, the first half of its tokens.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.program = name.into();
+        self
+    }
+
+    /// The seed; equal seeds give equal reports, on every machine and for any number of workers.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = seed;
+        self
+    }
+
+    /// The number of executions.
+    pub fn iterations(mut self, iterations: u64) -> Self {
+        self.options.iterations = iterations;
+        self
+    }
+
+    /// How schedules are chosen.
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.options.strategy = strategy;
+        self
+    }
+
+    /// The bug depth `pct` aims at: the number of ordering constraints that make the bug appear.
+    pub fn depth(mut self, depth: u32) -> Self {
+        self.options.depth = depth;
+        self
+    }
+
+    /// The number of operating-system threads that run executions side by side.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = workers.max(1);
+        self
+    }
+
+    /// Which values a load may return: `Sc` or `Rc11` (`Tso` is for exhaustive checking only).
+    ///
+    /// # Panics
+    /// For `Tso`.
+    pub fn memory_model(mut self, memory: MemoryModel) -> Self {
+        assert!(
+            memory != MemoryModel::Tso,
+            "the fuzzer samples `sc` and `rc11`; `tso` is for exhaustive checking"
+        );
+        self.options.settings.memory = memory;
+        self
+    }
+
+    /// Steps after which an execution counts as one that never ends.
+    pub fn max_steps(mut self, max_steps: u32) -> Self {
+        self.options.settings.max_steps = max_steps;
+        self
+    }
+
+    /// Bytes of stack for each thread of the program.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.options.stack_size = bytes;
+        self
+    }
+
+    /// Faults that may be injected.
+    pub fn inject(mut self, inject: Inject) -> Self {
+        self.options.settings.inject = inject;
+        self
+    }
+
+    /// Whether to run all iterations although one failed, and report each distinct failure.
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.options.keep_going = keep_going;
+        self
+    }
+
+    /// A limit on wall-clock time; a run that it ends without a bug is `Incomplete`.
+    pub fn max_time(mut self, time: Duration) -> Self {
+        self.options.max_time = Some(time);
+        self
+    }
+
+    /// How long an execution may go without a step before the process is ended with a message that
+    /// names the last one (an endless loop in which nothing is instrumented); `None` for ever.
+    pub fn watchdog(mut self, patience: Option<Duration>) -> Self {
+        self.options.watchdog = patience;
+        self
+    }
+
+    /// Schedules to try before the first iteration, such as those that failed earlier.
+    pub fn first(mut self, schedules: Vec<Schedule>) -> Self {
+        self.options.first = schedules;
+        self
+    }
+
+    /// The settings of every execution.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.options.settings = settings;
+        self
+    }
+
+    /// Takes settings from the environment variables `RACEFUZZ_SEED`, `_ITERATIONS`, `_STRATEGY`,
+    /// `_MEMORY`, `_WORKERS`, `_MAX_STEPS`, `_DEPTH`, `_INJECT` and `_STACK_SIZE`.
+    ///
+    /// # Errors
+    /// A variable with a value that is none.
+    pub fn from_env(mut self) -> Result<Self, SettingError> {
+        let options = &mut self.options;
+        read("RACEFUZZ_SEED", &mut options.seed)?;
+        read("RACEFUZZ_ITERATIONS", &mut options.iterations)?;
+        read("RACEFUZZ_STRATEGY", &mut options.strategy)?;
+        read("RACEFUZZ_MEMORY", &mut options.settings.memory)?;
+        read("RACEFUZZ_WORKERS", &mut options.workers)?;
+        read("RACEFUZZ_MAX_STEPS", &mut options.settings.max_steps)?;
+        read("RACEFUZZ_DEPTH", &mut options.depth)?;
+        read("RACEFUZZ_INJECT", &mut options.settings.inject)?;
+        read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        if options.settings.memory == MemoryModel::Tso {
+            return Err(SettingError::new("RACEFUZZ_MEMORY", "tso", "the fuzzer samples `sc` and `rc11`"));
+        }
+        options.workers = options.workers.max(1);
+        Ok(self)
+    }
+
+    /// Runs the program. Never panics on a bug: look at the report's outcome.
+    pub fn fuzz(&self, program: impl Fn() + Sync) -> RunReport {
+        self.fuzz_observed(program, &Unobserved)
+    }
+
+    /// Runs the program, telling an observer how far it is; the observer may end the run.
+    pub fn fuzz_observed(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
+        // The first to say so wins: a command line has its own way.
+        racefuzz_fuzz::on_abort_report(|report| {
+            // Past the capture of a test's output, which is lost when the process ends.
+            let _ = writeln!(std::io::stderr(), "\n{}", show::render(report));
+        });
+        racefuzz_fuzz::fuzz(&self.options, &program, observer)
+    }
+
+    /// Repeats one schedule, as far as the program still follows it. The schedule's own settings
+    /// hold.
+    pub fn replay(&self, schedule: &Schedule, program: impl Fn() + Sync) -> Replayed {
+        racefuzz_fuzz::replay(schedule, &self.options, &program)
+    }
+}
+
+impl Default for Fuzzer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+struct Unobserved;
+
+impl Observer for Unobserved {}
+
+/// A setting whose value is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingError {
+    variable: String,
+    value: String,
+    reason: String,
+}
+
+impl SettingError {
+    pub(crate) fn new(variable: &str, value: &str, reason: impl fmt::Display) -> Self {
+        Self { variable: variable.to_owned(), value: value.to_owned(), reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}: {}", self.variable, self.value, self.reason)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+fn read<T: std::str::FromStr<Err: fmt::Display>>(variable: &str, into: &mut T) -> Result<(), SettingError> {
+    let Ok(value) = std::env::var(variable) else { return Ok(()) };
+    *into = value.trim().parse().map_err(|error| SettingError::new(variable, &value, error))?;
+    Ok(())
+}
+
+/// Runs the program under `iterations` schedules, for tests.
+///
+/// # Panics
+/// With the rendered report, if a bug is found.
+pub fn fuzz(iterations: u64, program: impl Fn() + Sync) {
+    let report = Fuzzer::new().iterations(iterations).fuzz(program);
+    if report.outcome == Outcome::Failed {
+        panic!("{}", show::render(&report));
+    }
+}
+
+/// Repeats the schedule of a token, for finding out why it fails.
+///
+/// # Panics
+/// With the rendered report, if it fails; if the text is no token.
+pub fn replay(token: &str, program: impl Fn() + Sync) {
+    let schedule: Schedule = token.parse().unwrap_or_else(|error| panic!("{token}: {error}"));
+    let fuzzer = Fuzzer::new().name(schedule.program.clone());
+    let replayed = fuzzer.replay(&schedule, program);
+    if replayed.report.outcome == Outcome::Failed {
+        panic!("{}", show::render(&replayed.report));
+    }
+}

@@ -1,0 +1,97 @@
+//! Finds the interleaving that breaks concurrent Rust code, and shows it so that a person
+//! understands it at first sight.
+//!
+//! Write a test with racefuzz's types in place of std's. It runs under thousands of schedules; the
+//! one that fails is minimised, explained and replayable.
+//!
+//! ```
+//! use racefuzz::sync::Arc;
+//! use racefuzz::sync::atomic::{AtomicU32, Ordering};
+//! use racefuzz::thread;
+//!
+//! let report = racefuzz::Fuzzer::new().seed(42).iterations(100).fuzz(|| {
+//!     let count = Arc::new(AtomicU32::new(5));
+//!     let threads: Vec<_> = (0..2)
+//!         .map(|_| {
+//!             let count = Arc::clone(&count);
+//!             thread::spawn(move || {
+//!                 let n = count.load(Ordering::SeqCst);
+//!                 count.store(n + 1, Ordering::SeqCst); // another thread may have stored meanwhile
+//!             })
+//!         })
+//!         .collect();
+//!     for thread in threads {
+//!         thread.join().unwrap();
+//!     }
+//!     assert_eq!(count.load(Ordering::SeqCst), 7);
+//! });
+//! assert_eq!(report.outcome(), racefuzz::Outcome::Failed);
+//! println!("{}", racefuzz::render(&report));
+//! ```
+//!
+//! * [`test`](macro@test): an ordinary `#[test]` whose body is fuzzed; failing schedules are kept
+//!   beside the crate and tried first next time.
+//! * [`fuzz`](fn@fuzz): the same as a call, [`Fuzzer`]: the same with every setting.
+//! * [`sync`], [`thread`], [`cell`], [`hint`], [`alloc`], [`future`], [`time`]: std's shapes, and
+//!   loom's where std has none. Outside an execution they behave as std's.
+//! * [`Var`]: a named plain shared variable, each access one step; [`note`](fn@note),
+//!   [`println!`], [`finally`], [`assume`], [`nondet`]: what programs tell the report, and ask.
+//! * [`scenario`]: programs with a name, for a command line of your own.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "model")]
+mod fuzzer;
+#[cfg(feature = "model")]
+mod regressions;
+#[cfg(feature = "model")]
+pub mod scenario;
+#[cfg(feature = "model")]
+mod show;
+mod testing;
+
+/// Makes a test that runs its body under racefuzz.
+///
+/// The function may return a `Result`, and may be `async`. Options: `iterations`, `seed`,
+/// `strategy`, `memory`, `workers`, `max_steps`, `depth`, `inject`, `stack_size`; the environment
+/// variables `RACEFUZZ_ITERATIONS`, `RACEFUZZ_SEED`, `RACEFUZZ_STRATEGY`, `RACEFUZZ_MEMORY`,
+/// `RACEFUZZ_WORKERS` and `RACEFUZZ_REPLAY` (a token) override them.
+///
+/// ```
+/// #[racefuzz::test(iterations = 500)]
+/// fn increments() {
+///     let n = racefuzz::Var::new("n", 0);
+///     n.set(n.get() + 1);
+///     assert_eq!(n.get(), 1);
+/// }
+/// ```
+pub use racefuzz_macros::test;
+
+pub use racefuzz_primitives::{alloc, cell, future, hint, sync, thread, time};
+
+pub use racefuzz_primitives::choose::{assume, nondet, note};
+/// Runs an oracle when every thread of the execution has ended.
+pub use racefuzz_primitives::console::finally;
+/// The lines printed so far with [`println!`].
+pub use racefuzz_primitives::console::lines as console_lines;
+pub use racefuzz_primitives::local::{lazy_static, thread_local};
+pub use racefuzz_primitives::var::Var;
+/// Writes a line to the execution's console: one step. Outside an execution: std's.
+pub use racefuzz_primitives::{note, println};
+
+#[cfg(feature = "model")]
+pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
+#[cfg(feature = "model")]
+pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
+#[cfg(feature = "model")]
+pub use racefuzz_trace::{
+    Engine, Event, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, RunReport as Report,
+    Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
+};
+#[cfg(feature = "model")]
+pub use show::{Style, render, render_with};
+
+/// What the attribute expands to; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::testing::{Returned, TestCase, TestOptions, run_test};
+}

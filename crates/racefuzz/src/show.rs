@@ -1,0 +1,49 @@
+//! From a report to text: sources, style, and the next commands.
+
+use racefuzz_report::{Command, DiskSources, Sources};
+use racefuzz_trace::RunReport;
+use std::path::{Path, PathBuf};
+
+pub use racefuzz_report::Style;
+
+/// The report as a failing test prints it.
+pub fn render(report: &RunReport) -> String {
+    let next: Vec<Command> = report
+        .failures
+        .iter()
+        .take(1)
+        .map(|failure| Command {
+            label: "replay".to_owned(),
+            line: format!("racefuzz::replay(\"{}\", || {{ .. }})", failure.schedule),
+        })
+        .collect();
+    render_with(report, &DiskSources::default(), &style_from_env(), &next)
+}
+
+/// The report with sources, style and next commands of the caller's.
+pub fn render_with(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
+    racefuzz_report::text(report, sources, style, next)
+}
+
+/// The style of a failing test: no colour, as its output is captured and compared.
+pub(crate) fn style_from_env() -> Style {
+    let mut style = Style::default();
+    if let Some(width) = std::env::var("RACEFUZZ_WIDTH").ok().and_then(|width| width.parse().ok()) {
+        style.width = width;
+    }
+    style
+}
+
+/// Folders that paths in reports are shown relative to: the package under test and its workspace.
+pub(crate) fn roots() -> Vec<String> {
+    std::env::var_os("CARGO_MANIFEST_DIR").map(|package| roots_of(Path::new(&package))).unwrap_or_default()
+}
+
+pub(crate) fn roots_of(package: &Path) -> Vec<String> {
+    let workspace: Option<PathBuf> =
+        package.ancestors().filter(|folder| folder.join("Cargo.lock").is_file()).last().map(Path::to_owned);
+    std::iter::once(package.to_owned())
+        .chain(workspace)
+        .filter_map(|folder| folder.to_str().map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,181 @@
+//! What `#[racefuzz::test]` expands to.
+
+use std::fmt::Debug;
+
+/// A test as the attribute describes it.
+pub struct TestCase {
+    /// `module::path::name`.
+    pub name: &'static str,
+    /// The package it belongs to.
+    pub package: &'static str,
+    /// The package's folder.
+    pub manifest_dir: &'static str,
+    /// The options given to the attribute.
+    pub options: TestOptions,
+}
+
+/// The options of the attribute.
+pub struct TestOptions {
+    /// `iterations = N`.
+    pub iterations: Option<u64>,
+    /// `seed = N`.
+    pub seed: Option<u64>,
+    /// `strategy = "NAME"`.
+    pub strategy: Option<&'static str>,
+    /// `memory = "NAME"`.
+    pub memory: Option<&'static str>,
+    /// `workers = N`.
+    pub workers: Option<usize>,
+    /// `max_steps = N`.
+    pub max_steps: Option<u32>,
+    /// `depth = N`.
+    pub depth: Option<u32>,
+    /// `inject = "FAULT,FAULT"`.
+    pub inject: Option<&'static str>,
+    /// `stack_size = BYTES`.
+    pub stack_size: Option<usize>,
+}
+
+impl TestOptions {
+    /// No option given.
+    pub const DEFAULT: Self = Self {
+        iterations: None,
+        seed: None,
+        strategy: None,
+        memory: None,
+        workers: None,
+        max_steps: None,
+        depth: None,
+        inject: None,
+        stack_size: None,
+    };
+}
+
+/// What a test may return.
+pub trait Returned {
+    /// Panics if it stands for a failure.
+    fn check(self);
+}
+
+impl Returned for () {
+    fn check(self) {}
+}
+
+impl<E: Debug> Returned for Result<(), E> {
+    #[track_caller]
+    fn check(self) {
+        if let Err(error) = self {
+            panic!("the test returned Err: {error:?}");
+        }
+    }
+}
+
+/// Runs the test.
+#[cfg(not(feature = "model"))]
+pub fn run_test(_: &TestCase, body: impl Fn() + Sync) {
+    body();
+}
+
+#[cfg(feature = "model")]
+pub use model::run_test;
+
+#[cfg(feature = "model")]
+mod model {
+    use super::TestCase;
+    use crate::fuzzer::{Fuzzer, SettingError};
+    use crate::regressions::Regressions;
+    use crate::show;
+    use racefuzz_report::{Command, DiskSources};
+    use racefuzz_trace::{Outcome, RunReport, Schedule};
+    use std::path::Path;
+
+    /// Runs the test: kept failing schedules first, then its iterations.
+    ///
+    /// # Panics
+    /// With the rendered report, if a bug is found; if a setting is none.
+    pub fn run_test(case: &TestCase, body: impl Fn() + Sync) {
+        let mut fuzzer = configure(case).unwrap_or_else(|error| panic!("{error}"));
+        fuzzer.options.roots = show::roots_of(Path::new(case.manifest_dir));
+        if let Ok(token) = std::env::var("RACEFUZZ_REPLAY") {
+            let schedule: Schedule =
+                token.parse().unwrap_or_else(|error| panic!("RACEFUZZ_REPLAY={token}: {error}"));
+            if schedule.program == case.name {
+                return replay(&fuzzer, case, &schedule, body);
+            }
+        }
+        let regressions = Regressions::of(Path::new(case.manifest_dir), case.name);
+        fuzzer.options.first = regressions.load();
+        let report = fuzzer.fuzz(body);
+        match report.outcome {
+            Outcome::Passed => {}
+            Outcome::Failed => {
+                let kept = report.failures.first().and_then(|failure| regressions.keep(failure));
+                fail(case, &report, kept.as_deref());
+            }
+            Outcome::Incomplete => panic!("{}", text(case, &report)),
+        }
+    }
+
+    fn configure(case: &TestCase) -> Result<Fuzzer, SettingError> {
+        let mut fuzzer = Fuzzer::new().name(case.name);
+        let given = &case.options;
+        let options = &mut fuzzer.options;
+        options.iterations = given.iterations.unwrap_or(options.iterations);
+        options.seed = given.seed.unwrap_or(options.seed);
+        options.workers = given.workers.unwrap_or(options.workers).max(1);
+        options.depth = given.depth.unwrap_or(options.depth);
+        options.stack_size = given.stack_size.unwrap_or(options.stack_size);
+        options.settings.max_steps = given.max_steps.unwrap_or(options.settings.max_steps);
+        let wrong = |name: &str, value: &str| {
+            let (name, value) = (name.to_owned(), value.to_owned());
+            move |error| SettingError::new(&name, &value, error)
+        };
+        if let Some(name) = given.strategy {
+            options.strategy = name.parse().map_err(wrong("strategy", name))?;
+        }
+        if let Some(name) = given.memory {
+            options.settings.memory = name.parse().map_err(wrong("memory", name))?;
+        }
+        if let Some(name) = given.inject {
+            options.settings.inject = name.parse().map_err(wrong("inject", name))?;
+        }
+        fuzzer.from_env()
+    }
+
+    fn replay(fuzzer: &Fuzzer, case: &TestCase, schedule: &Schedule, body: impl Fn() + Sync) {
+        let replayed = fuzzer.replay(schedule, body);
+        if let Some(divergence) = &replayed.diverged {
+            eprintln!("{divergence}");
+        }
+        if replayed.report.outcome == Outcome::Failed {
+            fail(case, &replayed.report, None);
+        }
+        eprintln!("the schedule of this token no longer fails");
+    }
+
+    fn text(case: &TestCase, report: &RunReport) -> String {
+        let filter = case.name.split_once("::").map_or(case.name, |(_, path)| path);
+        let next: Vec<Command> = report
+            .failures
+            .iter()
+            .take(1)
+            .map(|failure| Command {
+                label: "replay".to_owned(),
+                line: format!(
+                    "RACEFUZZ_REPLAY='{}' cargo test -p {} {filter}",
+                    failure.schedule, case.package
+                ),
+            })
+            .collect();
+        let sources = DiskSources::in_directories([Path::new(case.manifest_dir).to_owned()]);
+        show::render_with(report, &sources, &show::style_from_env(), &next)
+    }
+
+    fn fail(case: &TestCase, report: &RunReport, kept: Option<&str>) {
+        let text = text(case, report);
+        match kept {
+            Some(file) => panic!("\n{text}\nThe schedule is kept in {file} and tried first next time.\n"),
+            None => panic!("\n{text}"),
+        }
+    }
+}
