@@ -1,0 +1,70 @@
+//! loom's interface over racefuzz: the same paths, the same macros, one changed line.
+//!
+//! ```toml
+//! [target.'cfg(loom)'.dependencies]
+//! loom = { package = "racefuzz-loom", version = "0.1" }
+//! ```
+//!
+//! Tests written for loom then run under racefuzz's fuzzer: [`model()`] runs its program under some
+//! thousand schedules, and panics with racefuzz's report (the failing schedule, minimised and
+//! explained) if one of them fails.
+//!
+//! ```should_panic
+//! use loom::sync::Arc;
+//! use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+//! use loom::thread;
+//!
+//! loom::model(|| {
+//!     let count = Arc::new(AtomicUsize::new(0));
+//!     let theirs = Arc::clone(&count);
+//!     let other = thread::spawn(move || theirs.store(theirs.load(SeqCst) + 1, SeqCst));
+//!     count.store(count.load(SeqCst) + 1, SeqCst); // may overwrite the other's
+//!     other.join().unwrap();
+//!     assert_eq!(count.load(SeqCst), 2);
+//! });
+//! ```
+//!
+//! # What differs from loom
+//!
+//! * A passing model is `no bug in N executions`, not a proof.
+//! * [`model::Builder`] says what becomes of each of its fields, and of the `LOOM_*` variables. The
+//!   run itself is set by racefuzz's own: `RACEFUZZ_ITERATIONS` (2,000 by default), `_SEED`,
+//!   `_STRATEGY`, `_MEMORY`, `_MAX_STEPS`, `_DEPTH`, `_WORKERS`, `_INJECT`, `_REPLAY` (a token from a
+//!   report).
+//! * Any number of threads; `thread::scope`, `Weak`, `Barrier`, `Once`, `OnceLock`, `LazyLock`,
+//!   `sync_channel`, `park_timeout` and the rest of std's concurrency are there, and `new` is const
+//!   where std's is.
+//! * `SeqCst` is sequentially consistent, read-modify-writes are atomic, waits with a timeout time
+//!   out, and a channel whose senders are gone says so.
+//! * A wait with a timeout may time out at any moment. Spurious wake-ups, and spurious failures of
+//!   `compare_exchange_weak`, come with `RACEFUZZ_INJECT=spurious,timeout` only.
+//! * Outside a model the types behave as std's instead of panicking (but for
+//!   [`thread::spawn`], which takes what is not `Send`).
+//! * Types have other sizes: no code may count on loom's.
+#![deny(unsafe_code)]
+
+pub mod hint;
+pub mod lazy_static;
+pub mod model;
+pub mod sync;
+pub mod thread;
+
+pub use racefuzz::{alloc, cell, future};
+pub use racefuzz::{lazy_static, thread_local};
+
+#[doc(inline)]
+pub use crate::model::model;
+
+/// The number of threads that loom can run, which programs may size themselves by. Nothing here
+/// refuses more.
+pub const MAX_THREADS: usize = 5;
+
+/// loom starts to branch here. Sampling has no tree to keep small: does nothing.
+pub fn explore() {}
+
+/// loom stops branching here, and takes the first schedule there is. Sampling has no tree to keep
+/// small, and goes on choosing: does nothing.
+pub fn stop_exploring() {}
+
+/// loom does not go back to the branch before this. Sampling never goes back: does nothing.
+pub fn skip_branch() {}

@@ -1,0 +1,155 @@
+//! How models are run, and what becomes of the builder's fields.
+
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use loom::thread;
+use std::panic::catch_unwind;
+use std::sync::atomic::AtomicUsize as Count;
+
+/// The panic's text.
+fn failure(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    let payload = catch_unwind(run).expect_err("the model must fail");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(other) => (*other.downcast::<&'static str>().expect("text")).to_owned(),
+    }
+}
+
+fn executions(configure: impl FnOnce(&mut Builder)) -> usize {
+    let count = std::sync::Arc::new(Count::new(0));
+    let mut builder = Builder::new();
+    configure(&mut builder);
+    let counted = std::sync::Arc::clone(&count);
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+    });
+    count.load(SeqCst)
+}
+
+fn increments(add: fn(&AtomicUsize)) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let count = Arc::clone(&count);
+            thread::spawn(move || add(&count))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(count.load(SeqCst), 2, "an increment is gone");
+}
+
+#[test]
+#[should_panic(expected = "an increment is gone")]
+fn a_lost_update_is_found() {
+    loom::model(|| increments(|count| count.store(count.load(SeqCst) + 1, SeqCst)));
+}
+
+#[test]
+fn a_correct_program_passes() {
+    loom::model(|| {
+        increments(|count| {
+            count.fetch_add(1, SeqCst);
+        });
+    });
+}
+
+#[test]
+fn the_report_is_the_panic() {
+    let text = failure(|| {
+        loom::model(|| increments(|count| count.store(count.load(SeqCst) + 1, SeqCst)));
+    });
+    assert!(text.contains("lost update"), "{text}");
+    assert!(text.contains("tests/model.rs"), "{text}");
+    assert!(text.contains("RACEFUZZ_REPLAY='the_report_is_the_panic:"), "{text}");
+    assert!(text.contains("cargo test the_report_is_the_panic"), "{text}");
+}
+
+#[test]
+fn a_second_model_of_a_test_has_a_name_of_its_own() {
+    loom::model(|| {});
+    let text = failure(|| loom::model(|| panic!("here")));
+    assert!(text.contains("a_second_model_of_a_test_has_a_name_of_its_own#2:"), "{text}");
+}
+
+#[test]
+fn a_model_has_its_iterations() {
+    assert_eq!(executions(|_| ()) as u64, Builder::DEFAULT_ITERATIONS);
+}
+
+#[test]
+fn max_permutations_bounds_the_run() {
+    assert_eq!(executions(|builder| builder.max_permutations = Some(7)), 7);
+    assert_eq!(executions(|builder| builder.max_permutations = Some(0)), 1);
+}
+
+#[test]
+fn max_duration_ends_the_run_and_it_passes() {
+    let mut builder = Builder::new();
+    builder.max_duration = Some(std::time::Duration::from_millis(5));
+    let count = std::sync::Arc::new(Count::new(0));
+    let counted = std::sync::Arc::clone(&count);
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    });
+    assert!((1..2_000).contains(&count.load(SeqCst)));
+}
+
+#[test]
+fn the_other_fields_change_nothing_for_a_correct_program() {
+    let count = executions(|builder| {
+        builder.max_threads = 2;
+        builder.max_branches = 10;
+        builder.preemption_bound = Some(0);
+        builder.checkpoint_interval = 1;
+        builder.expect_explicit_explore = true;
+        builder.location = true;
+        builder.log = true;
+    });
+    assert_eq!(count as u64, Builder::DEFAULT_ITERATIONS);
+}
+
+#[test]
+#[should_panic(expected = "an increment is gone")]
+fn a_preemption_bound_hides_nothing() {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(1);
+    builder.check(|| increments(|count| count.store(count.load(SeqCst) + 1, SeqCst)));
+}
+
+#[test]
+fn checkpoints_are_refused_by_name() {
+    let text = failure(|| {
+        let mut builder = Builder::new();
+        builder.checkpoint_file("steps.json");
+        builder.check(|| {});
+    });
+    assert!(text.starts_with("checkpoint_file (steps.json): racefuzz keeps no checkpoints"), "{text}");
+}
+
+#[test]
+fn explore_and_its_kin_are_accepted() {
+    loom::model(|| {
+        loom::stop_exploring();
+        loom::explore();
+        loom::skip_branch();
+    });
+}
+
+#[test]
+fn an_endless_loop_is_a_livelock() {
+    let text = failure(|| {
+        let mut builder = Builder::new();
+        builder.max_permutations = Some(1);
+        builder.check(|| {
+            let flag = AtomicUsize::new(0);
+            while flag.load(SeqCst) == 0 {
+                thread::yield_now();
+            }
+        });
+    });
+    assert!(text.contains("livelock"), "{text}");
+}
