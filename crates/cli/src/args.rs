@@ -1,0 +1,339 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use racefuzz::{Inject, MemoryModel, Strategy};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// More would not end in a lifetime.
+const MOST_ITERATIONS: u64 = 1 << 48;
+
+const SEARCH: &str = "Search";
+const PROGRAM: &str = "Program";
+const OUTPUT: &str = "Output";
+
+const EXAMPLES: &str = "\
+Examples:
+  racefuzz list                              what there is to run
+  racefuzz show refcount                     a scenario's source, and what it teaches
+  racefuzz run refcount --seed 42            find the schedule that breaks it
+  racefuzz replay refcount:2XpJ1mU           show one schedule again
+  racefuzz run counter --param threads=3 --keep-going
+  racefuzz run peterson --memory sc          without weak memory: nothing to find
+
+Exit codes: 0 no bug, 1 a bug, 2 wrong usage or input, 3 incomplete.
+NO_COLOR and CLICOLOR_FORCE are honoured; output that is no terminal has no colour and 100 columns.";
+
+/// Finds the interleaving that breaks concurrent Rust code, and shows it so that a person
+/// understands it.
+#[derive(Debug, Parser)]
+#[command(name = "racefuzz", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Log what the tool itself does to standard error; twice for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a scenario under many schedules and show one that breaks it.
+    Run(RunArgs),
+    /// Repeat one schedule, from its token or from a report file.
+    Replay(ReplayArgs),
+    /// List the scenarios.
+    List(ListArgs),
+    /// Show a scenario: what it teaches, its parameters, its source.
+    Show(ShowArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const RUN_EXAMPLES: &str = "\
+Strategies:
+  delay        every thread sleeps a random virtual time before each step
+  random       any thread that can go on, at every step
+  pct          random priorities, and --depth - 1 places where they change
+  pos          priorities of steps, drawn again where steps conflict
+  urw, surw    every order of the steps equally likely, as far as that can be estimated
+  rff          schedules that showed a load reading from a new store are varied
+  round-robin  one step each
+  portfolio    a mix of all but round-robin
+
+Examples:
+  racefuzz run refcount --seed 42
+  racefuzz run refcount --keep-going         how often does it fail, and in which ways?
+  racefuzz run dining-philosophers --param philosophers=5 --strategy pct --depth 3
+  racefuzz run lock-never-released --inject kill
+  racefuzz run refcount --engine threads     real threads with random sleeps, to compare
+  racefuzz run refcount --format json --report refcount.json
+
+The output depends on these arguments alone: the same on every machine, for any --workers.";
+
+#[derive(Args, Debug)]
+#[command(after_help = RUN_EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The scenario.
+    pub(crate) name: String,
+    /// Seed of all random choices.
+    #[arg(help_heading = SEARCH, long, default_value_t = 0, value_name = "N", value_parser = number::<u64>(0, u64::MAX), allow_negative_numbers = true)]
+    pub(crate) seed: u64,
+    /// Number of executions.
+    #[arg(help_heading = SEARCH, long, short = 'n', default_value_t = 10_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) iterations: u64,
+    /// How schedules are chosen.
+    #[arg(help_heading = SEARCH, long, default_value_t = Strategy::Portfolio, value_name = "NAME", value_parser = named::<Strategy>(Strategy::NAMES))]
+    pub(crate) strategy: Strategy,
+    /// Bug depth that `pct` aims at.
+    #[arg(help_heading = SEARCH, long, default_value_t = 3, value_name = "N", value_parser = number::<u32>(1, 100), allow_negative_numbers = true)]
+    pub(crate) depth: u32,
+    /// Run all executions although one failed; report each distinct failure.
+    #[arg(help_heading = SEARCH, long)]
+    pub(crate) keep_going: bool,
+    /// Stop after this long, such as 30s or 5m; a run cut short without a bug is incomplete.
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) max_time: Option<Duration>,
+    /// Operating-system threads that run executions side by side; changes nothing but the time.
+    #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
+    pub(crate) workers: usize,
+    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Which values a load may return.
+    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: MemoryModel,
+    /// Faults to inject; may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
+    pub(crate) inject: Vec<Inject>,
+    /// What runs the program: racefuzz's own runtime, or real threads with random sleeps, to compare.
+    #[arg(help_heading = PROGRAM, long, value_enum, default_value_t = RunEngine::Racefuzz, value_name = "NAME")]
+    pub(crate) engine: RunEngine,
+    /// Steps after which an execution counts as one that never ends.
+    #[arg(help_heading = PROGRAM, long, default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
+    pub(crate) max_steps: u32,
+    /// Bytes of stack for each thread of the program.
+    #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
+    pub(crate) stack_size: usize,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats it.
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// What runs the program of `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunEngine {
+    // Documented values would turn the help into its long form.
+    Racefuzz,
+    Threads,
+}
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  racefuzz replay refcount:2XpJ1mU           the token that a report shows
+  racefuzz replay refcount.json              what `run --report refcount.json` has found
+
+A program that has changed is followed as far as it goes; the place where it leaves the schedule is
+named.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  racefuzz list
+  racefuzz list counter                      those with `counter` in their names
+  racefuzz list locks                        those under the heading `locks`
+  racefuzz list --format json";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  racefuzz show refcount
+  racefuzz show dining-philosophers          and the parameters it takes";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  racefuzz completions bash > ~/.local/share/bash-completion/completions/racefuzz
+  racefuzz completions zsh > ~/.zfunc/_racefuzz
+  racefuzz completions fish > ~/.config/fish/completions/racefuzz.fish";
+
+#[derive(Args, Debug)]
+#[command(after_help = REPLAY_EXAMPLES)]
+pub(crate) struct ReplayArgs {
+    /// The token, or a file written with --report.
+    #[arg(value_name = "TOKEN|FILE")]
+    pub(crate) schedule: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Also write the report as JSON to a file.
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = LIST_EXAMPLES)]
+pub(crate) struct ListArgs {
+    /// Only scenarios whose name contains this, or that stand under this heading.
+    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = SHOW_EXAMPLES)]
+pub(crate) struct ShowArgs {
+    /// The scenario.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct OutputArgs {
+    /// For people, or for programs (versioned).
+    #[arg(help_heading = OUTPUT, long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Write nothing outside ASCII.
+    #[arg(help_heading = OUTPUT, long)]
+    pub(crate) ascii: bool,
+    /// Columns to write in; the terminal's by default.
+    #[arg(help_heading = OUTPUT, long, value_name = "COLUMNS", value_parser = number::<usize>(30, 1000), allow_negative_numbers = true)]
+    pub(crate) width: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+const CARGO_EXAMPLES: &str = "\
+Examples:
+  cargo racefuzz run counts_to_ten --seed 42          one test, or all whose path contains the name
+  cargo racefuzz run counts -p mycrate --iterations 100000
+  cargo racefuzz replay 'mycrate::tests::counts:2XpJ1mU'
+  cargo racefuzz run counts -- --features fast --release
+
+Exit codes: 0 no bug, 1 a bug (a test failed), 2 wrong usage or a package that does not build.";
+
+/// Drives the `#[racefuzz::test]`s of a package through cargo.
+#[derive(Debug, Parser)]
+#[command(name = "cargo racefuzz", bin_name = "cargo racefuzz", version, after_help = CARGO_EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct CargoCli {
+    #[command(subcommand)]
+    pub(crate) command: CargoCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CargoCommand {
+    /// Run the tests whose path contains a name.
+    Run(CargoRunArgs),
+    /// Repeat one schedule of a test.
+    Replay(CargoReplayArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CargoRunArgs {
+    /// Part of the path of the tests.
+    pub(crate) name: String,
+    /// Seed of all random choices.
+    #[arg(long, value_name = "N", value_parser = number::<u64>(0, u64::MAX), allow_negative_numbers = true)]
+    pub(crate) seed: Option<u64>,
+    /// Number of executions.
+    #[arg(long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) iterations: Option<u64>,
+    /// How schedules are chosen.
+    #[arg(long, value_name = "NAME", value_parser = named::<Strategy>(Strategy::NAMES))]
+    pub(crate) strategy: Option<Strategy>,
+    /// Which values a load may return.
+    #[arg(long, value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: Option<MemoryModel>,
+    /// Bug depth that `pct` aims at.
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1, 100), allow_negative_numbers = true)]
+    pub(crate) depth: Option<u32>,
+    /// Steps after which an execution counts as one that never ends.
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
+    pub(crate) max_steps: Option<u32>,
+    /// Faults to inject; may be repeated.
+    #[arg(long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
+    pub(crate) inject: Vec<Inject>,
+    /// Operating-system threads that run executions of one test side by side.
+    #[arg(long, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
+    pub(crate) workers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CargoReplayArgs {
+    /// The token.
+    pub(crate) token: String,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CargoArgs {
+    /// The package.
+    #[arg(long, short, value_name = "SPEC")]
+    pub(crate) package: Option<String>,
+    /// Use `cargo test` although cargo-nextest is there.
+    #[arg(long)]
+    pub(crate) no_nextest: bool,
+    /// More arguments for cargo.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) rest: Vec<String>,
+}
+
+/// A parser for one of a set of names, which help and completion show.
+fn named<T>(names: &'static [&'static str]) -> impl clap::builder::TypedValueParser<Value = T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
+{
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// The models that can be sampled.
+fn memory_model() -> impl clap::builder::TypedValueParser<Value = MemoryModel> {
+    named::<MemoryModel>(&["sc", "rc11"])
+}
+
+/// A parser for a number in a range; `_` may stand between digits.
+fn number<T: TryFrom<u64>>(min: u64, max: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let digits = if text.starts_with('_') { String::new() } else { text.replace('_', "") };
+        let number = digits.parse::<u64>().ok().filter(|number| (min..=max).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| format!("a number from {min} to {max} is needed"))
+    }
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("NAME=VALUE is needed".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "a time above zero is needed, such as 500ms, 30s, 5m or 1h".to_owned())
+}

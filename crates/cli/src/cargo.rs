@@ -1,0 +1,111 @@
+//! `cargo racefuzz`: settings become environment variables, cargo does the rest.
+
+use crate::args::{CargoArgs, CargoCli, CargoCommand};
+use crate::error::Failure;
+use crate::exit;
+use racefuzz::{Inject, Schedule};
+use std::process::{Command, Stdio};
+
+pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
+    match &cli.command {
+        CargoCommand::Run(args) => {
+            let mut settings: Vec<(&str, String)> = Vec::new();
+            let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
+            set("RACEFUZZ_SEED", args.seed.map(|seed| seed.to_string()));
+            set("RACEFUZZ_ITERATIONS", args.iterations.map(|iterations| iterations.to_string()));
+            set("RACEFUZZ_STRATEGY", args.strategy.map(|strategy| strategy.to_string()));
+            set("RACEFUZZ_MEMORY", args.memory.map(|memory| memory.to_string()));
+            set("RACEFUZZ_DEPTH", args.depth.map(|depth| depth.to_string()));
+            set("RACEFUZZ_MAX_STEPS", args.max_steps.map(|steps| steps.to_string()));
+            set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
+            let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
+            set("RACEFUZZ_INJECT", (!args.inject.is_empty()).then(|| inject.to_string()));
+            drive(&args.name, false, &args.cargo, &settings)
+        }
+        CargoCommand::Replay(args) => {
+            let schedule: Schedule =
+                args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
+            // A test's path within its binary is its name without the crate.
+            let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
+            drive(path, true, &args.cargo, &[("RACEFUZZ_REPLAY", args.token.clone())])
+        }
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn cannot(error: &std::io::Error) -> Failure {
+    Failure::Cargo(format!("cannot run cargo: {error}"))
+}
+
+fn has_nextest() -> bool {
+    let version = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+/// Runs the tests that a name selects: all that have it in their path, or the one whose path it is.
+fn drive(name: &str, exact: bool, args: &CargoArgs, settings: &[(&str, String)]) -> Result<u8, Failure> {
+    let package = args.package.iter().flat_map(|package| ["--package", package.as_str()]);
+    let mut selection: Vec<&str> = package.chain(args.rest.iter().map(String::as_str)).collect();
+    if !args.rest.iter().any(|argument| selects_targets(argument)) {
+        // Not the examples in documentation: they are built one by one and hold no tests of ours.
+        selection.push("--tests");
+    }
+    let mut build = cargo();
+    build.args(["test", "--no-run", "--quiet"]).args(&selection);
+    if !build.status().map_err(|error| cannot(&error))?.success() {
+        return Err(Failure::Cargo("the tests do not build; see cargo's messages above".to_owned()));
+    }
+    let none = || Failure::Cargo(format!("no test matches `{name}`"));
+    let nextest = !args.no_nextest && has_nextest();
+    let mut tests = cargo();
+    if nextest {
+        tests.args(["nextest", "run", "--no-fail-fast", "--no-tests=fail"]).args(&selection);
+        if exact {
+            // What a replay has to say is of interest even if the test passes.
+            tests.args(["--no-capture", "-E", &format!("test(={name})")]);
+        } else {
+            tests.arg(name);
+        }
+    } else {
+        if !any(name, exact, &selection)? {
+            return Err(none());
+        }
+        tests.args(["test", "--no-fail-fast"]).args(&selection).arg(name);
+        if exact {
+            tests.args(["--", "--exact", "--nocapture"]);
+        }
+    }
+    tests.envs(settings.iter().map(|(name, value)| (name, value)));
+    let status = tests.status().map_err(|error| cannot(&error))?;
+    match (status.code(), nextest) {
+        (Some(0), _) => Ok(exit::OK),
+        // cargo-nextest's codes: no test, and a test failed.
+        (Some(4), true) => Err(none()),
+        (Some(100), true) | (_, false) => Ok(exit::BUG),
+        (_, true) => Err(Failure::Cargo("cargo-nextest did not run; see its messages above".to_owned())),
+    }
+}
+
+/// Whether an argument of cargo's says which targets to build.
+fn selects_targets(argument: &str) -> bool {
+    const TARGETS: &[&str] =
+        &["--lib", "--bin", "--bins", "--example", "--examples", "--test", "--tests", "--bench", "--benches"];
+    let option = argument.split('=').next().unwrap_or(argument);
+    TARGETS.contains(&option) || option == "--all-targets"
+}
+
+/// Whether the test harness, which is content with nothing to do, finds any test of that name.
+fn any(name: &str, exact: bool, selection: &[&str]) -> Result<bool, Failure> {
+    let mut list = cargo();
+    list.args(["test", "--quiet"]).args(selection).args([name, "--", "--list", "--format", "terse"]);
+    if exact {
+        list.arg("--exact");
+    }
+    let listed = list.stderr(Stdio::null()).output().map_err(|error| cannot(&error))?;
+    // A harness of another kind may know nothing of lists; then the tests themselves must tell.
+    Ok(!listed.status.success()
+        || String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.ends_with(": test")))
+}

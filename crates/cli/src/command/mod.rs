@@ -1,0 +1,106 @@
+//! The commands, one file each.
+
+mod list;
+mod replay;
+mod run;
+mod show;
+mod threads;
+
+use crate::args::{Cli, Command, Format, OutputArgs};
+use crate::error::{Failure, nearest};
+use crate::{Tool, exit, output};
+use clap::CommandFactory;
+use racefuzz::scenario::Scenario;
+use racefuzz::{Outcome, Report};
+use racefuzz_report::{Command as Next, Sources};
+use std::path::Path;
+
+pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
+    log_to_stderr(cli.verbose);
+    match &cli.command {
+        Command::Run(args) => run::run(tool, args),
+        Command::Replay(args) => replay::run(tool, args),
+        Command::List(args) => list::run(tool, args),
+        Command::Show(args) => show::run(tool, args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), tool.name.as_str(), &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
+            Ok(exit::OK)
+        }
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let default = match verbose {
+        0 => "off",
+        1 => "racefuzz=info,racefuzz_fuzz=info,racefuzz_cli=info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("RACEFUZZ_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // A second call in one process (tests) finds the subscriber in place.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .try_init();
+}
+
+fn find<'a>(tool: &Tool<'a>, name: &str) -> Result<&'a Scenario, Failure> {
+    tool.registry.find(name).ok_or_else(|| Failure::UnknownScenario {
+        name: name.to_owned(),
+        tool: tool.name.clone(),
+        nearest: nearest(name, tool.registry.iter().map(|scenario| scenario.name)),
+    })
+}
+
+/// Prints the report, writes it to a file if asked, and turns the verdict into an exit code.
+fn finish(
+    report: &Report,
+    sources: &dyn Sources,
+    args: OutputArgs,
+    file: Option<&Path>,
+    next: &[Next],
+) -> Result<u8, Failure> {
+    write_report(report, sources, file)?;
+    output::print(&match args.format {
+        Format::Json => json_text(racefuzz_report::json(report, sources), args),
+        Format::Text => plain_text(racefuzz::render_with(report, sources, &output::style(args), next), args),
+    })?;
+    Ok(match report.outcome {
+        Outcome::Passed => exit::OK,
+        Outcome::Failed => exit::BUG,
+        Outcome::Incomplete => exit::INCOMPLETE,
+    })
+}
+
+fn plain_text(text: String, args: OutputArgs) -> String {
+    if args.ascii { output::ascii(&text) } else { text }
+}
+
+fn json_text(text: String, args: OutputArgs) -> String {
+    if args.ascii { output::ascii_json(&text) } else { text }
+}
+
+/// Writes the report to a file, if one is asked for.
+fn write_report(report: &Report, sources: &dyn Sources, file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let text = racefuzz_report::json(report, sources);
+    std::fs::write(file, text).map_err(|error| Failure::Write { file: file.to_owned(), error })
+}
+
+/// Refuses a file that cannot be written before a long run, not after it.
+fn check_writable(file: Option<&Path>) -> Result<(), Failure> {
+    let Some(file) = file else { return Ok(()) };
+    let existed = file.exists();
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .map_err(|error| Failure::Write { file: file.to_owned(), error })?;
+    if !existed {
+        let _ = std::fs::remove_file(file);
+    }
+    Ok(())
+}

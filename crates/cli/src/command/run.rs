@@ -1,0 +1,75 @@
+//! `racefuzz run`: many schedules, and the one that breaks the scenario.
+
+use super::{check_writable, find, finish, threads};
+use crate::Tool;
+use crate::args::{RunArgs, RunEngine};
+use crate::error::Failure;
+use crate::progress::Progress;
+use racefuzz::scenario::Scenario;
+use racefuzz::{Inject, MemoryModel, Report, Strategy};
+use racefuzz_report::Command as Next;
+
+pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
+    let scenario = find(tool, &args.name)?;
+    let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
+    if args.engine == RunEngine::Threads {
+        no_effect(args)?;
+        return threads::run(scenario, &params, args);
+    }
+    check_writable(args.report.as_deref())?;
+    let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
+    let mut fuzzer = scenario
+        .fuzzer(&params)
+        .seed(args.seed)
+        .iterations(args.iterations)
+        .strategy(args.strategy)
+        .depth(args.depth)
+        .max_steps(args.max_steps)
+        .workers(args.workers)
+        .memory_model(args.memory)
+        .keep_going(args.keep_going)
+        .inject(inject)
+        .stack_size(args.stack_size);
+    if let Some(time) = args.max_time {
+        fuzzer = fuzzer.max_time(time);
+    }
+    let sources = tool.registry.sources();
+    tracing::info!(scenario = scenario.name, iterations = args.iterations, "run begins");
+    let progress = Progress::new(args.iterations);
+    let report = fuzzer.fuzz_observed(scenario.program(&params), &progress);
+    progress.clear();
+    tracing::info!(executions = report.stats.executions, failing = report.stats.failing, "run ended");
+    finish(&report, &sources, args.output, args.report.as_deref(), &next(tool, scenario, &report))
+}
+
+/// Refuses what real threads cannot do, rather than passing it over.
+fn no_effect(args: &RunArgs) -> Result<(), Failure> {
+    let given = [
+        ("--strategy", args.strategy != Strategy::Portfolio),
+        ("--memory", args.memory != MemoryModel::Rc11),
+        ("--keep-going", args.keep_going),
+        ("--inject", !args.inject.is_empty()),
+        ("--report", args.report.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            Err(Failure::Usage(format!("`{option}` has no meaning for real threads (`--engine threads`)")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What to type next.
+pub(super) fn next(tool: &Tool<'_>, scenario: &Scenario, report: &Report) -> Vec<Next> {
+    let command = |label: &str, line: String| Next { label: label.to_owned(), line };
+    match report.failures.first() {
+        Some(failure) => {
+            let mut next = vec![command("replay", format!("{} replay {}", tool.name, failure.schedule))];
+            if let Some(twin) = scenario.twin {
+                next.push(command("repaired", format!("{} run {twin}", tool.name)));
+            }
+            next
+        }
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,219 @@
+//! `cargo racefuzz` over a package of somebody else's.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::Ran;
+
+const TESTS: &str = r#"
+use racefuzz::{Var, sync::{Arc, Mutex}, thread};
+
+fn incremented(lock: &Mutex<()>, n: &Arc<Var<u32>>) -> thread::JoinHandle<()> {
+    let n = Arc::clone(n);
+    let _lock = lock;
+    thread::spawn(move || n.set(n.get() + 1))
+}
+
+#[racefuzz::test]
+fn racy() {
+    let (lock, n) = (Mutex::new(()), Arc::new(Var::new("n", 0)));
+    let threads = [incremented(&lock, &n), incremented(&lock, &n)];
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(n.get(), 2);
+}
+
+#[racefuzz::test(iterations = 300)]
+fn locked() {
+    let n = Arc::new(Mutex::new(0));
+    let threads = [Arc::clone(&n), Arc::clone(&n)].map(|n| thread::spawn(move || *n.lock().unwrap() += 1));
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(*n.lock().unwrap(), 2);
+}
+
+#[racefuzz::test(iterations = 300)]
+fn returning() -> Result<(), String> {
+    let n = Arc::new(Var::new("n", 0));
+    let other = Arc::clone(&n);
+    let thread = thread::spawn(move || other.set(1));
+    let seen = n.get();
+    thread.join().unwrap();
+    if seen == 0 { Ok(()) } else { Err(format!("saw {seen}")) }
+}
+
+#[racefuzz::test(iterations = 300)]
+async fn awaiting() {
+    let n = Arc::new(Var::new("n", 0));
+    let tasks = [Arc::clone(&n), Arc::clone(&n)].map(|n| racefuzz::future::spawn(async move {
+        let seen = n.get();
+        racefuzz::future::yield_now().await;
+        n.set(seen + 1);
+    }));
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(n.get(), 2);
+}
+"#;
+
+/// The package, new for each test.
+struct Package {
+    folder: tempfile::TempDir,
+}
+
+impl Package {
+    /// Cargo tells packages in one target folder apart by their names, wherever they lie.
+    fn new(name: &str) -> Self {
+        let package = Self { folder: support::folder() };
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+        let manifest = format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+             [dev-dependencies]\nracefuzz = {{ path = {:?} }}\n\n\
+             [profile.dev]\ndebug = 0\n\n[workspace]\n",
+            top.join("crates/racefuzz")
+        );
+        fs::create_dir(package.path("src")).unwrap();
+        fs::create_dir(package.path("tests")).unwrap();
+        fs::write(package.path("Cargo.toml"), manifest).unwrap();
+        // The versions that are here already.
+        fs::copy(top.join("Cargo.lock"), package.path("Cargo.lock")).unwrap();
+        fs::write(package.path("src/lib.rs"), "//! A package that uses racefuzz in its tests.\n").unwrap();
+        fs::write(package.path("tests/races.rs"), TESTS).unwrap();
+        package
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"));
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            if ["NEXTEST", "RACEFUZZ", "CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST", "INSTA"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                command.env_remove(&variable);
+            }
+        }
+        command
+            .current_dir(self.folder.path())
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere"))
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_TERM_COLOR", "never")
+            .env("RUST_BACKTRACE", "0")
+            .args(arguments);
+        let mut ran: Ran = command.output().expect("cargo-racefuzz runs").into();
+        // Of cargo's messages and the tests' no matter which stream carries what.
+        ran.stdout.push_str(&ran.stderr);
+        ran
+    }
+}
+
+fn has_nextest() -> bool {
+    Command::new(env!("CARGO"))
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// The token in the report of a failing test.
+fn token(output: &str) -> &str {
+    let (_, rest) = output.split_once("RACEFUZZ_REPLAY='").expect("a replay command");
+    rest.split('\'').next().unwrap()
+}
+
+/// The rows of the trace.
+fn rows(output: &str) -> Vec<String> {
+    let from = output.lines().map(str::trim).skip_while(|line| !line.starts_with("step "));
+    from.take_while(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn drive(name: &str, more: &[&str]) {
+    let package = Package::new(name);
+    let run = |arguments: &[&str]| package.run(&[arguments, more].concat());
+
+    let first = run(&["run", "racy", "--seed", "42"]);
+    assert_eq!(first.code, Some(1), "{}", first.stdout);
+    assert!(first.stdout.contains("bug  lost update on `n`"), "{}", first.stdout);
+    assert!(first.stdout.contains("seed 42"), "{}", first.stdout);
+    assert!(first.stdout.contains("tests/races.rs:"), "sites are those of the package: {}", first.stdout);
+    assert!(!rows(&first.stdout).is_empty(), "{}", first.stdout);
+
+    let kept = fs::read_to_string(package.path("racefuzz-regressions/races.txt")).unwrap();
+    let token = token(&first.stdout);
+    assert!(kept.contains(token), "{kept}");
+
+    let second = run(&["run", "racy"]);
+    assert_eq!(second.code, Some(1), "{}", second.stdout);
+    assert!(second.stdout.contains("a kept schedule"), "{}", second.stdout);
+    assert_eq!(rows(&second.stdout), rows(&first.stdout));
+    assert_eq!(fs::read_to_string(package.path("racefuzz-regressions/races.txt")).unwrap(), kept);
+
+    let replayed = run(&["replay", token]);
+    assert_eq!(replayed.code, Some(1), "{}", replayed.stdout);
+    assert!(replayed.stdout.contains("replayed"), "{}", replayed.stdout);
+    assert_eq!(rows(&replayed.stdout), rows(&first.stdout));
+
+    assert_eq!(run(&["run", "locked", "--iterations", "100"]).code, Some(0));
+    let returning = run(&["run", "returning"]);
+    assert_eq!(returning.code, Some(1), "{}", returning.stdout);
+    assert!(returning.stdout.contains("the test returned Err: \"saw 1\""), "{}", returning.stdout);
+    let awaiting = run(&["run", "awaiting"]);
+    assert_eq!(awaiting.code, Some(1), "{}", awaiting.stdout);
+    assert!(awaiting.stdout.contains("lost update on `n`"), "{}", awaiting.stdout);
+
+    for arguments in [&["run", "nothing_like_it"][..], &["replay", "races::nothing:118dEX7gr"]] {
+        let none = run(arguments);
+        assert_eq!(none.code, Some(2), "{arguments:?}: {}", none.stdout);
+        assert!(none.stderr.contains("error: no test matches"), "{}", none.stderr);
+    }
+
+    fs::write(package.path("tests/races.rs"), TESTS.replace("n.set(n.get() + 1)", "n.set(1)")).unwrap();
+    let changed = run(&["replay", token]);
+    assert!(changed.stdout.contains("the program has changed"), "{}", changed.stdout);
+
+    fs::write(package.path("tests/races.rs"), "this is no Rust").unwrap();
+    let broken = run(&["run", "racy"]);
+    assert_eq!(broken.code, Some(2));
+    assert!(broken.stderr.contains("error: the tests do not build"), "{}", broken.stderr);
+}
+
+#[test]
+fn a_package_is_driven_by_cargo_test() {
+    drive("driven-by-cargo", &["--no-nextest"]);
+}
+
+#[test]
+fn a_package_is_driven_by_nextest_where_it_is_present() {
+    if has_nextest() {
+        drive("driven-by-nextest", &[]);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_said_in_one_line() {
+    let mut text = String::new();
+    for line in ["", "run", "run racy --seed x", "run racy --sed 1", "replay nothing", "walk", "racefuzz run"]
+    {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz")).args(line.split_whitespace()).output();
+        let ran: Ran = output.unwrap().into();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""), "{line}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{line}: {}", ran.stderr);
+        text.push_str(&format!("cargo racefuzz {line}\n  {}", ran.stderr));
+    }
+    for line in ["--help", "run --help", "replay --help"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"))
+            .arg("racefuzz")
+            .args(line.split_whitespace())
+            .env_remove("COLUMNS")
+            .output();
+        let ran: Ran = output.unwrap().into();
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{line}");
+        text.push_str(&format!("\n$ cargo racefuzz {line}\n{}", ran.stdout));
+    }
+    support::snapshot("cli__cargo", &text);
+}
