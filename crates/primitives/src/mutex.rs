@@ -13,8 +13,12 @@ use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
 const LOCK: Update =
     Update { order: MemoryOrder::Acquire, hold: Hold::Take, ..Update::when(Verb::Lock, Test::Eq(0)) };
-const TRY_LOCK: Update =
-    Update { order: MemoryOrder::Acquire, hold: Hold::Take, ..Update::new(Verb::TryLock) };
+const TRY_LOCK: Update = Update {
+    order: MemoryOrder::Acquire,
+    hold: Hold::Take,
+    refuses: Test::Ne(0),
+    ..Update::new(Verb::TryLock)
+};
 const UNLOCK: Update =
     Update { order: MemoryOrder::Release, hold: Hold::Give, implied: true, ..Update::new(Verb::Unlock) };
 pub(crate) const IS_POISONED: Update =

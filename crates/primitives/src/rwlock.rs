@@ -24,8 +24,8 @@ const fn give(verb: Verb) -> Update {
 
 const READ: Update = take(Update::when(Verb::ReadLock, Test::Clear(WRITER)));
 const WRITE: Update = take(Update::when(Verb::WriteLock, Test::Eq(0)));
-const TRY_READ: Update = take(Update::new(Verb::TryReadLock));
-const TRY_WRITE: Update = take(Update::new(Verb::TryWriteLock));
+const TRY_READ: Update = Update { refuses: Test::Any(WRITER), ..take(Update::new(Verb::TryReadLock)) };
+const TRY_WRITE: Update = Update { refuses: Test::Ne(0), ..take(Update::new(Verb::TryWriteLock)) };
 const END_READ: Update = give(Verb::ReadUnlock);
 const END_WRITE: Update = give(Verb::WriteUnlock);
 /// The writer becomes a reader: it still holds the lock.

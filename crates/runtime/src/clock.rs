@@ -8,7 +8,7 @@ const SMALL: usize = 8;
 /// The first few entries are an array that is copied and joined whole, without a branch: clocks are
 /// copied at every store and joined at every acquire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Clock {
+pub struct Clock {
     small: [u32; SMALL],
     /// Entries of the threads from `SMALL` on; those beyond the end are 0.
     rest: Vec<u32>,
@@ -17,7 +17,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// The events of `thread` known.
     #[inline(always)]
-    pub(crate) fn get(&self, thread: u32) -> u32 {
+    pub fn get(&self, thread: u32) -> u32 {
         match self.small.get(thread as usize) {
             Some(time) => *time,
             None => self.rest.get(thread as usize - SMALL).copied().unwrap_or(0),
@@ -26,7 +26,7 @@ impl Clock {
 
     /// Sets the events of `thread` known.
     #[inline(always)]
-    pub(crate) fn set(&mut self, thread: u32, time: u32) {
+    pub fn set(&mut self, thread: u32, time: u32) {
         match self.small.get_mut(thread as usize) {
             Some(entry) => *entry = time,
             None => self.set_rest(thread as usize - SMALL, time),
@@ -43,13 +43,13 @@ impl Clock {
 
     /// Whether the event of `thread` at `time` is known.
     #[inline(always)]
-    pub(crate) fn knows(&self, thread: u32, time: u32) -> bool {
+    pub fn knows(&self, thread: u32, time: u32) -> bool {
         self.get(thread) >= time
     }
 
     /// Learns all the other knows.
     #[inline(always)]
-    pub(crate) fn join(&mut self, other: &Self) {
+    pub fn join(&mut self, other: &Self) {
         for (mine, theirs) in self.small.iter_mut().zip(&other.small) {
             *mine = (*mine).max(*theirs);
         }
@@ -69,21 +69,23 @@ impl Clock {
 
     /// Becomes a copy of the other, keeping its own memory.
     #[inline(always)]
-    pub(crate) fn copy_from(&mut self, other: &Self) {
+    pub fn copy_from(&mut self, other: &Self) {
         self.small = other.small;
         if !(self.rest.is_empty() && other.rest.is_empty()) {
             self.rest.clone_from(&other.rest);
         }
     }
 
+    /// Forgets everything.
     #[inline(always)]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.small = [0; SMALL];
         self.rest.clear();
     }
 
+    /// Whether nothing is known.
     #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.small == [0; SMALL] && self.rest.is_empty()
     }
 }

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::explorer::{Alternatives, Explorer, Op, ThreadChoice};
 use crate::failure::Detected;
+use crate::graph::{Memory, Standing};
 use crate::heart::Heart;
 use crate::memory::Seen;
 use crate::object::{Object, Primitive, WriteRef};
@@ -44,6 +45,8 @@ pub(crate) struct Execution {
     pub(crate) heart: Arc<Heart>,
     pub(crate) explorer: *mut dyn Explorer,
     pub(crate) observes: bool,
+    /// The explorer, if it keeps the memory.
+    pub(crate) memory: Option<*mut dyn Memory>,
     pub(crate) epoch: u64,
     pub(crate) phase: Phase,
 
@@ -323,6 +326,10 @@ impl Execution {
     #[inline(never)]
     fn choose_among(&mut self, point: Point, count: usize) -> usize {
         let count = count as u32;
+        if let Some(memory) = self.memory {
+            // SAFETY: as in `event`.
+            return unsafe { (*memory).value(self.current, point, count) as usize };
+        }
         let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
         // SAFETY: as in `event`.
         let chosen = unsafe { (*self.explorer).choose(alternatives) };
@@ -337,11 +344,26 @@ impl Execution {
         if let Some(thread) = self.ready.pop() {
             return Some(thread);
         }
+        if self.memory.is_some() {
+            return self.pick_from_memory();
+        }
         match self.enabled[..] {
             [] => self.fire_timeout(),
             [only] => Some(only.0),
             _ => Some(self.ask()),
         }
+    }
+
+    #[inline(never)]
+    fn pick_from_memory(&mut self) -> Option<u32> {
+        let standing = Standing {
+            threads: &self.threads[..self.thread_count],
+            objects: &self.objects[..self.object_count],
+            enabled: &self.enabled,
+            current: self.current,
+        };
+        // SAFETY: as in `event`.
+        self.memory.and_then(|memory| unsafe { (*memory).next(&standing) })
     }
 
     fn ask(&mut self) -> u32 {
@@ -415,6 +437,7 @@ impl Execution {
             Condition::Word { object, test } => test.holds(self.objects[object as usize].value),
             Condition::Finished(target) => self.threads[target as usize].status == Status::Finished,
             Condition::Token => self.threads[self.threads[thread as usize].host as usize].token,
+            Condition::NoToken => !self.threads[self.threads[thread as usize].host as usize].token,
             Condition::AllFinished => self.unfinished == 0,
         }
     }

@@ -111,6 +111,12 @@ pub trait Explorer {
         let _ = (parent, child);
     }
 
+    /// Itself, if it keeps the memory of executions: then it is asked through that, and none of the
+    /// other methods but `begin` and `end` is called.
+    fn memory(&mut self) -> Option<&mut dyn crate::graph::Memory> {
+        None
+    }
+
     /// The execution ended.
     fn end(&mut self) {}
 }

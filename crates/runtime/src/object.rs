@@ -116,6 +116,10 @@ pub enum Test {
     Any(u64),
     /// The word is below this.
     Below(u64),
+    /// The word is not below this.
+    AtLeast(u64),
+    /// Never true.
+    Never,
 }
 
 impl Test {
@@ -129,6 +133,23 @@ impl Test {
             Self::Clear(mask) => word & mask == 0,
             Self::Any(mask) => word & mask != 0,
             Self::Below(bound) => word < bound,
+            Self::AtLeast(bound) => word >= bound,
+            Self::Never => false,
+        }
+    }
+
+    /// The test that holds where this one does not.
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        match self {
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+            Self::Eq(value) => Self::Ne(value),
+            Self::Ne(value) => Self::Eq(value),
+            Self::Clear(mask) => Self::Any(mask),
+            Self::Any(mask) => Self::Clear(mask),
+            Self::Below(bound) => Self::AtLeast(bound),
+            Self::AtLeast(bound) => Self::Below(bound),
         }
     }
 }

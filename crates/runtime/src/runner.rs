@@ -95,6 +95,7 @@ impl Runner {
             heart: Arc::default(),
             explorer,
             observes: false,
+            memory: None,
             epoch: 0,
             phase: Phase::Running,
             threads: Vec::new(),
@@ -174,8 +175,8 @@ impl Runner {
     /// If called from inside an execution, or if the explorer gives an impossible answer.
     pub fn run(&mut self, program: &dyn Fn(), explorer: &mut dyn Explorer, record: Record) -> Ended {
         assert!(current().is_null(), "a program under test cannot run racefuzz itself");
-        self.begin(explorer, record);
         explorer.begin();
+        self.begin(explorer, record);
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
@@ -186,8 +187,9 @@ impl Runner {
             tear_down(execution);
         }
         set_current(std::ptr::null_mut());
+        let ended = self.end();
         explorer.end();
-        self.end()
+        ended
     }
 
     fn begin(&mut self, explorer: &mut dyn Explorer, record: Record) {
@@ -199,6 +201,10 @@ impl Runner {
         execution.epoch = self.epoch;
         self.epoch += 1;
         execution.observes = explorer.observes();
+        // SAFETY: as for the explorer itself, below.
+        execution.memory = explorer.memory().map(|memory| unsafe {
+            std::mem::transmute::<&mut dyn crate::graph::Memory, *mut dyn crate::graph::Memory>(memory)
+        });
         // SAFETY: only the lifetime changes; the pointer is used during `run` only, which borrows
         // the explorer for longer.
         execution.explorer = unsafe { std::mem::transmute::<&mut dyn Explorer, *mut dyn Explorer>(explorer) };
@@ -240,7 +246,7 @@ impl Runner {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
         execution.allocations.clear();
-        if execution.config.memory != MemoryModel::Sc {
+        if execution.config.memory != MemoryModel::Sc && execution.memory.take().is_none() {
             sum_modification_orders(execution);
         }
         let output = if execution.console.is_empty() {
@@ -386,7 +392,7 @@ fn finale() {
     let execution = || unsafe { &mut *current() };
     {
         let execution = execution();
-        if panics::report_unhandled(execution) {
+        if panics::report_unhandled(execution) || execution.blocked_at.is_some() {
             return;
         }
         execution.phase = Phase::Ending;

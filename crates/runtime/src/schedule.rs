@@ -192,7 +192,7 @@ impl Execution {
             Condition::Always => {}
             Condition::Word { object, .. } => self.objects[object as usize].waiters.push(me),
             Condition::Finished(target) => self.threads[target as usize].joiners.push(me),
-            Condition::Token | Condition::AllFinished => {}
+            Condition::Token | Condition::NoToken | Condition::AllFinished => {}
         }
         if self.holds(me) {
             if !pending.invisible {
@@ -425,7 +425,7 @@ fn stop_current(execution: &mut Execution) {
     execution.threads[me as usize].status = Status::Stopped;
     execution.disable(me);
     execution.unfinished -= 1;
-    if execution.unfinished == 0 {
+    if execution.unfinished == 0 && me != 0 {
         execution.reconsider(0);
     }
 }
@@ -463,7 +463,13 @@ pub(crate) fn block_for_good(site: Site) -> Absent {
         // SAFETY: see `execution::with`.
         unsafe {
             if (*execution).phase != Phase::TearDown {
-                (*execution).blocked_at = Some(site);
+                (*execution).blocked_at.get_or_insert(site);
+                if (*execution).memory.is_some() && (*execution).phase == Phase::Running {
+                    // The others go on: what they write may be what this thread should have read.
+                    stop_current(&mut *execution);
+                    let _ = leave(&mut *execution);
+                    return Absent::TearDown;
+                }
                 (*execution).phase = Phase::TearDown;
             }
         }

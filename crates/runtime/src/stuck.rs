@@ -20,6 +20,11 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
     if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
         return;
     }
+    if execution.memory.is_some() && (execution.blocked_at.is_some() || waits_for_a_time(execution)) {
+        // One waits for something that another execution has.
+        execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
+        return;
+    }
     let edges = edges(execution);
     let cycle = cycle(&edges);
     let sites = edges.iter().map(|edge| Some(execution.threads[edge.thread as usize].pending.site));
@@ -35,6 +40,13 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         identity,
         detail,
     });
+}
+
+/// Whether some thread waits for a limited time: that this is up is another execution.
+fn waits_for_a_time(execution: &Execution) -> bool {
+    execution.threads[..execution.thread_count]
+        .iter()
+        .any(|thread| thread.status == Status::Live && thread.blocked && thread.timed)
 }
 
 fn edges(execution: &Execution) -> Vec<Edge> {

@@ -24,6 +24,8 @@ pub(crate) enum Condition {
     Finished(u32),
     /// The park token of the thread (of a task: of its host).
     Token,
+    /// That there is none.
+    NoToken,
     /// The end of every other thread.
     AllFinished,
 }
@@ -98,6 +100,11 @@ pub(crate) struct Thread {
     pub(crate) blocked_at: Option<(u32, Option<u32>)>,
     /// The pending operation ended by its deadline.
     pub(crate) timed_out: bool,
+    /// The words under which the pending operation only reads: set where a `Memory` asks.
+    pub(crate) refuses: Test,
+    /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
+    pub(crate) timed: bool,
+    pub(crate) expires: bool,
     /// Gave way: not offered until another thread has acted.
     pub(crate) yielded: bool,
     /// How often it gave way since something changed.
@@ -110,6 +117,8 @@ pub(crate) struct Thread {
     /// Where it gave way last.
     pub(crate) last_yield: u64,
 
+    /// Nanoseconds it slept or waited: where a `Memory` decides how long.
+    pub(crate) slept: u64,
     /// Events executed: its own component of `clock`.
     pub(crate) time: u32,
     /// What happens before its next event.
@@ -167,12 +176,16 @@ impl Thread {
             blocked: false,
             blocked_at: None,
             timed_out: false,
+            refuses: Test::Never,
+            timed: false,
+            expires: false,
             yielded: false,
             spins: 0,
             alone: 0,
             last_read: (0, 0),
             same_reads: 0,
             last_yield: 0,
+            slept: 0,
             time: 0,
             clock: Clock::default(),
             seen: Seen::default(),
@@ -212,12 +225,16 @@ impl Thread {
         self.blocked = false;
         self.blocked_at = None;
         self.timed_out = false;
+        self.refuses = Test::Never;
+        self.timed = false;
+        self.expires = false;
         self.yielded = false;
         self.spins = 0;
         self.alone = 0;
         self.last_read = (0, 0);
         self.same_reads = 0;
         self.last_yield = 0;
+        self.slept = 0;
         self.time = 0;
         self.clock.clear();
         self.seen.clear();

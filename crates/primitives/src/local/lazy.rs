@@ -119,6 +119,7 @@ mod model {
     fn enter<T: 'static>(lazy: &'static Lazy<T>, slot: &Slot<T>, site: Site) {
         let mut how = ops::Update::when(Verb::OnceBegin, racefuzz_runtime::Test::Clear(RUNNING));
         how.hold = ops::Hold::Take;
+        how.refuses = racefuzz_runtime::Test::Any(DONE | POISONED);
         let before = ops::update(slot, how, site, |word, told| {
             let before = *word;
             if before == 0 {

@@ -125,6 +125,13 @@ impl<T> Channel<T> {
             // A send without a bound waits for nobody: it learns nothing from receives.
             how.order = MemoryOrder::Acquire;
         }
+        how.refuses = match (verb, self.bound) {
+            // A receive says that it waits, a send that it may be met.
+            (_, Some(0)) => Test::Never,
+            (Verb::Recv | Verb::TryRecv, _) => Test::Clear(READY),
+            (Verb::Send, _) | (Verb::TrySend, None) => Test::Any(NO_RECEIVER),
+            _ => Test::Never,
+        };
         how
     }
 

@@ -103,7 +103,8 @@ fn initialise<P: Initialised>(once: &P, force: bool, site: Site, init: impl FnOn
     if is_complete(once, site) {
         return;
     }
-    let begun = ops::update(once, BEGIN, site, |word, told| {
+    let refuses = Test::Any(if force { COMPLETE } else { COMPLETE | POISONED });
+    let begun = ops::update(once, Update { refuses, ..BEGIN }, site, |word, told| {
         let before = *word;
         if before == COMPLETE || (before == POISONED && !force) {
             told.failed();

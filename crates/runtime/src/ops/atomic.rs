@@ -182,6 +182,9 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
     step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+        if execution.memory.is_some() {
+            return super::graphed::load(execution, primitive, op, site);
+        }
         prepare(execution, op.object);
         let now = execution.event(op);
         let newest = execution.objects[op.object as usize].history.len() - 1;
@@ -222,6 +225,9 @@ pub fn store<P: Primitive>(
     site: Site,
 ) -> Result<bool, Absent> {
     step(primitive, OpKind::Store, verb, order, site, |execution, op| {
+        if execution.memory.is_some() {
+            return super::graphed::store(execution, primitive, op, value, site);
+        }
         prepare(execution, op.object);
         let now = execution.event(op);
         let newest = execution.objects[op.object as usize].history.len() - 1;
@@ -269,6 +275,9 @@ pub fn rmw<P: Primitive>(
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
     step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
+        if execution.memory.is_some() {
+            return super::graphed::rmw(execution, primitive, op, failure, site, &f);
+        }
         prepare(execution, op.object);
         let now = execution.event(op);
         let spurious = verb == Verb::CompareExchangeWeak
@@ -332,6 +341,10 @@ pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
             thread.seen.join(&thread.acquirable_seen);
         }
         if order == MemoryOrder::SeqCst {
+            super::graphed::fence(execution, &now, &op, site);
+        }
+        let thread = &mut execution.threads[now.thread as usize];
+        if order == MemoryOrder::SeqCst && execution.memory.is_none() {
             execution.sc_number += 1;
             execution.sc_fences.fence(&thread.clock, execution.sc_number);
             thread.seen.join(&execution.sc_fences);

@@ -97,6 +97,9 @@ fn event(
             execution.edge(2, now.write, before);
         }
         effect(execution, op.object);
+        if points {
+            super::graphed::stepped(execution, &now, &op, (0, 0), true);
+        }
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, event| event.implied = verb == Verb::RefDrop);
     })
@@ -122,6 +125,9 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
             thread.seen.join(&entry.sync_seen);
         }
         execution.edge(1, now.write, write);
+        if execution.config.count_points {
+            super::graphed::stepped(execution, &now, &op, (0, 0), true);
+        }
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
     })

@@ -7,6 +7,7 @@ use crate::explorer::Op;
 use crate::ops::atomic::visible;
 use crate::schedule::{block_for_good, post};
 use crate::site::Site;
+use crate::thread::Pending;
 use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Point, Value, Verb};
 use std::any::Any;
 use std::hash::{Hash, Hasher};
@@ -15,7 +16,7 @@ use std::time::Duration;
 /// A step that touches nothing shared; its text is made only if the execution is recorded.
 pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
     let op = local_op(Verb::Note);
-    post(visible(op, site))?;
+    post(Pending { invisible: with(|execution| execution.memory.is_some())?, ..visible(op, site) })?;
     let recorded = with(|execution| {
         let now = execution.event(&op);
         execution.log(&now, &op, 0);
@@ -83,6 +84,7 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
         let entry = &mut execution.objects[op.object as usize];
         let before = std::mem::replace(&mut entry.last_write, now.write);
         execution.edge(2, now.write, before);
+        super::graphed::stepped(execution, &now, &op, (0, 0), true);
         let mut hasher = crate::failure::StableHasher::new();
         line.hash(&mut hasher);
         execution.log(&now, &op, hasher.finish());
@@ -105,14 +107,28 @@ pub fn at_end(oracle: Box<dyn FnOnce()>) -> Result<(), Absent> {
 /// for a time to pass end.
 pub fn now() -> Result<Duration, Absent> {
     with(|execution| {
+        if execution.memory.is_some() {
+            // What a thread sees must not depend on others that it did not synchronise with.
+            return virtual_time(execution);
+        }
         execution.now += 1_000;
         Duration::from_nanos(execution.now)
     })
 }
 
+/// The running thread's own time: its events, a microsecond each, and what it slept or waited.
+fn virtual_time(execution: &mut crate::execution::Execution) -> Duration {
+    let thread = &mut execution.threads[execution.current as usize];
+    thread.slept += 1_000;
+    Duration::from_nanos(u64::from(thread.time) * 1_000 + thread.slept)
+}
+
 /// Lets virtual time pass without giving way.
 pub fn advance(time: Duration) -> Result<(), Absent> {
-    with(|execution| execution.now = crate::ops::state::deadline(execution, time))
+    with(|execution| {
+        execution.now = crate::ops::state::deadline(execution, time);
+        crate::ops::state::sleeps(execution, time);
+    })
 }
 
 /// Runs `f` on the running thread's value under `key`, made by `make` at first use. `None` once the

@@ -7,6 +7,7 @@
 mod atomic;
 mod cell;
 mod counted;
+mod graphed;
 mod local;
 mod state;
 mod threads;
@@ -26,7 +27,7 @@ pub use threads::{
 };
 pub use tracked::{alloc, dealloc, track, untrack};
 
-pub(crate) use threads::{destroy_locals, drop_payload, finish};
+pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 
 use crate::execution::{Absent, Execution, Phase, current, set_current};

@@ -41,6 +41,9 @@ pub struct Update {
     pub order: MemoryOrder,
     /// What it does to the holders.
     pub hold: Hold,
+    /// The words under which the operation, although it is a read-modify-write, only reads: it is
+    /// refused. A refused operation need not be told; one that is not told is taken for a write.
+    pub refuses: Test,
     /// Whether `site` is not where the operation stands but where it was caused (a guard's drop).
     pub implied: bool,
 }
@@ -55,6 +58,7 @@ impl Update {
             timeout: None,
             order: MemoryOrder::AcqRel,
             hold: Hold::No,
+            refuses: Test::Never,
             implied: false,
         }
     }
@@ -140,7 +144,9 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
         Some(timeout) => Some(with(|execution| deadline(execution, timeout))?),
         None => None,
     };
-    post(Pending { op, site, condition, deadline, invisible: false })?;
+    let mut pending = Pending { op, site, condition, deadline, invisible: false };
+    with(|execution| prepare_for_memory(execution, &mut pending, &how))?;
+    post(pending)?;
     with(|execution| {
         super::tracked::check_use(execution, address, how.verb, site)?;
         Ok(apply(execution, primitive, &how, &op, site, count, f))
@@ -148,8 +154,56 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     .or_else(super::tracked::unwind)
 }
 
+/// Where an explorer keeps the memory, whether a wait times out is a choice made before it: one that
+/// does takes its step where its condition does not hold.
+#[inline]
+fn prepare_for_memory(execution: &mut Execution, pending: &mut Pending, how: &Update) {
+    if execution.memory.is_none() {
+        return;
+    }
+    let me = execution.current as usize;
+    let mut refuses = how.refuses;
+    let (deadline, expires) = choose_timeout(execution, pending.deadline);
+    pending.deadline = deadline;
+    if let (true, Condition::Word { object, test }) = (expires, pending.condition) {
+        pending.condition = Condition::Word { object, test: test.negated() };
+        refuses = Test::Never;
+        execution.threads[me].expires = true;
+        sleeps(execution, how.timeout.unwrap_or_default());
+    }
+    execution.threads[me].refuses = refuses;
+}
+
+/// The running thread has let so much time pass.
+pub(super) fn sleeps(execution: &mut Execution, time: Duration) {
+    let slept = &mut execution.threads[execution.current as usize].slept;
+    *slept = slept.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+}
+
+/// Where an explorer keeps the memory: no deadline, but whether the wait times out.
+pub(super) fn choose_timeout(execution: &mut Execution, deadline: Option<u64>) -> (Option<u64>, bool) {
+    if execution.memory.is_none() {
+        return (deadline, false);
+    }
+    let me = execution.current as usize;
+    execution.threads[me].timed = deadline.is_some();
+    (None, deadline.is_some() && execution.choose(Point::Timeout, 2) == 1)
+}
+
 pub(super) fn deadline(execution: &Execution, timeout: Duration) -> u64 {
     execution.now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[inline]
+fn choose_part(execution: &mut Execution, count: usize) -> usize {
+    if count < 2 {
+        return 0;
+    }
+    match execution.memory {
+        // SAFETY: see `Execution::event`.
+        Some(memory) => unsafe { (*memory).part(execution.current, count as u32) as usize },
+        None => execution.choose(Point::Value, count),
+    }
 }
 
 fn apply<P: Primitive + ?Sized, R>(
@@ -163,6 +217,12 @@ fn apply<P: Primitive + ?Sized, R>(
 ) -> Result<R, TimedOut> {
     let now = execution.event(op);
     let me = now.thread;
+    let expired = std::mem::take(&mut execution.threads[me as usize].expires);
+    if expired {
+        execution.threads[me as usize].timed_out = true;
+        let word = execution.objects[op.object as usize].value;
+        super::graphed::stepped(execution, &now, op, (word, word), true);
+    }
     if std::mem::take(&mut execution.threads[me as usize].timed_out) {
         execution.log(&now, op, u64::MAX);
         execution.record(op, site, |_, event| {
@@ -172,7 +232,7 @@ fn apply<P: Primitive + ?Sized, R>(
         execution.give_way();
         return Err(TimedOut);
     }
-    let chosen = execution.choose(Point::Value, count());
+    let chosen = choose_part(execution, count());
     let recorded = execution.recorder.is_some();
     let entry = &mut execution.objects[op.object as usize];
     let before = entry.value;
@@ -199,7 +259,15 @@ fn apply<P: Primitive + ?Sized, R>(
         thread.seen.join(&entry.sync_seen);
     }
     let write = entry.last_write;
-    let writes = how.kind != OpKind::Load && ok;
+    let mut writes = how.kind != OpKind::Load && ok;
+    if execution.memory.is_some() {
+        // A refusal that was not announced is a write: it has its place among the others.
+        writes = how.kind != OpKind::Load && !how.refuses.holds(before);
+        debug_assert!(writes || before == after, "{:?} was to read only", how.verb);
+        super::graphed::stepped(execution, &now, op, (before, after), writes);
+    }
+    let thread = &mut execution.threads[me as usize];
+    let entry = &mut execution.objects[op.object as usize];
     if writes {
         if how.order.releases() {
             entry.sync.join(&thread.clock);

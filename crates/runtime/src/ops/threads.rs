@@ -178,6 +178,10 @@ pub(crate) unsafe fn add_thread(
     };
     execution.put_fiber(child as usize, fiber);
     execution.ready.push(child);
+    if let Some(memory) = execution.memory {
+        // SAFETY: see `Execution::event`.
+        unsafe { (*memory).spawned(parent, child) };
+    }
     if execution.observes {
         // SAFETY: see `Execution::event`.
         unsafe { (*execution.explorer).spawned(ThreadId(parent), ThreadId(child)) };
@@ -249,6 +253,9 @@ pub(crate) fn finish(execution: &mut Execution) {
     execution.log(&now, &op, 0);
     execution.record(&op, site, |_, event| event.implied = true);
     execution.threads[me as usize].status = Status::Finished;
+    if execution.config.count_points {
+        super::graphed::ends(execution, &now, &op, end_object(me), site);
+    }
     execution.disable(me);
     execution.unfinished -= 1;
     for position in 0..execution.threads[me as usize].joiners.len() {
@@ -305,6 +312,10 @@ pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Abs
         let (mine, theirs) = if me < target { (first, second) } else { (second, first) };
         mine.clock.join(&theirs.clock);
         mine.seen.join(&theirs.seen);
+        if let Some(memory) = execution.memory {
+            // SAFETY: see `Execution::event`.
+            unsafe { (*memory).joined(me as u32, target as u32) };
+        }
         let panicked = theirs.panicked.is_some();
         if let Some(panicked) = &mut theirs.panicked
             && take
@@ -349,8 +360,14 @@ pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> 
     post(visible(op, site))?;
     with(|execution| {
         let now = execution.event(&op);
+        let same = spawned.epoch == execution.epoch;
+        execution.counts_observed |= same;
+        let known = match execution.config.count_points && same {
+            true => super::graphed::has_ended(execution, &now, &op, end_object(spawned.thread.0), site),
+            false => None,
+        };
         let target = &execution.threads[spawned.thread.index()];
-        let finished = spawned.epoch != execution.epoch || target.status == Status::Finished;
+        let finished = known.unwrap_or(!same || target.status == Status::Finished);
         let ended = mix(target.path, u64::from(target.time));
         execution.class =
             execution.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
@@ -399,8 +416,21 @@ pub fn panicking() -> bool {
 }
 
 /// The pseudo-object of a thread's park token.
-const fn token_object(thread: u32) -> u32 {
+pub(crate) const fn token_object(thread: u32) -> u32 {
     0x8000_0000 | thread
+}
+
+/// The thread whose park token this pseudo-object is.
+pub(crate) const fn token_owner(object: u32) -> Option<u32> {
+    match object >> 30 {
+        2 => Some(object & 0x3fff_ffff),
+        _ => None,
+    }
+}
+
+/// The pseudo-object of a thread's end.
+const fn end_object(thread: u32) -> u32 {
+    0x4000_0000 | thread
 }
 
 fn token_op(verb: Verb, thread: u32) -> Op {
@@ -417,11 +447,16 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
         let deadline = timeout.map(|timeout| super::state::deadline(execution, timeout));
         (token_op(Verb::Park, execution.threads[execution.current as usize].host), deadline)
     })?;
-    post(Pending { op, site, condition: Condition::Token, deadline, invisible: false })?;
+    let (deadline, expires) = with(|execution| super::state::choose_timeout(execution, deadline))?;
+    // With a token to take it would not time out.
+    let condition = if expires { Condition::NoToken } else { Condition::Token };
+    post(Pending { op, site, condition, deadline, invisible: false })?;
     with(|execution| {
         let now = execution.event(&op);
         let me = now.thread as usize;
         let host = execution.threads[me].host as usize;
+        execution.threads[me].timed_out |= expires;
+        let had = u64::from(execution.threads[host].token);
         let timed_out = std::mem::take(&mut execution.threads[me].timed_out);
         let owner = &mut execution.threads[host];
         let woken = std::mem::take(&mut owner.token);
@@ -431,6 +466,7 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
             token.clear();
             execution.threads[host].token_clock = token;
         }
+        super::graphed::stepped(execution, &now, &op, (had, 0), true);
         execution.class = execution.class.wrapping_add(mix(now.write.event, u64::from(woken)));
         execution.log(&now, &op, u64::from(woken));
         execution.record(&op, site, |_, event| {
@@ -460,9 +496,12 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
         let entry = &mut execution.threads[target];
         entry.token_clock.join(&clock);
         let had = std::mem::replace(&mut entry.token, true);
+        let host = entry.host;
         let order = mix(entry.path, u64::from(entry.time));
         execution.threads[me].clock = clock;
         execution.class = execution.class.wrapping_add(mix(now.write.event, order));
+        debug_assert_eq!(host, thread.0, "a token belongs to a thread that hosts itself");
+        super::graphed::stepped(execution, &now, &op, (had.into(), 1), true);
         let waits = |entry: &Thread| {
             entry.host == thread.0 && entry.blocked && matches!(entry.pending.condition, Condition::Token)
         };
@@ -486,8 +525,21 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
 
 /// The running thread gives way to the others.
 pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
-    enter(Execution::give_way)?;
+    let graphed = enter(|execution| {
+        execution.give_way();
+        execution.memory.is_some()
+    })?;
     let op = local_op(verb);
+    if graphed {
+        // It commutes with everything; but a loop that reads nothing new ends here.
+        let waits = free_event(|execution| {
+            let now = execution.event(&op);
+            execution.log(&now, &op, 0);
+            execution.record(&op, site, |_, _| {});
+            super::graphed::spins(execution, site)
+        })?;
+        return if waits { Err(crate::schedule::block_for_good(site)) } else { Ok(()) };
+    }
     post(visible(op, site))?;
     with(|execution| {
         let now = execution.event(&op);
@@ -505,14 +557,17 @@ pub fn give_way() -> Result<(), Absent> {
 /// meanwhile, and none must: a sleep orders nothing.
 pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     let op = local_op(Verb::Sleep);
+    let mut pending = visible(op, site);
     let wake = enter(|execution| {
         let me = execution.current as usize;
+        pending.invisible = execution.memory.is_some();
+        super::state::sleeps(execution, time);
         if std::mem::replace(&mut execution.threads[me].last_yield, site.number()) == site.number() {
             execution.give_way();
         }
         super::state::deadline(execution, time)
     })?;
-    post(visible(op, site))?;
+    post(pending)?;
     with(|execution| {
         execution.now = execution.now.max(wake);
         let now = execution.event(&op);
