@@ -1,0 +1,318 @@
+//! The execution graph: events with program order, reads-from and modification order.
+//!
+//! An event's number is its place in the order in which events were added (`<_G` in the TruSt
+//! paper), so taking back the last event is cutting off the end. A read-modify-write is two events,
+//! a read and, where it succeeds, the write right behind it.
+
+use racefuzz_runtime::Clock;
+use racefuzz_trace::{MemoryOrder, Verb};
+use smallvec::SmallVec;
+
+/// An event: its place in the order of addition.
+pub(crate) type Id = u32;
+
+/// The write of a location's initial value, which is no event of a thread.
+pub(crate) const INIT: Id = u32::MAX;
+
+/// No location.
+pub(crate) const NOWHERE: u32 = u32::MAX;
+
+/// How an event acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    /// A SeqCst fence; other fences are part of their thread's next event.
+    Fence,
+    /// A choice of a value.
+    Choice,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    /// The thread, in the graph's numbering.
+    pub(crate) thread: u32,
+    /// The place in program order.
+    pub(crate) po: u32,
+    pub(crate) kind: Kind,
+    pub(crate) loc: u32,
+    pub(crate) order: MemoryOrder,
+    pub(crate) verb: Verb,
+    /// Of a read: the write it reads.
+    pub(crate) rf: Id,
+    /// A read whose write follows, or that write.
+    pub(crate) rmw: bool,
+    /// The word written.
+    pub(crate) value: u64,
+    /// What was chosen, where the event involves a choice.
+    pub(crate) choice: u32,
+    /// It was put into the graph before it was ever executed.
+    pub(crate) fresh: bool,
+    /// Its number among the events of its thread, as the runtime counts.
+    pub(crate) time: u32,
+    /// What happens before it; of an event on an ordered location, including what it learns there.
+    pub(crate) before: Clock,
+    /// Of a write: what it publishes.
+    pub(crate) release: Clock,
+    /// Its prefix, itself included: for each thread the number of events before it in
+    /// `(po ∪ rf)+`, spawns and joins counted in.
+    pub(crate) porf: Clock,
+    /// The same for `(po ∪ rf ∪ mo ∪ fr)+`, the latter two on ordered locations. Only where the
+    /// graph has such locations.
+    pub(crate) ord: Clock,
+    /// Events of other threads that are before it by a spawn or a join.
+    pub(crate) joins: SmallVec<[Id; 1]>,
+}
+
+/// A location.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Loc {
+    /// Its writes in modification order, without the initial one.
+    pub(crate) mo: Vec<Id>,
+    /// Its reads.
+    pub(crate) reads: Vec<Id>,
+    pub(crate) initial: u64,
+    /// All its operations are totally ordered, together with those of other such locations: state
+    /// words, and under `sc` everything.
+    pub(crate) ordered: bool,
+}
+
+/// A thread that was about to read a word it has to wait for, and could not go on.
+///
+/// In the theory it is a read of the newest write, which is revisited when a newer one comes. It is
+/// no event here: the thread waits (Kokologiannakis, Marmanis & Vafeiadis, CAV'23: such revisits can
+/// be made in place). What is kept is when it was added and what it read, for whether it was added
+/// maximally.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) thread: u32,
+    /// The place in program order of the read.
+    pub(crate) po: u32,
+    pub(crate) loc: u32,
+    /// The number of events when it was added.
+    pub(crate) stamp: u32,
+    /// The number of events when it last was seen to wait: what it might have read of those is
+    /// explored elsewhere.
+    pub(crate) seen: u32,
+    pub(crate) rf: Id,
+}
+
+/// An execution graph.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) events: Vec<Event>,
+    /// The events of each thread in program order.
+    pub(crate) threads: Vec<Vec<Id>>,
+    pub(crate) locs: Vec<Loc>,
+    pub(crate) blocks: Vec<Block>,
+    /// For each thread its parent and its number among the parent's children.
+    pub(crate) tree: Vec<(u32, u32)>,
+    /// Some location is ordered.
+    pub(crate) ordered: bool,
+    /// SeqCst accesses to locations that are not ordered, and SeqCst fences.
+    pub(crate) seq_cst: u32,
+}
+
+/// Whether a prefix holds an event.
+#[inline]
+pub(crate) fn holds(prefix: &Clock, event: &Event) -> bool {
+    prefix.get(event.thread) > event.po
+}
+
+impl Graph {
+    pub(crate) fn new() -> Self {
+        Self { threads: vec![Vec::new()], tree: vec![(u32::MAX, 0)], ..Self::default() }
+    }
+
+    #[inline]
+    pub(crate) fn event(&self, id: Id) -> &Event {
+        &self.events[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn event_mut(&mut self, id: Id) -> &mut Event {
+        &mut self.events[id as usize]
+    }
+
+    #[inline]
+    pub(crate) fn loc(&self, loc: u32) -> &Loc {
+        &self.locs[loc as usize]
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.events.len() as u32
+    }
+
+    /// The thread that is child number `child` of `parent`; made if it is new.
+    pub(crate) fn thread(&mut self, parent: u32, child: u32) -> u32 {
+        if let Some(known) = self.tree.iter().position(|place| *place == (parent, child)) {
+            return known as u32;
+        }
+        self.tree.push((parent, child));
+        self.threads.push(Vec::new());
+        self.tree.len() as u32 - 1
+    }
+
+    pub(crate) fn new_loc(&mut self, initial: u64, ordered: bool) -> u32 {
+        self.locs.push(Loc { initial, ordered, ..Loc::default() });
+        if ordered && !self.ordered {
+            self.ordered = true;
+            for event in &mut self.events {
+                event.ord.copy_from(&event.porf);
+            }
+        }
+        self.locs.len() as u32 - 1
+    }
+
+    /// The order in which an execution must run its events.
+    #[inline]
+    pub(crate) fn run_order<'a>(&self, event: &'a Event) -> &'a Clock {
+        if self.ordered { &event.ord } else { &event.porf }
+    }
+
+    /// The place of a write in modification order: 0 is the initial one.
+    pub(crate) fn place(&self, loc: u32, write: Id) -> usize {
+        if write == INIT {
+            return 0;
+        }
+        let mo = &self.loc(loc).mo;
+        1 + mo.iter().rposition(|other| *other == write).expect("a write is in its modification order")
+    }
+
+    /// The write at a place of modification order.
+    #[inline]
+    pub(crate) fn write_at(&self, loc: u32, place: usize) -> Id {
+        match place {
+            0 => INIT,
+            place => self.loc(loc).mo[place - 1],
+        }
+    }
+
+    /// The newest write.
+    pub(crate) fn newest(&self, loc: u32) -> Id {
+        self.loc(loc).mo.last().copied().unwrap_or(INIT)
+    }
+
+    /// The word a write wrote.
+    #[inline]
+    pub(crate) fn word(&self, loc: u32, write: Id) -> u64 {
+        if write == INIT { self.loc(loc).initial } else { self.event(write).value }
+    }
+
+    /// The read of the read-modify-write that reads `write`, and has written.
+    pub(crate) fn consumer(&self, loc: u32, write: Id) -> Option<Id> {
+        self.loc(loc).reads.iter().copied().find(|read| {
+            let event = self.event(*read);
+            event.rmw && event.rf == write
+        })
+    }
+
+    /// The reads of a write.
+    pub(crate) fn readers(&self, loc: u32, write: Id) -> impl Iterator<Item = Id> + '_ {
+        self.loc(loc).reads.iter().copied().filter(move |read| self.event(*read).rf == write)
+    }
+
+    /// Adds an event that reads or does not touch a location; its prefixes must be complete but for
+    /// what it reads.
+    pub(crate) fn add(&mut self, mut event: Event) -> Id {
+        let id = self.len();
+        if event.kind == Kind::Read && event.rf != INIT {
+            event.porf.join(&self.events[event.rf as usize].porf);
+            if self.ordered {
+                event.ord.join(&self.events[event.rf as usize].ord);
+            }
+        }
+        event.porf.set(event.thread, event.po + 1);
+        if self.ordered {
+            event.ord.set(event.thread, event.po + 1);
+        }
+        if event.order == MemoryOrder::SeqCst && (event.loc == NOWHERE || !self.loc(event.loc).ordered) {
+            self.seq_cst += 1;
+        }
+        self.threads[event.thread as usize].push(id);
+        let (kind, loc) = (event.kind, event.loc);
+        self.events.push(event);
+        if kind == Kind::Read {
+            self.locs[loc as usize].reads.push(id);
+            self.order_read(id);
+        }
+        id
+    }
+
+    /// Adds a write at a place of modification order, 1 being right behind the initial one.
+    pub(crate) fn add_write(&mut self, event: Event, place: usize) -> Id {
+        let loc = event.loc;
+        let id = self.add(event);
+        self.locs[loc as usize].mo.insert(place - 1, id);
+        self.order_write(id, place);
+        id
+    }
+
+    /// A read of an ordered location is before the write behind the one it reads.
+    fn order_read(&mut self, read: Id) {
+        let (loc, rf) = (self.event(read).loc, self.event(read).rf);
+        if !self.loc(loc).ordered {
+            return;
+        }
+        let place = self.place(loc, rf);
+        if let Some(next) = self.loc(loc).mo.get(place).copied() {
+            self.order_before(read, next);
+        }
+    }
+
+    /// A write to an ordered location is behind the one before it and its reads.
+    fn order_write(&mut self, write: Id, place: usize) {
+        let loc = self.event(write).loc;
+        if !self.loc(loc).ordered {
+            return;
+        }
+        let before = self.write_at(loc, place - 1);
+        let mut ord = std::mem::take(&mut self.event_mut(write).ord);
+        if before != INIT {
+            ord.join(&self.event(before).ord);
+        }
+        for read in self.readers(loc, before) {
+            ord.join(&self.event(read).ord);
+        }
+        self.event_mut(write).ord = ord;
+        if let Some(next) = self.loc(loc).mo.get(place).copied() {
+            self.order_before(write, next);
+        }
+    }
+
+    /// An edge from an event without successors to another one.
+    fn order_before(&mut self, first: Id, next: Id) {
+        let ord = self.event(first).ord.clone();
+        let (thread, po) = (self.event(next).thread, self.event(next).po);
+        for event in &mut self.events {
+            if event.ord.get(thread) > po {
+                event.ord.join(&ord);
+            }
+        }
+    }
+
+    /// What happens before an event, and itself.
+    pub(crate) fn hb(&self, id: Id) -> Clock {
+        let event = self.event(id);
+        let mut clock = event.before.clone();
+        clock.set(event.thread, event.time);
+        if event.kind == Kind::Read && event.order.acquires() && event.rf != INIT {
+            clock.join(&self.event(event.rf).release);
+        }
+        clock
+    }
+
+    /// The prefix of an event but for itself and what it reads.
+    pub(crate) fn porf_before(&self, id: Id) -> Clock {
+        let event = self.event(id);
+        let mut clock = match event.po {
+            0 => Clock::default(),
+            po => self.event(self.threads[event.thread as usize][po as usize - 1]).porf.clone(),
+        };
+        for join in &event.joins {
+            clock.join(&self.event(*join).porf);
+        }
+        clock
+    }
+}

@@ -1,0 +1,63 @@
+//! Memory models: which graphs are consistent.
+//!
+//! All of them forbid cycles in `po ∪ rf`, which is how the exploration builds graphs, and keep
+//! read-modify-writes atomic, which it sees to itself. A model says two things of the rest: from
+//! which place in modification order on a thread may read or write a location
+//! ([`floor`]), which decides most cases at once, and whether a whole graph is consistent
+//! ([`is_consistent`]) where that cannot be seen so simply.
+
+mod rc11;
+mod tso;
+
+use crate::graph::{Graph, Loc, NOWHERE};
+use racefuzz_runtime::Clock;
+use racefuzz_trace::MemoryModel;
+
+/// Where a thread stands that is about to access a location.
+pub(crate) struct Stand<'a> {
+    /// What happens before the access.
+    pub(crate) before: &'a Clock,
+    /// What is before it in the order of ordered locations.
+    pub(crate) ord: &'a Clock,
+}
+
+/// The lowest place in modification order whose write the access may read, or behind which a write
+/// may go.
+pub(crate) fn floor(model: MemoryModel, graph: &Graph, loc: u32, stand: &Stand<'_>) -> usize {
+    if loc == NOWHERE {
+        return 0;
+    }
+    let entry = graph.loc(loc);
+    if entry.ordered {
+        return ordered_floor(graph, entry, stand.ord);
+    }
+    match model {
+        MemoryModel::Sc => ordered_floor(graph, entry, stand.ord),
+        MemoryModel::Rc11 => rc11::floor(graph, entry, stand.before),
+        MemoryModel::Tso => 0,
+    }
+}
+
+/// Sequential consistency: `po ∪ rf ∪ mo ∪ fr` has no cycle. A new read is before the write behind
+/// the one it reads, a new write before the one behind it; so that one must not be before them.
+fn ordered_floor(graph: &Graph, loc: &Loc, ord: &Clock) -> usize {
+    loc.mo.iter().rposition(|write| crate::graph::holds(ord, graph.event(*write))).map_or(0, |at| at + 1)
+}
+
+/// Whether a graph that respects the floors is consistent.
+pub(crate) fn is_consistent(model: MemoryModel, graph: &Graph) -> bool {
+    match model {
+        MemoryModel::Sc => true,
+        MemoryModel::Rc11 => graph.seq_cst < 2 || rc11::psc_is_acyclic(graph),
+        MemoryModel::Tso => tso::is_consistent(graph),
+    }
+}
+
+/// Whether [`is_consistent`] may say no.
+pub(crate) fn looks_at_wholes(model: MemoryModel, graph: &Graph) -> bool {
+    match model {
+        MemoryModel::Sc => false,
+        MemoryModel::Rc11 => graph.seq_cst > 0,
+        MemoryModel::Tso => true,
+    }
+}

@@ -1,0 +1,116 @@
+//! x86's total store order, as Sewell, Sarkar, Owens, Nardelli & Myreen, *x86-TSO*, CACM 2010, in
+//! the axiomatic form of Alglave, Maranget & Tautschnig, *Herding Cats*, TOPLAS 2014.
+//!
+//! * per location: `po|loc ∪ rf ∪ mo ∪ fr` is acyclic;
+//! * globally: `ppo ∪ rfe ∪ mo ∪ fr` is acyclic, where `ppo` is program order but for a write and a
+//!   later read with nothing between that drains the store buffer.
+//!
+//! Rust's accesses map to it as compilers do: a SeqCst store, a read-modify-write and a SeqCst fence
+//! drain the buffer, everything else is a plain access. Operations on ordered locations (locks, ...)
+//! drain it, too, and so do a thread's creation and end.
+
+use crate::graph::{Event, Graph, INIT, Id, Kind, NOWHERE};
+use racefuzz_trace::MemoryOrder;
+
+pub(super) fn is_consistent(graph: &Graph) -> bool {
+    let mut all = Edges::new(graph);
+    let mut here = Edges::new(graph);
+    for thread in &graph.threads {
+        program_order(graph, thread, &mut all, &mut here);
+    }
+    for (to, event) in graph.events.iter().enumerate() {
+        let to = to as Id;
+        event.joins.iter().for_each(|join| all.add(*join, to));
+        if event.kind != Kind::Read {
+            continue;
+        }
+        if event.rf != INIT {
+            here.add(event.rf, to);
+            if graph.event(event.rf).thread != event.thread {
+                all.add(event.rf, to);
+            }
+        }
+        if let Some(newer) = graph.loc(event.loc).mo.get(graph.place(event.loc, event.rf))
+            && !(event.rmw && is_write_of(graph, *newer, event))
+        {
+            here.add(to, *newer);
+            all.add(to, *newer);
+        }
+    }
+    for pair in graph.locs.iter().flat_map(|loc| loc.mo.windows(2)) {
+        here.add(pair[0], pair[1]);
+        all.add(pair[0], pair[1]);
+    }
+    here.is_acyclic() && all.is_acyclic()
+}
+
+fn is_write_of(graph: &Graph, write: Id, read: &Event) -> bool {
+    let write = graph.event(write);
+    write.thread == read.thread && write.po == read.po + 1
+}
+
+fn program_order(graph: &Graph, thread: &[Id], all: &mut Edges, here: &mut Edges) {
+    for (at, to) in thread.iter().enumerate() {
+        let later = graph.event(*to);
+        let mut drained = false;
+        for from in thread[..at].iter().rev() {
+            let earlier = graph.event(*from);
+            drained |= drains(graph, earlier);
+            if earlier.kind != Kind::Write
+                || later.kind != Kind::Read
+                || drained
+                || drains_first(graph, later)
+            {
+                all.add(*from, *to);
+            }
+            if earlier.loc == later.loc && earlier.loc != NOWHERE {
+                here.add(*from, *to);
+            }
+        }
+    }
+}
+
+/// Whether no store waits in the buffer behind this event.
+fn drains(graph: &Graph, event: &Event) -> bool {
+    match event.kind {
+        Kind::Fence => true,
+        Kind::Write => event.rmw || event.order == MemoryOrder::SeqCst || graph.loc(event.loc).ordered,
+        Kind::Read => graph.loc(event.loc).ordered,
+        Kind::Choice => false,
+    }
+}
+
+/// Whether no store waits in the buffer when this event reads.
+fn drains_first(graph: &Graph, event: &Event) -> bool {
+    event.rmw || (event.loc != NOWHERE && graph.loc(event.loc).ordered)
+}
+
+struct Edges(Vec<Vec<Id>>);
+
+impl Edges {
+    fn new(graph: &Graph) -> Self {
+        Self(vec![Vec::new(); graph.events.len()])
+    }
+
+    fn add(&mut self, from: Id, to: Id) {
+        self.0[from as usize].push(to);
+    }
+
+    /// Kahn's algorithm.
+    fn is_acyclic(&self) -> bool {
+        let mut waits = vec![0u32; self.0.len()];
+        self.0.iter().flatten().for_each(|to| waits[*to as usize] += 1);
+        let mut ready: Vec<usize> = (0..waits.len()).filter(|at| waits[*at] == 0).collect();
+        let mut done = 0;
+        while let Some(at) = ready.pop() {
+            done += 1;
+            for to in &self.0[at] {
+                waits[*to as usize] -= 1;
+                if waits[*to as usize] == 0 {
+                    ready.push(*to as usize);
+                }
+            }
+        }
+        done == self.0.len()
+    }
+}
