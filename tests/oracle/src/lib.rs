@@ -16,17 +16,21 @@
 mod axioms;
 mod buffers;
 mod enumerate;
+mod generate;
 mod graph;
 mod machine;
 mod parse;
 mod program;
 mod relation;
+mod shrink;
 
 pub use axioms::Model;
 pub use buffers::{on_one_memory, with_store_buffers};
 pub use enumerate::{Counts, Graphs, enumerate, graphs, in_any_order};
+pub use generate::generate;
 pub use parse::{ParseError, parse};
 pub use program::{Expr, Location, Op, Operator, Order, Program, Thread};
+pub use shrink::shrink;
 
 /// The tests of `tests/litmus`, with the counts that their headers state.
 pub fn litmus() -> Vec<Program> {
