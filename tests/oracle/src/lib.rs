@@ -22,6 +22,7 @@ mod machine;
 mod parse;
 mod program;
 mod relation;
+mod run;
 mod shrink;
 
 pub use axioms::Model;
@@ -30,6 +31,7 @@ pub use enumerate::{Counts, Graphs, enumerate, graphs, in_any_order};
 pub use generate::generate;
 pub use parse::{ParseError, parse};
 pub use program::{Expr, Location, Op, Operator, Order, Program, Thread};
+pub use run::{Shared, Sharing, await_value, closure, observed, run};
 pub use shrink::shrink;
 
 /// The tests of `tests/litmus`, with the counts that their headers state.
