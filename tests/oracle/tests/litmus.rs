@@ -35,3 +35,18 @@ fn a_program_survives_being_written_and_read() {
         assert_eq!(parse(&test.to_string()).unwrap(), std::slice::from_ref(&test), "{test}");
     }
 }
+
+/// `psc` takes program order between accesses of *different* locations only, which no litmus file tells
+/// from the stronger reading.
+#[test]
+fn psc_does_not_start_with_program_order_on_one_location() {
+    let allows = |second_store: &str, flag: &str| {
+        let text = format!(
+            "psc\nT: x = 1 sc; {second_store} rel\nT: a := {flag} acq; assume a == 2; b := y sc; assume b == 0\n\
+             T: y = 1 sc; c := x sc; assume c == 0"
+        );
+        enumerate(&parse(&text).unwrap()[0], Model::Rc11).complete > 0
+    };
+    assert!(allows("x = 2", "x"));
+    assert!(!allows("z = 2", "z"));
+}
