@@ -36,6 +36,8 @@ struct Front {
     ord: Clock,
     joins: SmallVec<[Id; 1]>,
     spurious: u32,
+    /// Where it gave way in a loop last: the place, and the events it had executed.
+    spun: Option<(u64, u32)>,
 }
 
 /// What the running operation chose besides.
@@ -96,6 +98,13 @@ impl Explore {
     pub(crate) fn load(&mut self, item: Item) {
         self.graph = item.graph;
         self.revisited = item.revisited;
+    }
+
+    /// Whether the graph is consistent now that all its events have been executed.
+    pub(crate) fn is_consistent(&self) -> bool {
+        !self.graph.ordered
+            || !model::looks_at_wholes(self.model, &self.graph)
+            || model::is_consistent(self.model, &self.graph)
     }
 
     fn front(&mut self, thread: u32) -> &mut Front {
@@ -472,14 +481,8 @@ impl Explore {
     /// The read revisited turns out to wait: its thread is blocked there.
     fn block_revisited(&mut self, read: Id) {
         let event = self.graph.event(read);
-        let block = Block {
-            thread: event.thread,
-            po: event.po,
-            loc: event.loc,
-            stamp: read,
-            seen: self.graph.len(),
-            rf: event.rf,
-        };
+        let block =
+            Block { thread: event.thread, po: event.po, stamp: read, seen: self.graph.len(), rf: event.rf };
         let (mut graph, _) = {
             let mut with = self.graph.clone();
             with.blocks.push(block);
@@ -561,7 +564,6 @@ impl Explore {
         let block = Block {
             thread,
             po: self.fronts[thread as usize].done,
-            loc,
             stamp: self.graph.len(),
             seen: self.graph.len(),
             rf: self.graph.newest(loc),
@@ -915,8 +917,21 @@ impl Memory for Explore {
         front.joins.extend(joins);
     }
 
-    fn spins(&mut self, _thread: u32, _site: u64) -> bool {
-        false
+    fn spins(&mut self, thread: u32, site: u64) -> bool {
+        let thread = self.threads[thread as usize];
+        let done = self.front(thread).done;
+        let Some((place, before)) = self.front(thread).spun.replace((site, done)) else { return false };
+        let length = done - before;
+        if place != site || length == 0 || length > before {
+            return false;
+        }
+        let events = &self.graph.threads[thread as usize];
+        (0..length).all(|at| {
+            let now = self.graph.event(events[(before + at) as usize]);
+            let earlier = self.graph.event(events[(before - length + at) as usize]);
+            let reads = now.kind == Kind::Read && earlier.kind == Kind::Read && !now.rmw && !earlier.rmw;
+            reads && (now.loc, now.rf) == (earlier.loc, earlier.rf)
+        })
     }
 }
 

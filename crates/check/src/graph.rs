@@ -89,7 +89,6 @@ pub(crate) struct Block {
     pub(crate) thread: u32,
     /// The place in program order of the read.
     pub(crate) po: u32,
-    pub(crate) loc: u32,
     /// The number of events when it was added.
     pub(crate) stamp: u32,
     /// The number of events when it last was seen to wait: what it might have read of those is

@@ -34,7 +34,9 @@ pub fn explore(program: &dyn Fn(), config: Config) -> Counts {
         if ended.failure.is_some() {
             counts.failing += 1;
         }
-        if ended.blocked {
+        if !explore.is_consistent() {
+            counts.runs -= 1;
+        } else if ended.blocked {
             counts.blocked += 1
         } else {
             counts.complete += 1

@@ -74,15 +74,16 @@ impl<'a> Revisit<'a> {
         block.stamp <= self.read || self.is_in_prefix(block)
     }
 
-    /// A block that stays needs what it read; one that is lost must have read the newest write.
+    /// A block that stays needs what it read; and so does one that is lost, where it was added: since
+    /// then it has been given each newer write in place.
     fn block_allows(&self, block: &Block) -> bool {
         if self.is_in_prefix(block) {
             true
         } else if block.stamp <= self.read {
             self.keeps_write(block.rf)
         } else {
-            // Events before the block have numbers below its stamp.
-            self.was_newest(block.loc, block.rf, block.stamp - 1)
+            let rf = block.rf;
+            rf == INIT || rf < block.stamp || holds(self.prefix, self.graph.event(rf))
         }
     }
 

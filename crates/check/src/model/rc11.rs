@@ -104,7 +104,9 @@ pub(super) fn psc_is_acyclic(graph: &Graph) -> bool {
                 po.set(from, to);
             }
             // The two events of a read-modify-write have one time.
+            // What has never been executed has no time, and is looked at again when it has.
             if from != to
+                && other.time != 0
                 && clock.knows(other.thread, other.time)
                 && (other.thread != event.thread || in_order)
             {

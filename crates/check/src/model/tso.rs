@@ -10,7 +10,7 @@
 //! drain it, too, and so do a thread's creation and end.
 
 use crate::graph::{Event, Graph, INIT, Id, Kind, NOWHERE};
-use racefuzz_trace::MemoryOrder;
+use racefuzz_trace::{MemoryOrder, Verb};
 
 pub(super) fn is_consistent(graph: &Graph) -> bool {
     let mut all = Edges::new(graph);
@@ -20,7 +20,12 @@ pub(super) fn is_consistent(graph: &Graph) -> bool {
     }
     for (to, event) in graph.events.iter().enumerate() {
         let to = to as Id;
-        event.joins.iter().for_each(|join| all.add(*join, to));
+        for join in &event.joins {
+            // A thread's creation and its end drain the buffer: all before it is before.
+            let join = graph.event(*join);
+            let before = &graph.threads[join.thread as usize][..=join.po as usize];
+            before.iter().for_each(|from| all.add(*from, to));
+        }
         if event.kind != Kind::Read {
             continue;
         }
@@ -75,14 +80,16 @@ fn drains(graph: &Graph, event: &Event) -> bool {
     match event.kind {
         Kind::Fence => true,
         Kind::Write => event.rmw || event.order == MemoryOrder::SeqCst || graph.loc(event.loc).ordered,
-        Kind::Read => graph.loc(event.loc).ordered,
+        Kind::Read => drains_first(graph, event),
         Kind::Choice => false,
     }
 }
 
 /// Whether no store waits in the buffer when this event reads.
 fn drains_first(graph: &Graph, event: &Event) -> bool {
-    event.rmw || (event.loc != NOWHERE && graph.loc(event.loc).ordered)
+    // A compare-exchange that fails is a locked instruction, too.
+    let locked = matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak);
+    event.rmw || locked || (event.loc != NOWHERE && graph.loc(event.loc).ordered)
 }
 
 struct Edges(Vec<Vec<Id>>);

@@ -181,7 +181,7 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 /// An atomic load: the word read.
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
-    step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+    let (value, spins) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::load(execution, primitive, op, site);
         }
@@ -203,8 +203,9 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
             event.reads_from = Some(reads_from(write));
             event.newer = newer;
         });
-        value
-    })
+        (value, false)
+    })?;
+    if spins { Err(crate::schedule::block_for_good(site)) } else { Ok(value) }
 }
 
 /// The step of the newest store, if it is not the one at `place`.
@@ -274,7 +275,7 @@ pub fn rmw<P: Primitive>(
     site: Site,
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
-    step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
+    let (rmw, spins) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::rmw(execution, primitive, op, failure, site, &f);
         }
@@ -322,8 +323,9 @@ pub fn rmw<P: Primitive>(
                 event.text = Some("spurious failure".into());
             }
         });
-        Rmw { read, wrote, newest: wrote.is_some() && place == newest }
-    })
+        (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
+    })?;
+    if spins { Err(crate::schedule::block_for_good(site)) } else { Ok(rmw) }
 }
 
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's

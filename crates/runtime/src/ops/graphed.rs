@@ -40,18 +40,36 @@ fn write_ref(step: u32) -> WriteRef {
 }
 
 #[inline(never)]
-pub(super) fn load<P: Primitive>(execution: &mut Execution, primitive: &P, op: &Op, site: Site) -> u64 {
+pub(super) fn load<P: Primitive>(
+    execution: &mut Execution,
+    primitive: &P,
+    op: &Op,
+    site: Site,
+) -> (u64, bool) {
     let now = execution.event(op);
     let step = now.write.step;
     let read = ask(execution).load(&access(execution, &now, op, site), step);
     learn(execution, now.thread, op.order, read.release);
     execution.log(&now, op, read.value);
+    let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
         event.read = recorder.value(primitive.show(read.value));
         event.reads_from = Some(reads_from(write_ref(read.source)));
         event.newer = read.newer.map(|step| step.saturating_sub(1));
     });
-    read.value
+    (read.value, spins)
+}
+
+/// Times in a row that one place may read one write: a loop that does so longer waits.
+const REPEATS: u32 = 3;
+
+/// Whether the thread reads the same again and again at one place, without a hint that it spins.
+fn repeats(execution: &mut Execution, thread: u32, site: Site, source: u32) -> bool {
+    let thread = &mut execution.threads[thread as usize];
+    let read = (site.number(), u64::from(source) + 1);
+    thread.same_reads = if thread.last_read == read { thread.same_reads + 1 } else { 0 };
+    thread.last_read = read;
+    thread.same_reads > REPEATS
 }
 
 #[inline(never)]
@@ -77,7 +95,7 @@ pub(super) fn rmw<P: Primitive>(
     failure: MemoryOrder,
     site: Site,
     f: &dyn Fn(u64) -> Option<u64>,
-) -> Rmw {
+) -> (Rmw, bool) {
     let spurious = op.verb == Verb::CompareExchangeWeak
         && execution.config.inject.spurious
         && execution.choose(racefuzz_trace::Point::Spurious, 2) == 1;
@@ -106,7 +124,8 @@ pub(super) fn rmw<P: Primitive>(
             event.text = Some("spurious failure".into());
         }
     });
-    Rmw { read: value, wrote, newest }
+    let spins = wrote.is_none() && !spurious && repeats(execution, now.thread, site, source);
+    (Rmw { read: value, wrote, newest }, spins)
 }
 
 /// A SeqCst fence, after its clocks have changed.

@@ -254,7 +254,9 @@ fn apply<P: Primitive + ?Sized, R>(
         }
     }
     let thread = &mut execution.threads[me as usize];
-    if how.order.acquires() {
+    // As in std, a try that fails synchronises with nobody.
+    let tries = matches!(how.verb, Verb::TryLock | Verb::TryReadLock | Verb::TryWriteLock);
+    if how.order.acquires() && (ok || !tries) {
         thread.clock.join(&entry.sync);
         thread.seen.join(&entry.sync_seen);
     }
