@@ -1,47 +1,108 @@
 //! Floor 3, the checking side: explores every execution graph of a program, each exactly once.
+//!
+//! In go a program and [`Options`]; out comes a [`RunReport`](racefuzz_trace::RunReport) that says
+//! `Passed` only if every graph that the memory model allows was explored. A graph is an execution
+//! up to the order of events that do not depend on each other: program order, reads-from and
+//! modification order.
+//!
+//! The algorithm is TruSt (Kokologiannakis, Marmanis, Gladstein & Vafeiadis, POPL'22): `explore`
+//! adds events, a read for each consistent write, a write for each place in modification order and
+//! for each earlier read that it may still give its value to (`revisit`). `model` holds what the
+//! memory models allow. Each graph is one execution of the program, from its start; `unit` explores
+//! a stretch of them, `driver` shares them among workers, `realise` turns a graph that fails into a
+//! schedule that the sampling side can replay and minimise.
+//!
+//! Where it differs from the paper: operations on state words (locks, channels, `Var`) are totally
+//! ordered, as the runtime's memory for them is real; a thread that waits for a word is revisited in
+//! place (CAV'23); what an operation on a state word would read is known before it happens, so it is
+//! executed only where its graph has it.
+//!
+//! ```
+//! use racefuzz_check::{Options, check};
+//! use racefuzz_runtime::{Site, ops};
+//! use racefuzz_trace::Outcome;
+//!
+//! let program = || assert!(ops::choose(10, Site::caller()).unwrap() < 10);
+//! let report = check(&Options::default(), &program, &());
+//! assert_eq!(report.outcome(), Outcome::Passed);
+//! assert_eq!(report.executions(), 10);
+//! ```
 #![forbid(unsafe_code)]
 
+mod driver;
 mod explore;
 mod graph;
 mod model;
+mod options;
+mod probe;
+mod realise;
 mod revisit;
+mod show;
+mod unit;
 
-use explore::Explore;
-use racefuzz_runtime::{Config, Record, Runner};
+pub use options::{Observer, Options, Progress, Visited};
 
-/// Counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Complete.
-    pub complete: u64,
-    /// Blocked.
-    pub blocked: u64,
-    /// Failing.
-    pub failing: u64,
-    /// Runs.
-    pub runs: u64,
+use racefuzz_runtime::{Detected, Record, Runner};
+use racefuzz_trace::RunReport;
+
+/// Explores every execution graph of a program, or as many as the options allow.
+///
+/// The report depends on the options and the program only, not on the number of workers, unless the
+/// observer or the clock ends the exploration.
+pub fn check(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> RunReport {
+    driver::explore(options, program, observer)
 }
 
-/// Explores all.
-pub fn explore(program: &dyn Fn(), config: Config) -> Counts {
-    let mut explore = Explore::new(config.memory);
-    let mut runner = Runner::new(config);
-    let mut counts = Counts::default();
+/// How an exploration by [`visit`] ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Complete executions, failing ones included.
+    pub executions: u64,
+    /// Blocked ones.
+    pub blocked: u64,
+    /// Failing ones.
+    pub failing: u64,
+    /// Whether everything was explored.
+    pub whole: bool,
+}
+
+/// Explores a program and shows each complete execution, with its trace, one for each graph; goes on
+/// after failures until `show` says no. On the calling thread.
+pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visited<'_>) -> bool) -> Counts {
+    let mut config = options.fuzz().config(&options.settings);
     loop {
-        let ended = runner.run(program, &mut explore, Record::Choices);
-        counts.runs += 1;
-        assert!(!explore.diverged, "diverged");
-        if ended.failure.is_some() {
-            counts.failing += 1;
+        let mut explore = explore::Explore::new(config.memory);
+        let mut runner = Runner::new(config.clone());
+        let mut counts = Counts::default();
+        let mut next = Some(explore::Item { graph: graph::Graph::new(), revisited: None });
+        let mut again = false;
+        while let Some(item) = next {
+            explore.load(item);
+            let ended = runner.run(program, &mut explore, Record::Trace);
+            next = explore.later.pop();
+            if ended.counts_observed && !config.count_points {
+                again = true;
+                break;
+            }
+            if !explore.is_consistent() {
+                continue;
+            }
+            if ended.blocked && ended.failure.is_none() {
+                counts.blocked += 1;
+                continue;
+            }
+            counts.executions += 1;
+            counts.failing += u64::from(ended.failure.is_some());
+            let failure: Option<&Detected> = ended.failure.as_ref();
+            let goes_on = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
+            let enough = options.max_executions.is_some_and(|most| counts.executions >= most);
+            if !goes_on || enough && next.is_some() {
+                return counts;
+            }
         }
-        if !explore.is_consistent() {
-            counts.runs -= 1;
-        } else if ended.blocked {
-            counts.blocked += 1
-        } else {
-            counts.complete += 1
+        if !again {
+            return Counts { whole: true, ..counts };
         }
-        let Some(item) = explore.later.pop() else { return counts };
-        explore.load(item);
+        config.count_points = true;
     }
 }

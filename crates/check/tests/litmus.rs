@@ -1,12 +1,15 @@
 //! The litmus files: exactly the stated number of complete graphs, under every model.
 
-use racefuzz_check::explore;
+use racefuzz_check::{Options, check};
 use racefuzz_oracle::{Program, Sharing, litmus, observed};
-use racefuzz_runtime::Config;
 use racefuzz_trace::MemoryModel;
 
 fn count(program: &Program, memory: MemoryModel, sharing: Sharing) -> u64 {
-    explore(&observed(program, sharing, |_| {}), Config { memory, ..Config::default() }).complete
+    let mut options = Options::default();
+    options.settings.memory = memory;
+    let report = check(&options, &observed(program, sharing, |_| {}), &());
+    assert!(report.failures().is_empty(), "{}: {}", program.name, report.failures()[0].message);
+    report.executions()
 }
 
 fn check_all(memory: MemoryModel, sharing: Sharing, expected: impl Fn(&Program) -> u64) {

@@ -1,9 +1,8 @@
 //! Thousands of random small programs: as many graphs and the same final states as an enumerator
 //! finds that shares no code with the engine.
 
-use racefuzz_check::explore;
+use racefuzz_check::{Options, check};
 use racefuzz_oracle::{Model, Op, Program, Sharing, enumerate, generate, observed, shrink};
-use racefuzz_runtime::Config;
 use racefuzz_trace::MemoryModel;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -24,7 +23,9 @@ fn difference(program: &Program) -> Option<String> {
         let run = observed(program, Sharing::Free, move |state| {
             seen.lock().unwrap().insert(state);
         });
-        let counts = explore(&run, Config { memory, ..Config::default() });
+        let mut options = Options { keep_going: true, minimise: false, ..Options::default() };
+        options.settings.memory = memory;
+        let counts = check(&options, &run, &()).stats;
         let finals = finals.lock().unwrap().clone();
         if finals != expected.finals {
             return Some(format!("{memory}: final states {finals:?} instead of {:?}", expected.finals));
@@ -34,7 +35,7 @@ fn difference(program: &Program) -> Option<String> {
         if program.threads.iter().any(|thread| waits(&thread.code)) {
             continue;
         }
-        let found = (counts.complete - counts.failing, counts.failing);
+        let found = (counts.executions - counts.failing, counts.failing);
         if found != (expected.complete, expected.deadlocks) {
             let expected = (expected.complete, expected.deadlocks);
             return Some(format!("{memory}: {found:?} graphs and deadlocks instead of {expected:?}"));

@@ -310,5 +310,6 @@ pub(crate) fn report(
         stats,
         failures,
         stopped,
+        proof: None,
     }
 }

@@ -67,25 +67,26 @@ fn last_words(text: &str) {
 }
 
 /// A worker's sign of life.
-pub(crate) struct Pulse {
+pub struct Pulse {
     heart: Arc<Heart>,
     active: AtomicBool,
 }
 
 impl Pulse {
-    pub(crate) fn set_active(&self, active: bool) {
+    /// Whether the worker is inside an execution.
+    pub fn set_active(&self, active: bool) {
         self.active.store(active, Ordering::Relaxed);
     }
 }
 
 /// The run's side of the warden.
-pub(crate) struct Guard {
+pub struct Guard {
     warden: Mutex<Sender<Message>>,
     pulses: Arc<Mutex<Vec<Arc<Pulse>>>>,
 }
 
 /// Makes the calling thread one of the run's, until it is dropped.
-pub(crate) struct Entered(Option<Sender<Message>>, Whence);
+pub struct Entered(Option<Sender<Message>>, Whence);
 
 impl Drop for Entered {
     fn drop(&mut self) {
@@ -95,12 +96,14 @@ impl Drop for Entered {
 }
 
 impl Guard {
-    pub(crate) fn enter(&self) -> Entered {
+    /// Makes the calling thread one of the run's, until what it returns is dropped.
+    pub fn enter(&self) -> Entered {
         let sender = self.warden.lock().unwrap_or_else(PoisonError::into_inner).clone();
         enter(sender)
     }
 
-    pub(crate) fn watch(&self, heart: Arc<Heart>) -> Arc<Pulse> {
+    /// Watches a worker.
+    pub fn watch(&self, heart: Arc<Heart>) -> Arc<Pulse> {
         let pulse = Arc::new(Pulse { heart, active: AtomicBool::new(false) });
         self.pulses.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&pulse));
         pulse
@@ -119,7 +122,7 @@ fn enter(sender: Sender<Message>) -> Entered {
 }
 
 /// Runs `body` under the eyes of a warden.
-pub(crate) fn guarded<R: Send>(
+pub fn guarded<R: Send>(
     options: &Options,
     program: &(dyn Fn() + Sync),
     body: impl FnOnce(&Guard) -> R + Send,
@@ -187,6 +190,13 @@ fn patrol(
 
 /// The program aborted in some iteration: reports the first one that fails, and ends the process.
 fn aborted(abort: Abort, whence: Whence, options: &Options, program: &(dyn Fn() + Sync)) -> ! {
+    if options.enumerates {
+        let found = Found { iteration: 0, found_by: "check", settings: options.settings.clone() };
+        let trace = abort.trace.unwrap_or_else(|| empty_trace(options));
+        let failure = found.failure(&options.program, abort.failure, trace, &abort.choices);
+        let stats = racefuzz_trace::Stats { executions: 1, failing: 1, ..Default::default() };
+        finish(report(options, Outcome::Failed, stats, vec![failure], None));
+    }
     // What the other workers were at is lost with the process: everything before is done again. If
     // an earlier iteration aborts too, it is reported in there.
     let before = Options {

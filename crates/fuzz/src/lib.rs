@@ -39,11 +39,13 @@ mod minimise;
 mod options;
 mod profile;
 mod replay;
+mod shrink;
 mod strategy;
 mod tally;
 mod worker;
 
 pub use driver::fuzz;
-pub use guard::on_abort_report;
+pub use guard::{Guard, Pulse, guarded, on_abort_report};
 pub use options::{Observer, Options};
 pub use replay::{Divergence, Replayed, replay};
+pub use shrink::{Origin, shrink};

@@ -33,6 +33,8 @@ pub struct Options {
     pub roots: Vec<String>,
     /// Schedules that are tried before the first iteration: those that failed earlier.
     pub first: Vec<Schedule>,
+    /// Whether the run enumerates executions: then an iteration cannot be had again by its number.
+    pub enumerates: bool,
     /// The process ends with an error when an execution shows no event for so long: an endless
     /// loop in which nothing is instrumented.
     pub watchdog: Option<Duration>,
@@ -44,7 +46,8 @@ impl Options {
     /// The default of [`Options::watchdog`].
     pub const DEFAULT_WATCHDOG: Duration = Duration::from_secs(20);
 
-    pub(crate) fn config(&self, settings: &Settings) -> Config {
+    /// The settings of the runtime.
+    pub fn config(&self, settings: &Settings) -> Config {
         Config { stack_size: self.stack_size, roots: self.roots.clone(), ..Config::new(settings) }
     }
 }
@@ -65,6 +68,7 @@ impl Default for Options {
             max_time: None,
             roots: Vec::new(),
             first: Vec::new(),
+            enumerates: false,
             watchdog: Some(Self::DEFAULT_WATCHDOG),
         }
     }

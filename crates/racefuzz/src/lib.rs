@@ -40,6 +40,8 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "model")]
+mod checker;
+#[cfg(feature = "model")]
 mod fuzzer;
 #[cfg(feature = "model")]
 mod regressions;
@@ -79,13 +81,17 @@ pub use racefuzz_primitives::var::Var;
 pub use racefuzz_primitives::{note, println};
 
 #[cfg(feature = "model")]
+pub use checker::{Checker, check};
+#[cfg(feature = "model")]
 pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
+#[cfg(feature = "model")]
+pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
 #[cfg(feature = "model")]
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
 pub use racefuzz_trace::{
-    Engine, Event, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, RunReport as Report,
-    Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
+    Engine, Event, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
+    RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
 };
 #[cfg(feature = "model")]
 pub use show::{Style, render, render_with};

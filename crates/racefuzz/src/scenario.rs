@@ -27,6 +27,7 @@
 //! scenario.fuzzer(&params).iterations(10).fuzz(scenario.program(&params));
 //! ```
 
+use crate::checker::Checker;
 use crate::fuzzer::Fuzzer;
 use racefuzz_report::{DiskSources, Sources};
 use racefuzz_trace::{FailureKind, normalize_path};
@@ -194,6 +195,13 @@ impl Scenario {
         let mut fuzzer = Fuzzer::new().name(self.name);
         fuzzer.options.settings.params = params.given.clone();
         fuzzer
+    }
+
+    /// A checker for the scenario; the parameters travel inside its schedules.
+    pub fn checker(&self, params: &Params) -> Checker {
+        let mut checker = Checker::new().name(self.name);
+        checker.options.settings.params = params.given.clone();
+        checker
     }
 
     /// The program with these values.

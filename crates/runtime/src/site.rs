@@ -20,7 +20,8 @@ impl Site {
         Self(location)
     }
 
-    pub(crate) fn location(self) -> &'static Location<'static> {
+    /// The place itself; its path is as the compiler was given it.
+    pub fn location(self) -> &'static Location<'static> {
         self.0
     }
 

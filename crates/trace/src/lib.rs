@@ -35,7 +35,7 @@ pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Wait
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};
 pub use op::{MemoryOrder, ObjectKind, OpKind, Verb};
-pub use report::{Outcome, RunReport, Share, Stats};
+pub use report::{Outcome, Proof, RunReport, Share, Stats};
 pub use schedule::{Choice, Point, Schedule};
 pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};
 pub use site::{Site, normalize_path};

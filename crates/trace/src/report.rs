@@ -1,6 +1,6 @@
 //! The result of a whole run: many executions.
 
-use crate::{Failure, Settings, Strategy};
+use crate::{Engine, Failure, Settings, Strategy};
 
 /// The verdict of a run, the three words of an honest verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +79,19 @@ impl Stats {
     }
 }
 
+/// What an exhaustive exploration explored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Proof {
+    /// What ran the program.
+    pub engine: Engine,
+    /// Whether every class of executions was explored: only then is the program verified.
+    pub whole: bool,
+    /// Whether some execution has a relaxed load before a relaxed store of its thread. RC11 excludes
+    /// load buffering, which compilers and ARM allow for those.
+    pub relaxed: bool,
+}
+
 /// The result of a run of a program.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -103,6 +116,9 @@ pub struct RunReport {
     pub failures: Vec<Failure>,
     /// Why the run ended before all iterations were done, if it did.
     pub stopped: Option<String>,
+    /// Set where executions were enumerated, not sampled.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub proof: Option<Proof>,
 }
 
 impl RunReport {

@@ -9,9 +9,9 @@
 mod rc11;
 mod tso;
 
-use crate::graph::{Graph, Loc, NOWHERE};
+use crate::graph::{Graph, Id, Kind, Loc, NOWHERE};
 use racefuzz_runtime::Clock;
-use racefuzz_trace::MemoryModel;
+use racefuzz_trace::{MemoryModel, MemoryOrder};
 
 /// Where a thread stands that is about to access a location.
 pub(crate) struct Stand<'a> {
@@ -51,6 +51,27 @@ pub(crate) fn is_consistent(model: MemoryModel, graph: &Graph) -> bool {
         MemoryModel::Rc11 => graph.seq_cst < 2 || rc11::psc_is_acyclic(graph),
         MemoryModel::Tso => tso::is_consistent(graph),
     }
+}
+
+/// For each event those that the order of SeqCst events (`psc`) puts before it.
+pub(crate) fn sc_order(graph: &Graph) -> Vec<Vec<Id>> {
+    match graph.seq_cst {
+        0 => vec![Vec::new(); graph.events.len()],
+        _ => rc11::before_in_psc(graph),
+    }
+}
+
+/// Whether a graph has a relaxed load before a relaxed store of the same thread: such a program may
+/// show load buffering, which RC11 excludes.
+pub(crate) fn might_buffer_loads(graph: &Graph) -> bool {
+    graph.threads.iter().any(|thread| {
+        let mut loads = thread.iter().map(|id| graph.event(*id)).skip_while(|event| {
+            event.kind != Kind::Read || event.order.acquires() || event.order == MemoryOrder::Plain
+        });
+        loads.any(|event| {
+            event.kind == Kind::Write && !event.order.releases() && !graph.loc(event.loc).ordered
+        })
+    })
 }
 
 /// Whether [`is_consistent`] may say no.

@@ -90,6 +90,18 @@ impl Relation {
 
 /// Whether `psc` has no cycle.
 pub(super) fn psc_is_acyclic(graph: &Graph) -> bool {
+    let psc = psc_of(graph);
+    !(0..graph.events.len()).any(|at| psc.has(at, at))
+}
+
+/// For each event those that `psc` puts before it.
+pub(super) fn before_in_psc(graph: &Graph) -> Vec<Vec<Id>> {
+    let (psc, count) = (psc_of(graph), graph.events.len());
+    (0..count).map(|to| (0..count as Id).filter(|from| psc.has(*from as usize, to)).collect()).collect()
+}
+
+/// The transitive closure of `psc`.
+fn psc_of(graph: &Graph) -> Relation {
     let count = graph.events.len();
     let same_loc =
         |a: usize, b: usize| graph.events[a].loc != NOWHERE && graph.events[a].loc == graph.events[b].loc;
@@ -141,8 +153,7 @@ pub(super) fn psc_is_acyclic(graph: &Graph) -> bool {
     let mut eco = rf;
     eco.union(&mo);
     eco.union(&fr);
-    let psc = psc(graph, &hb, &scb, eco, count);
-    !(0..count).any(|at| psc.has(at, at))
+    psc(graph, &hb, &scb, eco, count)
 }
 
 fn scb(

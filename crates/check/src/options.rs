@@ -1,0 +1,103 @@
+//! What an exploration is asked to do, and who watches it.
+
+use racefuzz_runtime::{Config, Detected};
+use racefuzz_trace::{Settings, Trace};
+use std::time::Duration;
+
+/// What an exploration is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program's name, the first half of its tokens.
+    pub program: String,
+    /// The settings of every execution.
+    pub settings: Settings,
+    /// Complete executions after which it ends without an answer.
+    pub max_executions: Option<u64>,
+    /// Wall-clock time after which it ends without an answer.
+    pub max_time: Option<Duration>,
+    /// Operating-system threads that explore side by side; the report does not depend on it.
+    pub workers: usize,
+    /// Whether to explore everything although something failed, and report each distinct failure.
+    pub keep_going: bool,
+    /// Bytes of stack for each thread of the program.
+    pub stack_size: usize,
+    /// Folders that paths in traces are shown relative to.
+    pub roots: Vec<String>,
+    /// The process ends with an error when an execution shows no event for so long.
+    pub watchdog: Option<Duration>,
+    /// Whether failures are made as short as they will go before they are shown.
+    pub minimise: bool,
+}
+
+impl Options {
+    pub(crate) fn fuzz(&self) -> racefuzz_fuzz::Options {
+        racefuzz_fuzz::Options {
+            program: self.program.clone(),
+            settings: self.settings.clone(),
+            iterations: 0,
+            minimise: self.minimise,
+            stack_size: self.stack_size,
+            roots: self.roots.clone(),
+            watchdog: self.watchdog,
+            enumerates: true,
+            ..racefuzz_fuzz::Options::default()
+        }
+    }
+}
+
+impl Default for Options {
+    /// RC11, no limits, one worker; spurious wake-ups happen, as they may anywhere.
+    fn default() -> Self {
+        let mut settings = Settings::default();
+        settings.inject.spurious = true;
+        Self {
+            program: "program".to_owned(),
+            settings,
+            max_executions: None,
+            max_time: None,
+            workers: 1,
+            keep_going: false,
+            stack_size: Config::DEFAULT_STACK_SIZE,
+            roots: Vec::new(),
+            watchdog: Some(racefuzz_fuzz::Options::DEFAULT_WATCHDOG),
+            minimise: true,
+        }
+    }
+}
+
+/// How far an exploration is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Complete executions so far.
+    pub executions: u64,
+    /// Blocked ones.
+    pub blocked: u64,
+    /// Failing ones.
+    pub failing: u64,
+    /// Executions in all, as estimated, and the standard error of that.
+    pub estimate: Option<(f64, f64)>,
+}
+
+/// Watches an exploration, from any of its workers.
+pub trait Observer: Sync {
+    /// So much is done.
+    fn progress(&self, progress: &Progress) {
+        let _ = progress;
+    }
+
+    /// Whether to end. Asked often.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+/// One complete execution, as [`visit`](crate::visit) shows it.
+pub struct Visited<'a> {
+    /// What happened, step by step.
+    pub trace: &'a Trace,
+    /// What went wrong, if anything did.
+    pub failure: Option<&'a Detected>,
+}

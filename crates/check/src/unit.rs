@@ -1,0 +1,126 @@
+//! A unit of work: graphs to be explored, depth first, for some number of executions.
+//!
+//! Units share nothing. What one leaves undone is split into units again; all of them stand in the
+//! order of the whole exploration, so that any number of workers comes to the same counts and the
+//! same first failure.
+
+use crate::explore::{Explore, Item};
+use crate::graph::Graph;
+use crate::model;
+use racefuzz_runtime::{Config, Detected, Record, Runner};
+use racefuzz_trace::normalize_path;
+use std::collections::HashSet;
+
+/// An execution that failed.
+pub(crate) struct Failed {
+    pub(crate) graph: Graph,
+    pub(crate) detected: Detected,
+    /// Executions of the unit before it.
+    pub(crate) before: u64,
+}
+
+/// What a unit came to.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) executions: u64,
+    pub(crate) blocked: u64,
+    pub(crate) failing: u64,
+    pub(crate) steps: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) relaxed: bool,
+    /// The first execution of each failure.
+    pub(crate) failed: Vec<Failed>,
+    /// A graph that the program did not follow.
+    pub(crate) diverged: Option<Graph>,
+    /// The program looks at reference counts.
+    pub(crate) counts_observed: bool,
+    /// Where an execution was blocked.
+    pub(crate) blocked_at: Option<String>,
+    /// What is left, the next graph last.
+    pub(crate) rest: Vec<Item>,
+}
+
+/// Explores units.
+pub(crate) struct Worker {
+    pub(crate) runner: Runner,
+    explore: Explore,
+    count_points: bool,
+    keep_going: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(config: Config, keep_going: bool) -> Self {
+        let explore = Explore::new(config.memory);
+        let count_points = config.count_points;
+        Self { runner: Runner::new(config), explore, count_points, keep_going }
+    }
+
+    /// Explores for at most `fuel` executions, or to the first failure.
+    pub(crate) fn explore(&mut self, program: &dyn Fn(), items: Vec<Item>, fuel: u64) -> Done {
+        let mut done = Done::default();
+        let mut met = HashSet::new();
+        self.explore.later = items;
+        while done.executions + done.blocked < fuel {
+            let Some(item) = self.explore.later.pop() else { break };
+            self.explore.load(item);
+            self.one(program, &mut done, &mut met);
+            let failed = !done.failed.is_empty() && !self.keep_going;
+            if failed || done.diverged.is_some() || (done.counts_observed && !self.count_points) {
+                break;
+            }
+        }
+        done.rest = std::mem::take(&mut self.explore.later);
+        done
+    }
+
+    fn one(&mut self, program: &dyn Fn(), done: &mut Done, met: &mut HashSet<u64>) {
+        let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+        done.steps += u64::from(ended.steps);
+        done.abandoned += u64::from(ended.abandoned);
+        done.counts_observed |= ended.counts_observed;
+        if self.explore.diverged {
+            done.diverged = Some(self.explore.graph.clone());
+            return;
+        }
+        if !self.explore.is_consistent() {
+            return;
+        }
+        done.relaxed = done.relaxed || model::might_buffer_loads(&self.explore.graph);
+        if let Some(detected) = ended.failure {
+            done.failing += 1;
+            if met.insert(detected.identity) {
+                let (graph, before) = (self.explore.graph.clone(), done.executions);
+                done.failed.push(Failed { graph, detected, before });
+            }
+            done.executions += 1;
+        } else if ended.blocked {
+            done.blocked += 1;
+            if done.blocked_at.is_none() {
+                let roots: Vec<&str> = self.runner.config_mut().roots.iter().map(String::as_str).collect();
+                done.blocked_at = ended.blocked_at.map(|site| {
+                    let place = site.location();
+                    format!("{}:{}", normalize_path(place.file(), &roots), place.line())
+                });
+            }
+        } else {
+            done.executions += 1;
+        }
+    }
+
+    /// Runs the execution of one graph again, with a recorder.
+    pub(crate) fn record(&mut self, program: &dyn Fn(), graph: Graph) -> racefuzz_runtime::Ended {
+        self.explore.load(Item { graph, revisited: None });
+        self.explore.later.clear();
+        let ended = self.runner.run(program, &mut self.explore, Record::Trace);
+        self.explore.later.clear();
+        ended
+    }
+
+    /// Runs one graph and returns the graphs it leaves to explore.
+    pub(crate) fn children(&mut self, program: &dyn Fn(), item: Item, done: &mut Done) -> Vec<Item> {
+        self.explore.later.clear();
+        self.explore.load(item);
+        self.one(program, done, &mut HashSet::new());
+        std::mem::take(&mut self.explore.later)
+    }
+}

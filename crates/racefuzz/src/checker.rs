@@ -1,0 +1,143 @@
+//! Proving as a call.
+
+use crate::show;
+use racefuzz_check::{Observer, Options};
+use racefuzz_trace::{Engine, Inject, MemoryModel, Outcome, RunReport, Settings};
+use std::time::Duration;
+
+/// Explores every execution of a program that a memory model allows, one for each equivalence class.
+///
+/// The program is run again and again, so it must be deterministic apart from the schedule: no
+/// clocks, no `HashMap` order, no state kept from one run to the next.
+///
+/// ```
+/// use racefuzz::sync::{Arc, Mutex};
+/// use racefuzz::{Checker, Outcome, thread};
+///
+/// let report = Checker::new().check(|| {
+///     let count = Arc::new(Mutex::new(0));
+///     let other = Arc::clone(&count);
+///     let thread = thread::spawn(move || *other.lock().unwrap() += 1);
+///     *count.lock().unwrap() += 1;
+///     thread.join().unwrap();
+///     assert_eq!(*count.lock().unwrap(), 2);
+/// });
+/// assert_eq!(report.outcome(), Outcome::Passed);
+/// assert_eq!(report.executions(), 2); // whoever comes first
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a checker does nothing until `check` is called"]
+pub struct Checker {
+    pub(crate) options: Options,
+    pub(crate) engine: Engine,
+}
+
+impl Checker {
+    /// A checker with the default settings: the graph engine under RC11, no limits, one worker; it
+    /// stops at the first failing execution.
+    pub fn new() -> Self {
+        let options = Options { roots: show::roots(), ..Options::default() };
+        Self { options, engine: Engine::Graph }
+    }
+
+    /// The program's name, the first half of its tokens.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.program = name.into();
+        self
+    }
+
+    /// Which executions are possible.
+    pub fn memory_model(mut self, memory: MemoryModel) -> Self {
+        self.options.settings.memory = memory;
+        self
+    }
+
+    /// What explores: [`Engine::Graph`].
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// Complete executions after which the exploration ends; without a bug it is then `Incomplete`.
+    pub fn max_executions(mut self, most: u64) -> Self {
+        self.options.max_executions = Some(most);
+        self
+    }
+
+    /// A limit on wall-clock time, likewise.
+    pub fn max_time(mut self, time: Duration) -> Self {
+        self.options.max_time = Some(time);
+        self
+    }
+
+    /// The number of operating-system threads that explore side by side.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.options.workers = workers.max(1);
+        self
+    }
+
+    /// Whether to explore everything although an execution failed, and report each distinct failure.
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.options.keep_going = keep_going;
+        self
+    }
+
+    /// Steps after which an execution counts as one that never ends.
+    pub fn max_steps(mut self, max_steps: u32) -> Self {
+        self.options.settings.max_steps = max_steps;
+        self
+    }
+
+    /// Bytes of stack for each thread of the program.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.options.stack_size = bytes;
+        self
+    }
+
+    /// Faults that may happen. Spurious wake-ups may, unless this is called without them.
+    pub fn inject(mut self, inject: Inject) -> Self {
+        self.options.settings.inject = inject;
+        self
+    }
+
+    /// The settings of every execution.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.options.settings = settings;
+        self
+    }
+
+    /// Explores the program. Never panics because of a bug in it.
+    ///
+    /// # Panics
+    /// If the engine is one that cannot be had here.
+    pub fn check(&self, program: impl Fn() + Sync) -> RunReport {
+        self.check_watched(program, &())
+    }
+
+    /// The same, watched by an observer.
+    ///
+    /// # Panics
+    /// As [`Checker::check`].
+    pub fn check_watched(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
+        assert!(self.engine == Engine::Graph, "the engine `{}` is not part of this library", self.engine);
+        racefuzz_check::check(&self.options, &program, observer)
+    }
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Proves a program: for tests.
+///
+/// # Panics
+/// With the rendered report, unless every execution passes.
+#[track_caller]
+pub fn check(program: impl Fn() + Sync) {
+    let report = Checker::new().check(program);
+    if report.outcome != Outcome::Passed {
+        panic!("\n{}", crate::render(&report));
+    }
+}
