@@ -38,6 +38,8 @@ struct Front {
     spurious: u32,
     /// Where it gave way in a loop last: the place, and the events it had executed.
     spun: Option<(u64, u32)>,
+    /// It spins for good: the events that it would repeat.
+    spinning: Option<(u32, u32)>,
 }
 
 /// What the running operation chose besides.
@@ -146,6 +148,14 @@ impl Explore {
                     self.pseudo.push((object, loc));
                 }
             }
+        }
+    }
+
+    /// An event of the graph acts on this object of the running execution.
+    fn meet(&mut self, access: &Access<'_>, loc: u32) {
+        if self.loc(access.object) == NOWHERE {
+            self.set_loc(access.object, loc);
+            self.graph.locs[loc as usize].initial = access.initial;
         }
     }
 
@@ -724,7 +734,7 @@ impl Memory for Explore {
         let id = match self.replayed(thread, Kind::Read, access.verb) {
             Some(id) => {
                 let loc = self.graph.event(id).loc;
-                self.set_loc(access.object, loc);
+                self.meet(access, loc);
                 id
             }
             None => self.add_read(thread, access, access.order, None),
@@ -739,7 +749,9 @@ impl Memory for Explore {
         let id = match self.replayed(thread, Kind::Write, access.verb) {
             Some(id) => {
                 let loc = self.graph.event(id).loc;
-                self.set_loc(access.object, loc);
+                self.meet(access, loc);
+                // Addresses differ from one execution to the next.
+                self.graph.event_mut(id).value = value;
                 id
             }
             None => self.add_store(thread, access, value),
@@ -761,7 +773,7 @@ impl Memory for Explore {
             Some(id) => {
                 let event = self.graph.event(id);
                 let (loc, rf, fresh) = (event.loc, event.rf, event.fresh);
-                self.set_loc(access.object, loc);
+                self.meet(access, loc);
                 if fresh {
                     let fails = f(self.graph.word(loc, rf)).is_none();
                     let order = if fails { failure } else { access.order };
@@ -783,7 +795,10 @@ impl Memory for Explore {
     fn rmw_writes(&mut self, access: &Access<'_>, value: u64, step: u32) -> bool {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Write, access.verb) {
-            Some(id) => id,
+            Some(id) => {
+                self.graph.event_mut(id).value = value;
+                id
+            }
             None => self.add_rmw_write(thread, access, value),
         };
         self.pass(id, step);
@@ -926,16 +941,75 @@ impl Memory for Explore {
             return false;
         }
         let events = &self.graph.threads[thread as usize];
-        (0..length).all(|at| {
-            let now = self.graph.event(events[(before + at) as usize]);
-            let earlier = self.graph.event(events[(before - length + at) as usize]);
-            let reads = now.kind == Kind::Read && earlier.kind == Kind::Read && !now.rmw && !earlier.rmw;
-            reads && (now.loc, now.rf) == (earlier.loc, earlier.rf)
+        let repeats = (before..done).all(|at| {
+            let (now, earlier) = (events[at as usize], events[(at - length) as usize]);
+            self.reads_nothing_new(now, earlier)
+        });
+        if repeats {
+            self.front(thread).spinning = Some((before, done));
+        }
+        repeats
+    }
+
+    fn repeats(&mut self, thread: u32) {
+        let front = self.front(self.threads[thread as usize]);
+        front.spinning = Some((front.done.saturating_sub(1), front.done));
+    }
+
+    fn spins_on_newest(&self) -> bool {
+        let spinning = (0..self.started).filter_map(|thread| Some((thread, self.fronts[thread].spinning?)));
+        spinning.into_iter().all(|(thread, (from, to))| {
+            self.graph.threads[thread][from as usize..to as usize].iter().all(|id| {
+                let event = self.graph.event(*id);
+                // A read-modify-write that writes what it read looks at its own write next.
+                let next = if event.rmw { self.next_in_thread(*id) } else { event.rf };
+                event.kind != Kind::Read || self.graph.newest(event.loc) == next
+            })
+        })
+    }
+
+    fn unordered(&self, object: u32, clock: &Clock, writes: bool) -> Option<(u32, u32)> {
+        let loc = self.locs.get(object as usize).copied().filter(|loc| *loc != NOWHERE)?;
+        let loc = self.graph.loc(loc);
+        let reads = loc.reads.iter().filter(|_| writes);
+        loc.mo.iter().chain(reads).find_map(|id| {
+            let event = self.graph.event(*id);
+            let front = &self.fronts[event.thread as usize];
+            let unknown = front.done > event.po && !clock.knows(front.runs_as, event.time);
+            unknown.then(|| (front.runs_as, self.step_of(*id)))
         })
     }
 }
 
 impl Explore {
+    /// Whether an event of a loop finds what the same event of the round before found: it reads the
+    /// same write; or, a read-modify-write that writes what it reads, what that one left.
+    fn reads_nothing_new(&self, now: Id, earlier: Id) -> bool {
+        let (event, before) = (self.graph.event(now), self.graph.event(earlier));
+        if (event.kind, event.loc, event.rmw) != (before.kind, before.loc, before.rmw) {
+            return false;
+        }
+        match event.kind {
+            Kind::Read if !event.rmw => event.rf == before.rf,
+            // Read and write of one operation stand side by side in program order.
+            Kind::Read => event.rf == self.next_in_thread(earlier),
+            Kind::Write => {
+                event.rmw && event.value == before.value && {
+                    let read = self.graph.threads[event.thread as usize][event.po as usize - 1];
+                    let rf = self.graph.event(read).rf;
+                    self.graph.word(event.loc, rf) == event.value
+                }
+            }
+            Kind::Fence => true,
+            Kind::Choice => false,
+        }
+    }
+
+    fn next_in_thread(&self, id: Id) -> Id {
+        let event = self.graph.event(id);
+        self.graph.threads[event.thread as usize].get(event.po as usize + 1).copied().unwrap_or(INIT)
+    }
+
     fn last_event(&self, thread: u32) -> Option<Id> {
         let done = self.fronts[thread as usize].done as usize;
         done.checked_sub(1).map(|last| self.graph.threads[thread as usize][last])

@@ -215,4 +215,14 @@ pub trait Memory {
     /// A thread gives way in a loop (`spin_loop`, `yield_now`). Whether it is to wait for good: it
     /// read nothing new.
     fn spins(&mut self, thread: u32, site: u64) -> bool;
+
+    /// A thread reads the same again and again, and waits for good.
+    fn repeats(&mut self, thread: u32);
+
+    /// Whether every thread that spins for good last read the newest writes.
+    fn spins_on_newest(&self) -> bool;
+
+    /// An event that is not ordered with a non-atomic access to an atomic (a write if `writes`): its
+    /// thread and step.
+    fn unordered(&self, object: u32, clock: &Clock, writes: bool) -> Option<(u32, u32)>;
 }

@@ -21,6 +21,9 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         return;
     }
     if execution.memory.is_some() && (execution.blocked_at.is_some() || waits_for_a_time(execution)) {
+        if spins_for_ever(execution) {
+            return livelock(execution);
+        }
         // One waits for something that another execution has.
         execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
         return;
@@ -39,6 +42,33 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         step: execution.steps,
         identity,
         detail,
+    });
+}
+
+/// Whether all that do not go on spin, or wait, and nobody is left to let them go on.
+fn spins_for_ever(execution: &Execution) -> bool {
+    let threads = &execution.threads[..execution.thread_count];
+    let spin = |thread: &&Thread| thread.status == Status::Stopped && !thread.killed;
+    threads.iter().filter(spin).all(|thread| thread.spins_for_good)
+        && !waits_for_a_time(execution)
+        // SAFETY: see `Execution::event`.
+        && execution.memory.is_some_and(|memory| unsafe { (*memory).spins_on_newest() })
+}
+
+fn livelock(execution: &mut Execution) {
+    let threads = execution.threads[..execution.thread_count].iter().enumerate();
+    let spinning: Vec<ThreadId> = threads
+        .filter(|(_, thread)| thread.spins_for_good)
+        .map(|(index, _)| ThreadId(index as u32))
+        .collect();
+    execution.blocked_at = None;
+    execution.failure = Some(Detected {
+        kind: FailureKind::StepLimit,
+        message: "a thread spins for ever: nobody is left to change what it reads".to_owned(),
+        thread: spinning.first().copied().unwrap_or(ThreadId::ROOT),
+        step: execution.steps,
+        identity: identity(FailureKind::StepLimit, []),
+        detail: execution.recorder.is_some().then_some(FailureDetail::StepLimit { spinning }),
     });
 }
 

@@ -105,6 +105,8 @@ pub(crate) struct Thread {
     /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
     pub(crate) timed: bool,
     pub(crate) expires: bool,
+    /// It was stopped for good because it spins: another write could let it go on.
+    pub(crate) spins_for_good: bool,
     /// Gave way: not offered until another thread has acted.
     pub(crate) yielded: bool,
     /// How often it gave way since something changed.
@@ -179,6 +181,7 @@ impl Thread {
             refuses: Test::Never,
             timed: false,
             expires: false,
+            spins_for_good: false,
             yielded: false,
             spins: 0,
             alone: 0,
@@ -228,6 +231,7 @@ impl Thread {
         self.refuses = Test::Never;
         self.timed = false;
         self.expires = false;
+        self.spins_for_good = false;
         self.yielded = false;
         self.spins = 0;
         self.alone = 0;

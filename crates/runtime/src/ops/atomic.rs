@@ -205,7 +205,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         });
         (value, false)
     })?;
-    if spins { Err(crate::schedule::block_for_good(site)) } else { Ok(value) }
+    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(value) }
 }
 
 /// The step of the newest store, if it is not the one at `place`.
@@ -325,7 +325,7 @@ pub fn rmw<P: Primitive>(
         });
         (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
     })?;
-    if spins { Err(crate::schedule::block_for_good(site)) } else { Ok(rmw) }
+    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
 }
 
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
@@ -401,6 +401,8 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
                 .find(|access| unknown(*access))
                 .map(|by| (by.0, store.write))
         });
+        let graphed = super::graphed::unordered(execution, object, now.thread, kind == OpKind::Write);
+        let race = race.or(graphed.map(|(other, step)| (other, WriteRef { event: 0, step })));
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
         let Some((other, write)) = race else { return false };

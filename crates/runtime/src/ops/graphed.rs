@@ -69,7 +69,11 @@ fn repeats(execution: &mut Execution, thread: u32, site: Site, source: u32) -> b
     let read = (site.number(), u64::from(source) + 1);
     thread.same_reads = if thread.last_read == read { thread.same_reads + 1 } else { 0 };
     thread.last_read = read;
-    thread.same_reads > REPEATS
+    let spins = thread.same_reads > REPEATS;
+    if spins {
+        ask(execution).repeats(execution.current);
+    }
+    spins
 }
 
 #[inline(never)]
@@ -151,6 +155,12 @@ pub(super) fn stepped(execution: &Execution, now: &Now, op: &Op, (before, after)
             clock: &execution.threads[now.thread as usize].clock,
         });
     }
+}
+
+/// What a non-atomic access to an atomic races with: the thread and the step.
+pub(super) fn unordered(execution: &Execution, object: u32, thread: u32, writes: bool) -> Option<(u32, u32)> {
+    let clock = &execution.threads[thread as usize].clock;
+    memory(execution)?.unordered(object, clock, writes)
 }
 
 /// A thread ends, where somebody may look whether it has.

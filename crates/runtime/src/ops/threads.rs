@@ -538,7 +538,7 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
             execution.record(&op, site, |_, _| {});
             super::graphed::spins(execution, site)
         })?;
-        return if waits { Err(crate::schedule::block_for_good(site)) } else { Ok(()) };
+        return if waits { Err(crate::schedule::spin_for_good(site)) } else { Ok(()) };
     }
     post(visible(op, site))?;
     with(|execution| {

@@ -95,7 +95,13 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
 /// perhaps none that is tried has. Atomic uses are steps, and found when they come behind.
 fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
     let clock = &execution.threads[execution.current as usize].clock;
-    execution.objects[object as usize].accesses.unordered(clock)
+    let entry = &execution.objects[object as usize];
+    entry.accesses.unordered(clock).or_else(|| {
+        // Where executions are enumerated, one in which an atomic use comes behind need not be among
+        // them: the release is no event of the graph.
+        let (thread, step) = super::graphed::unordered(execution, object, execution.current, true)?;
+        Some(Access { thread, time: 0, step, verb: Verb::Load, site: entry.created })
+    })
 }
 
 /// Notes that memory was released without the release being ordered behind a use.
