@@ -23,6 +23,9 @@ pub(crate) struct Item {
     pub(crate) revisited: Option<Id>,
 }
 
+/// Graphs whose memory is kept for others.
+const SPARE: usize = 64;
+
 /// Where a thread of the running execution stands.
 #[derive(Clone, Debug, Default)]
 struct Front {
@@ -34,7 +37,7 @@ struct Front {
     /// Its prefix, and what else is ordered before its next event.
     porf: Clock,
     ord: Clock,
-    joins: SmallVec<[Id; 1]>,
+    joins: SmallVec<[Id; 2]>,
     spurious: u32,
     /// Where it gave way in a loop last: the place, and the events it had executed.
     spun: Option<(u64, u32)>,
@@ -70,6 +73,8 @@ pub(crate) struct Explore {
     /// The step at which each event was executed.
     steps: Vec<u32>,
     part: Part,
+    /// Memory for graphs.
+    spare: Vec<Graph>,
     /// The program did something else than before.
     pub(crate) diverged: bool,
     empty: Clock,
@@ -91,6 +96,7 @@ impl Explore {
             loaded: 0,
             steps: Vec::new(),
             part: Part::default(),
+            spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
         }
@@ -98,8 +104,27 @@ impl Explore {
 
     /// Makes this graph the next to be explored.
     pub(crate) fn load(&mut self, item: Item) {
-        self.graph = item.graph;
+        let before = std::mem::replace(&mut self.graph, item.graph);
+        self.recycle(before);
         self.revisited = item.revisited;
+    }
+
+    fn recycle(&mut self, graph: Graph) {
+        if self.spare.len() < SPARE {
+            self.spare.push(graph);
+        }
+    }
+
+    /// A copy of the graph.
+    fn copy(&mut self) -> Graph {
+        let mut graph = self.spare.pop().unwrap_or_default();
+        graph.clone_from(&self.graph);
+        graph
+    }
+
+    /// What is before the next event of a thread by spawns and joins.
+    fn joins(&self, thread: u32) -> SmallVec<[Id; 2]> {
+        self.fronts[thread as usize].joins.clone()
     }
 
     /// Whether the graph is consistent now that all its events have been executed.
@@ -227,13 +252,14 @@ impl Explore {
             release: Clock::default(),
             porf: front.porf.clone(),
             ord: if self.graph.ordered { front.ord.clone() } else { Clock::default() },
-            joins: front.joins.clone(),
         }
     }
 
     fn later(&mut self, graph: Graph, revisited: Option<Id>) {
         if model::is_consistent(self.model, &graph) {
             self.later.push(Item { graph, revisited });
+        } else {
+            self.recycle(graph);
         }
     }
 
@@ -272,7 +298,8 @@ impl Explore {
             if !revisit.is_maximal() {
                 continue;
             }
-            let (graph, number) = revisit.restricted();
+            let spare = self.spare.pop().unwrap_or_default();
+            let (graph, number) = Revisit::new(&self.graph, read, prefix).restricted(spare);
             self.revisit(graph, &number, number[read as usize], loc, reads, write);
         }
     }
@@ -287,11 +314,9 @@ impl Explore {
         reads: Option<&Event>,
         write: &Event,
     ) {
-        let renumber = |event: &Event| {
-            let mut event = event.clone();
-            event.joins.iter_mut().for_each(|join| *join = number[*join as usize]);
-            event
-        };
+        let thread = write.thread as usize;
+        let joins: SmallVec<[Id; 2]> =
+            self.fronts[thread].joins.iter().map(|join| number[*join as usize]).collect();
         // The read has no write now.
         graph.event_mut(read).rf = INIT;
         graph.locs[loc as usize].reads.retain(|other| *other != read);
@@ -300,22 +325,22 @@ impl Explore {
         }
         match reads {
             Some(reads) => {
-                let mut reads = renumber(reads);
+                let mut reads = reads.clone();
                 if reads.rf != INIT {
                     reads.rf = number[reads.rf as usize];
                 }
                 let place = graph.place(loc, reads.rf) + 1;
                 reads.rmw = true;
-                self.refresh(&graph, &mut reads);
-                graph.add(reads);
-                let mut write = renumber(write);
-                self.refresh(&graph, &mut write);
-                let write = graph.add_write(write, place);
+                self.refresh(&graph, &mut reads, &joins);
+                graph.add(reads, &joins);
+                let mut write = write.clone();
+                self.refresh(&graph, &mut write, &[]);
+                let write = graph.add_write(write, &[], place);
                 self.reread(graph, read, write);
             }
             None => {
-                let mut write = renumber(write);
-                self.refresh(&graph, &mut write);
+                let mut write = write.clone();
+                self.refresh(&graph, &mut write, &joins);
                 let stand = Stand { before: &write.before, ord: &write.ord };
                 let floor = model::floor(self.model, &graph, loc, &stand);
                 for place in (floor + 1..=graph.loc(loc).mo.len() + 1).rev() {
@@ -323,7 +348,7 @@ impl Explore {
                         continue;
                     }
                     let mut graph = graph.clone();
-                    let write = graph.add_write(write.clone(), place);
+                    let write = graph.add_write(write.clone(), &joins, place);
                     self.reread(graph, read, write);
                 }
             }
@@ -341,16 +366,15 @@ impl Explore {
         if !graph.ordered {
             return true;
         }
-        let loc = std::mem::replace(&mut graph.event_mut(read).loc, NOWHERE);
-        let kind = std::mem::replace(&mut graph.event_mut(read).kind, Kind::Choice);
-        let acyclic = graph.reorder();
-        let event = graph.event_mut(read);
-        (event.loc, event.kind) = (loc, kind);
-        acyclic
+        if graph.order_is_stale(read) {
+            return graph.reorder(Some(read));
+        }
+        graph.order_alone(read);
+        true
     }
 
     /// The prefixes of an event that is about to be added to a graph which lost events.
-    fn refresh(&self, graph: &Graph, event: &mut Event) {
+    fn refresh(&self, graph: &Graph, event: &mut Event, joins: &[Id]) {
         if !graph.ordered {
             return;
         }
@@ -359,7 +383,7 @@ impl Explore {
             let before = graph.threads[event.thread as usize][event.po as usize - 1];
             event.ord.copy_from(&graph.event(before).ord);
         }
-        for join in &event.joins {
+        for join in joins {
             event.ord.join(&graph.event(*join).ord);
         }
     }
@@ -390,8 +414,12 @@ impl Explore {
         graph.locs[loc as usize].reads.insert(at, read);
         let porf = graph.event(write).porf.clone();
         graph.event_mut(read).porf.join(&porf);
-        if graph.ordered && !graph.reorder() {
-            return;
+        if graph.ordered {
+            // No cycle: the write behind this one is not before the read, see above, nor before the
+            // write; and nothing is behind the read.
+            let ord = graph.event(write).ord.clone();
+            graph.event_mut(read).ord.join(&ord);
+            graph.order_read(read);
         }
         self.later(graph, Some(read));
     }
@@ -414,10 +442,11 @@ impl Explore {
         if matches!(op.kind, OpKind::Store | OpKind::Print) {
             let mut write = self.blank(thread, Kind::Write, loc, op.order, op.verb);
             write.fresh = true;
+            let joins = self.joins(thread);
             for place in (floor + 1..=end).rev() {
                 if !self.splits(&self.graph, loc, place) {
-                    let mut graph = self.graph.clone();
-                    graph.add_write(write.clone(), place);
+                    let mut graph = self.copy();
+                    graph.add_write(write.clone(), &joins, place);
                     self.later(graph, None);
                 }
             }
@@ -437,8 +466,8 @@ impl Explore {
             read.fresh = true;
             if only_reads.holds(word) {
                 if place < end {
-                    let mut graph = self.graph.clone();
-                    graph.add(read);
+                    let mut graph = self.copy();
+                    graph.add(read, &self.joins(thread));
                     self.later(graph, None);
                 }
                 continue;
@@ -450,7 +479,6 @@ impl Explore {
             prefix.set(thread, read.po + 2);
             let mut writes = self.blank(thread, Kind::Write, loc, op.order, op.verb);
             (writes.po, writes.rmw, writes.fresh) = (read.po + 1, true, true);
-            writes.joins.clear();
             writes.porf = prefix.clone();
             self.revisits(loc, Some(&read), &writes, &prefix);
         }
@@ -494,11 +522,11 @@ impl Explore {
         let block =
             Block { thread: event.thread, po: event.po, stamp: read, seen: self.graph.len(), rf: event.rf };
         let (mut graph, _) = {
-            let mut with = self.graph.clone();
+            let mut with = self.copy();
             with.blocks.push(block);
-            with.restrict(|id| id != read, |_| true)
+            with.restrict(Graph::default(), |id| id != read, |_| true)
         };
-        graph.reorder();
+        graph.reorder(None);
         for join in self.fronts.iter_mut().flat_map(|front| &mut front.joins) {
             if *join > read {
                 *join -= 1;
@@ -597,6 +625,7 @@ impl Explore {
         let floor = model::floor(self.model, &self.graph, loc, &stand);
         let end = self.graph.loc(loc).mo.len();
         let mut chosen = None;
+        let joins = self.joins(thread);
         // Read-modify-writes that would push another one away exist only together with a revisit.
         for place in (floor..=end).rev() {
             let rf = self.graph.write_at(loc, place);
@@ -609,8 +638,8 @@ impl Explore {
                 if chosen.is_none() && self.agrees(&read, None) {
                     chosen = Some(read);
                 } else {
-                    let mut graph = self.graph.clone();
-                    graph.add(read);
+                    let mut graph = self.copy();
+                    graph.add(read, &joins);
                     self.later(graph, None);
                 }
                 continue;
@@ -623,16 +652,16 @@ impl Explore {
             }
             let write = self.write_of(&read, access, value);
             if !consumed {
-                let mut graph = self.graph.clone();
-                graph.add(Event { rmw: true, ..read.clone() });
-                graph.add_write(write.clone(), place + 1);
+                let mut graph = self.copy();
+                graph.add(Event { rmw: true, ..read.clone() }, &joins);
+                graph.add_write(write.clone(), &[], place + 1);
                 self.later(graph, None);
             }
             let prefix = write.porf.clone();
             self.revisits(loc, Some(&read), &write, &prefix);
         }
         let read = chosen.unwrap_or_else(|| unreachable!("the newest write can be read"));
-        self.graph.add(read)
+        self.graph.add(read, &joins)
     }
 
     /// Whether the graph is consistent with this read, which the newest writes nearly always are.
@@ -641,7 +670,7 @@ impl Explore {
             return true;
         }
         let mut graph = self.graph.clone();
-        graph.add(read.clone());
+        graph.add(read.clone(), &self.joins(read.thread));
         model::is_consistent(self.model, &graph)
     }
 
@@ -671,7 +700,6 @@ impl Explore {
             release,
             porf,
             ord: read.ord.clone(),
-            joins: SmallVec::new(),
             ..read.clone()
         }
     }
@@ -814,7 +842,8 @@ impl Memory for Explore {
                 let mut event = self.blank(thread, Kind::Fence, NOWHERE, access.order, access.verb);
                 event.time = access.time;
                 event.before = access.clock.clone();
-                self.graph.add(event)
+                let joins = self.joins(thread);
+                self.graph.add(event, &joins)
             }
         };
         self.pass(id, step);
@@ -830,13 +859,14 @@ impl Memory for Explore {
             Some(id) => id,
             None => {
                 let event = self.blank(thread, Kind::Choice, NOWHERE, MemoryOrder::Plain, verb);
+                let joins = self.joins(thread);
                 for choice in (1..count).rev() {
-                    let mut graph = self.graph.clone();
-                    graph.add(Event { choice, ..event.clone() });
+                    let mut graph = self.copy();
+                    graph.add(Event { choice, ..event.clone() }, &joins);
                     let revisited = self.revisited;
                     self.later(graph, revisited);
                 }
-                self.graph.add(event)
+                self.graph.add(event, &joins)
             }
         };
         self.pass(id, 0);
@@ -874,13 +904,14 @@ impl Memory for Explore {
         if is_new {
             let loc = self.loc_or_new(step.object, step.before, true);
             let mut event = self.blank(thread, first, loc, step.op.order, step.op.verb);
+            let joins = self.joins(thread);
             if reads {
                 event.rf = self.graph.newest(loc);
                 event.rmw = step.writes;
-                self.graph.add(event);
+                self.graph.add(event, &joins);
             } else {
                 let place = self.graph.loc(loc).mo.len() + 1;
-                self.graph.add_write(event, place);
+                self.graph.add_write(event, &joins, place);
             }
         }
         let id = held.unwrap_or(start);
@@ -897,7 +928,7 @@ impl Memory for Explore {
             self.pass(write, step.step);
         }
         for choice in (1..part.count).rev() {
-            let mut graph = self.graph.clone();
+            let mut graph = self.copy();
             graph.event_mut(id).choice = choice;
             graph.event_mut(id).fresh = true;
             self.later.push(Item { graph, revisited: self.revisited });
@@ -1035,17 +1066,18 @@ impl Explore {
         let floor =
             model::floor(self.model, &self.graph, loc, &Stand { before: access.clock, ord: &write.ord });
         let end = self.graph.loc(loc).mo.len();
+        let joins = self.joins(thread);
         for place in (floor + 1..=end).rev() {
             if !self.splits(&self.graph, loc, place) {
-                let mut graph = self.graph.clone();
-                graph.add_write(write.clone(), place);
+                let mut graph = self.copy();
+                graph.add_write(write.clone(), &joins, place);
                 self.later(graph, None);
             }
         }
         let mut prefix = write.porf.clone();
         prefix.set(thread, write.po + 1);
         self.revisits(loc, None, &write, &prefix);
-        self.graph.add_write(write, end + 1)
+        self.graph.add_write(write, &joins, end + 1)
     }
 
     /// The write of the read-modify-write whose read is the thread's last event.
@@ -1061,7 +1093,7 @@ impl Explore {
         self.revisits_of_last(loc, &reads, &write, &prefix);
         self.graph.event_mut(read).rmw = true;
         let place = self.graph.place(loc, rf) + 1;
-        self.graph.add_write(write, place)
+        self.graph.add_write(write, &[], place)
     }
 
     /// The write of an operation on a state word whose read is in the graph.
@@ -1079,7 +1111,7 @@ impl Explore {
         }
         self.graph.event_mut(read).rmw = true;
         let place = self.graph.place(loc, rf) + 1;
-        self.graph.add_write(write, place)
+        self.graph.add_write(write, &[], place)
     }
 
     /// As [`Self::revisits`], where the read of the read-modify-write is in the graph.
@@ -1093,7 +1125,8 @@ impl Explore {
             if !revisit.is_maximal() {
                 continue;
             }
-            let (mut graph, number) = revisit.restricted();
+            let spare = self.spare.pop().unwrap_or_default();
+            let (mut graph, number) = Revisit::new(&self.graph, read, prefix).restricted(spare);
             let read = number[read as usize];
             graph.event_mut(read).rf = INIT;
             graph.locs[loc as usize].reads.retain(|other| *other != read);
@@ -1105,8 +1138,8 @@ impl Explore {
             graph.event_mut(mine).rmw = true;
             let place = graph.place(loc, rf) + 1;
             let mut write = write.clone();
-            self.refresh(&graph, &mut write);
-            let write = graph.add_write(write, place);
+            self.refresh(&graph, &mut write, &[]);
+            let write = graph.add_write(write, &[], place);
             self.reread(graph, read, write);
         }
     }

@@ -6,7 +6,6 @@
 
 use racefuzz_runtime::Clock;
 use racefuzz_trace::{MemoryOrder, Verb};
-use smallvec::SmallVec;
 
 /// An event: its place in the order of addition.
 pub(crate) type Id = u32;
@@ -61,8 +60,6 @@ pub(crate) struct Event {
     /// The same for `(po ∪ rf ∪ mo ∪ fr)+`, the latter two on ordered locations. Only where the
     /// graph has such locations.
     pub(crate) ord: Clock,
-    /// Events of other threads that are before it by a spawn or a join.
-    pub(crate) joins: SmallVec<[Id; 1]>,
 }
 
 /// A location.
@@ -98,19 +95,47 @@ pub(crate) struct Block {
 }
 
 /// An execution graph.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) events: Vec<Event>,
     /// The events of each thread in program order.
     pub(crate) threads: Vec<Vec<Id>>,
     pub(crate) locs: Vec<Loc>,
     pub(crate) blocks: Vec<Block>,
+    /// Pairs of an event and one of another thread that is before it by a spawn or a join; ascending.
+    pub(crate) joins: Vec<(Id, Id)>,
     /// For each thread its parent and its number among the parent's children.
     pub(crate) tree: Vec<(u32, u32)>,
     /// Some location is ordered.
     pub(crate) ordered: bool,
     /// SeqCst accesses to locations that are not ordered, and SeqCst fences.
     pub(crate) seq_cst: u32,
+}
+
+impl Clone for Graph {
+    fn clone(&self) -> Self {
+        let mut graph = Self::default();
+        graph.clone_from(self);
+        graph
+    }
+
+    /// Keeps its own memory.
+    fn clone_from(&mut self, other: &Self) {
+        self.events.clone_from(&other.events);
+        self.threads.clone_from(&other.threads);
+        self.locs.truncate(other.locs.len());
+        let known = self.locs.len();
+        for (mine, theirs) in self.locs.iter_mut().zip(&other.locs) {
+            mine.mo.clone_from(&theirs.mo);
+            mine.reads.clone_from(&theirs.reads);
+            (mine.initial, mine.ordered) = (theirs.initial, theirs.ordered);
+        }
+        self.locs.extend_from_slice(&other.locs[known..]);
+        self.blocks.clone_from(&other.blocks);
+        self.joins.clone_from(&other.joins);
+        self.tree.clone_from(&other.tree);
+        (self.ordered, self.seq_cst) = (other.ordered, other.seq_cst);
+    }
 }
 
 /// Whether a prefix holds an event.
@@ -214,8 +239,9 @@ impl Graph {
 
     /// Adds an event that reads or does not touch a location; its prefixes must be complete but for
     /// what it reads.
-    pub(crate) fn add(&mut self, mut event: Event) -> Id {
+    pub(crate) fn add(&mut self, mut event: Event, joins: &[Id]) -> Id {
         let id = self.len();
+        self.joins.extend(joins.iter().map(|join| (id, *join)));
         if event.kind == Kind::Read && event.rf != INIT {
             event.porf.join(&self.events[event.rf as usize].porf);
             if self.ordered {
@@ -240,16 +266,16 @@ impl Graph {
     }
 
     /// Adds a write at a place of modification order, 1 being right behind the initial one.
-    pub(crate) fn add_write(&mut self, event: Event, place: usize) -> Id {
+    pub(crate) fn add_write(&mut self, event: Event, joins: &[Id], place: usize) -> Id {
         let loc = event.loc;
-        let id = self.add(event);
+        let id = self.add(event, joins);
         self.locs[loc as usize].mo.insert(place - 1, id);
         self.order_write(id, place);
         id
     }
 
     /// A read of an ordered location is before the write behind the one it reads.
-    fn order_read(&mut self, read: Id) {
+    pub(crate) fn order_read(&mut self, read: Id) {
         let (loc, rf) = (self.event(read).loc, self.event(read).rf);
         if !self.loc(loc).ordered {
             return;
@@ -291,6 +317,12 @@ impl Graph {
         }
     }
 
+    /// Events of other threads that are before this one by a spawn or a join.
+    pub(crate) fn joins_of(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+        let from = self.joins.partition_point(|(event, _)| *event < id);
+        self.joins[from..].iter().take_while(move |(event, _)| *event == id).map(|(_, join)| *join)
+    }
+
     /// What happens before an event, and itself.
     pub(crate) fn hb(&self, id: Id) -> Clock {
         let event = self.event(id);
@@ -309,8 +341,8 @@ impl Graph {
             0 => Clock::default(),
             po => self.event(self.threads[event.thread as usize][po as usize - 1]).porf.clone(),
         };
-        for join in &event.joins {
-            clock.join(&self.event(*join).porf);
+        for join in self.joins_of(id) {
+            clock.join(&self.event(join).porf);
         }
         clock
     }

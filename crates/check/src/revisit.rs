@@ -89,8 +89,8 @@ impl<'a> Revisit<'a> {
 
     /// The graph without what is lost. The read still has its number, `None` where it is not
     /// consistent any more.
-    pub(crate) fn restricted(&self) -> (Graph, Vec<Id>) {
-        self.graph.restrict(|id| self.keeps(id), |block| self.keeps_block(block))
+    pub(crate) fn restricted(&self, into: Graph) -> (Graph, Vec<Id>) {
+        self.graph.restrict(into, |id| self.keeps(id), |block| self.keeps_block(block))
     }
 }
 
@@ -101,6 +101,7 @@ impl Graph {
     /// given another one.
     pub(crate) fn restrict(
         &self,
+        into: Graph,
         keep: impl Fn(Id) -> bool,
         keep_block: impl Fn(&Block) -> bool,
     ) -> (Graph, Vec<Id>) {
@@ -116,32 +117,41 @@ impl Graph {
             }
         }
         let renumber = |id: Id| if id == INIT { INIT } else { number[id as usize] };
-        let mut graph = Graph {
-            events: Vec::with_capacity(next as usize + 4),
-            threads: self.threads.iter().map(|ids| kept(ids, &number)).collect(),
-            locs: self.locs.clone(),
-            blocks: Vec::new(),
-            tree: self.tree.clone(),
-            ordered: self.ordered,
-            seq_cst: 0,
-        };
-        for loc in &mut graph.locs {
-            loc.mo = kept(&loc.mo, &number);
-            loc.reads = kept(&loc.reads, &number);
+        let mut graph = into;
+        graph.threads.resize_with(self.threads.len(), Vec::new);
+        for (ids, all) in graph.threads.iter_mut().zip(&self.threads) {
+            keep_in(ids, all, &number);
         }
+        graph.locs.resize_with(self.locs.len(), Default::default);
+        for (loc, all) in graph.locs.iter_mut().zip(&self.locs) {
+            keep_in(&mut loc.mo, &all.mo, &number);
+            keep_in(&mut loc.reads, &all.reads, &number);
+            (loc.initial, loc.ordered) = (all.initial, all.ordered);
+        }
+        graph.tree.clone_from(&self.tree);
+        graph.blocks.clear();
+        graph.joins.clear();
+        let joins = self.joins.iter().map(|(id, join)| (number[*id as usize], number[*join as usize]));
+        graph.joins.extend(joins.filter(|(id, _)| *id != GONE));
+        (graph.ordered, graph.seq_cst) = (self.ordered, 0);
+        graph.events.truncate(next as usize);
+        graph.events.reserve(next as usize + 4 - graph.events.len());
         for (id, event) in self.events.iter().enumerate() {
             if number[id] == GONE {
                 continue;
             }
-            let mut event = event.clone();
+            let at = number[id] as usize;
+            match graph.events.get_mut(at) {
+                Some(slot) => slot.clone_from(event),
+                None => graph.events.push(event.clone()),
+            }
+            let event = &mut graph.events[at];
             if event.kind == Kind::Read {
                 event.rf = renumber(event.rf);
                 event.rmw &=
                     self.next_in_thread(id as Id).is_some_and(|write| number[write as usize] != GONE);
             }
-            event.joins.iter_mut().for_each(|join| *join = renumber(*join));
-            graph.seq_cst += u32::from(self.counts_as_seq_cst(&event));
-            graph.events.push(event);
+            graph.seq_cst += u32::from(self.counts_as_seq_cst(event));
         }
         for block in self.blocks.iter().filter(|block| keep_block(block)) {
             let count = |end: u32| number[..end as usize].iter().filter(|id| **id != GONE).count() as u32;
@@ -161,45 +171,77 @@ impl Graph {
         self.threads[event.thread as usize].get(event.po as usize + 1).copied()
     }
 
-    /// Recomputes the order of everything from its edges; false where they have a cycle.
-    pub(crate) fn reorder(&mut self) -> bool {
+    /// Whether the order of some event but `read` goes through an event that is not there, or through
+    /// `read`, which has no write now.
+    pub(crate) fn order_is_stale(&self, read: Id) -> bool {
+        let count = |thread: usize| self.threads[thread].len() as u32;
+        let threads = self.threads.len();
+        let (reader, po) = (self.event(read).thread as usize, self.event(read).po);
+        self.events.iter().enumerate().any(|(id, event)| {
+            id as Id != read
+                && (0..threads).any(|thread| {
+                    let most = if thread == reader { po } else { count(thread) };
+                    event.ord.get(thread as u32) > most
+                })
+        })
+    }
+
+    /// The order of a read that has no write: what is before it in its thread, and itself.
+    pub(crate) fn order_alone(&mut self, read: Id) {
+        let (thread, po) = (self.event(read).thread, self.event(read).po);
+        let mut ord = match po {
+            0 => Clock::default(),
+            po => self.event(self.threads[thread as usize][po as usize - 1]).ord.clone(),
+        };
+        for join in self.joins_of(read) {
+            ord.join(&self.event(join).ord);
+        }
+        ord.set(thread, po + 1);
+        self.event_mut(read).ord = ord;
+    }
+
+    /// Recomputes the order of everything from its edges, of a graph in which `without` has no write;
+    /// false where they have a cycle.
+    pub(crate) fn reorder(&mut self, without: Option<Id>) -> bool {
         if !self.ordered {
             return true;
         }
         let count = self.events.len();
-        let mut successors: Vec<Vec<Id>> = vec![Vec::new(); count];
-        let mut waits = vec![0u32; count];
-        let mut edge = |from: Id, to: Id| {
-            if from != INIT {
-                successors[from as usize].push(to);
-                waits[to as usize] += 1;
-            }
-        };
+        let mut edges: Vec<(Id, Id)> = Vec::with_capacity(count * 3);
         for (id, event) in self.events.iter().enumerate() {
             let id = id as Id;
             if event.po > 0 {
-                edge(self.threads[event.thread as usize][event.po as usize - 1], id);
+                edges.push((self.threads[event.thread as usize][event.po as usize - 1], id));
             }
-            event.joins.iter().for_each(|join| edge(*join, id));
-            if event.kind == Kind::Read {
-                edge(event.rf, id);
+            if event.kind == Kind::Read && Some(id) != without {
+                if event.rf != INIT {
+                    edges.push((event.rf, id));
+                }
                 let loc = self.loc(event.loc);
                 if loc.ordered
                     && let Some(next) = loc.mo.get(self.place(event.loc, event.rf))
                     && !(event.rmw && self.next_in_thread(id) == Some(*next))
                 {
-                    edge(id, *next);
+                    edges.push((id, *next));
                 }
             }
         }
+        edges.extend(self.joins.iter().map(|(id, join)| (*join, *id)));
         for loc in self.locs.iter().filter(|loc| loc.ordered) {
-            for pair in loc.mo.windows(2) {
-                edge(pair[0], pair[1]);
-            }
+            edges.extend(loc.mo.windows(2).map(|pair| (pair[0], pair[1])));
         }
-        for event in &mut self.events {
-            event.ord.clear();
+        // Kahn's algorithm, the successors of an event lying side by side.
+        edges.sort_unstable();
+        let mut first = vec![0u32; count + 1];
+        let mut waits = vec![0u32; count];
+        for (from, to) in &edges {
+            first[*from as usize + 1] += 1;
+            waits[*to as usize] += 1;
         }
+        for id in 0..count {
+            first[id + 1] += first[id];
+        }
+        self.events.iter_mut().for_each(|event| event.ord.clear());
         let mut ready: Vec<Id> = (0..count as Id).filter(|id| waits[*id as usize] == 0).collect();
         let mut done = 0;
         while let Some(id) = ready.pop() {
@@ -207,7 +249,7 @@ impl Graph {
             let event = &mut self.events[id as usize];
             let mut ord = std::mem::take(&mut event.ord);
             ord.set(event.thread, event.po + 1);
-            for next in &successors[id as usize] {
+            for (_, next) in &edges[first[id as usize] as usize..first[id as usize + 1] as usize] {
                 self.events[*next as usize].ord.join(&ord);
                 waits[*next as usize] -= 1;
                 if waits[*next as usize] == 0 {
@@ -220,6 +262,7 @@ impl Graph {
     }
 }
 
-fn kept(ids: &[Id], number: &[Id]) -> Vec<Id> {
-    ids.iter().map(|id| number[*id as usize]).filter(|id| *id != u32::MAX - 1).collect()
+fn keep_in(ids: &mut Vec<Id>, all: &[Id], number: &[Id]) {
+    ids.clear();
+    ids.extend(all.iter().map(|id| number[*id as usize]).filter(|id| *id != u32::MAX - 1));
 }

@@ -20,9 +20,9 @@ pub(super) fn is_consistent(graph: &Graph) -> bool {
     }
     for (to, event) in graph.events.iter().enumerate() {
         let to = to as Id;
-        for join in &event.joins {
+        for join in graph.joins_of(to) {
             // A thread's creation and its end drain the buffer: all before it is before.
-            let join = graph.event(*join);
+            let join = graph.event(join);
             let before = &graph.threads[join.thread as usize][..=join.po as usize];
             before.iter().for_each(|from| all.add(*from, to));
         }
