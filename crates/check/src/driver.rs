@@ -131,7 +131,7 @@ fn work(shared: &Shared<'_>, guard: &racefuzz_fuzz::Guard) {
         pulse.set_active(false);
         let is_first = place.is_empty();
         put(shared, &mut worker, place, done, start);
-        if is_first && !shared.over.load(Ordering::Relaxed) {
+        if is_first && !shared.over.load(Ordering::Relaxed) && !shared.lock().units.is_empty() {
             pulse.set_active(true);
             estimate(shared, &mut worker);
             pulse.set_active(false);
