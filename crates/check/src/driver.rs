@@ -5,6 +5,7 @@ use crate::graph::Graph;
 use crate::options::{Observer, Options, Progress};
 use crate::probe;
 use crate::show::{self, Shower};
+use crate::spin::Loops;
 use crate::unit::{Done, Failed, Worker};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{Engine, FORMAT_VERSION, Failure, Outcome, Proof, RunReport, Stats, Strategy};
@@ -43,6 +44,7 @@ struct Merged {
     met: HashSet<u64>,
     diverged: Option<Graph>,
     counts_observed: bool,
+    learned: Loops,
     blocked_at: Option<String>,
     cut: Option<Cut>,
     estimate: Option<(f64, f64)>,
@@ -54,6 +56,7 @@ struct Shared<'a> {
     program: &'a (dyn Fn() + Sync),
     observer: &'a dyn Observer,
     config: Config,
+    loops: Loops,
     deadline: Option<Instant>,
     state: Mutex<State>,
     changed: Condvar,
@@ -76,14 +79,17 @@ pub(crate) fn explore(options: &Options, program: &(dyn Fn() + Sync), observer: 
     let fuzz = options.fuzz();
     racefuzz_fuzz::guarded(&fuzz, program, |guard| {
         let mut config = fuzz.config(&options.settings);
-        let mut merged = run(options, program, observer, &config, guard);
-        if merged.counts_observed {
-            // Now that this is known, clones and drops of counted references are events.
-            config.count_points = true;
-            merged = run(options, program, observer, &config, guard);
+        let mut loops = Loops::default();
+        loop {
+            let merged = run(options, program, observer, &config, &loops, guard);
+            // Now that it is known, clones and drops of counted references are events.
+            let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
+            if loops.learn(&merged.learned) || counts {
+                continue;
+            }
+            let shower = Shower { options, fuzz: &fuzz, program, config: &config, loops: &loops, guard };
+            return conclude(options, merged, &shower);
         }
-        let shower = Shower { options, fuzz: &fuzz, program, config: &config, guard };
-        conclude(options, merged, &shower)
     })
 }
 
@@ -92,6 +98,7 @@ fn run(
     program: &(dyn Fn() + Sync),
     observer: &dyn Observer,
     config: &Config,
+    loops: &Loops,
     guard: &racefuzz_fuzz::Guard,
 ) -> Merged {
     let root = vec![Item { graph: Graph::new(), revisited: None }];
@@ -100,6 +107,7 @@ fn run(
         program,
         observer,
         config: config.clone(),
+        loops: loops.clone(),
         deadline: options.max_time.and_then(|time| Instant::now().checked_add(time)),
         state: Mutex::new(State {
             units: BTreeMap::from([(Place::new(), Unit::Waiting(root))]),
@@ -121,7 +129,7 @@ fn run(
 }
 
 fn work(shared: &Shared<'_>, guard: &racefuzz_fuzz::Guard) {
-    let mut worker = Worker::new(shared.config.clone(), shared.options.keep_going);
+    let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going);
     let pulse = guard.watch(worker.runner.heart());
     loop {
         let Some((place, items, fuel)) = take(shared) else { return };
@@ -263,6 +271,7 @@ fn merge(
     }
     let observed = done.counts_observed && !shared.config.count_points;
     let diverged = done.diverged.is_some();
+    let learned = state.merged.learned.learn(&done.learned);
     add(&mut state.merged, done);
     state.merged.counts_observed |= observed;
     let failed = !state.merged.failed.is_empty() && !options.keep_going;
@@ -270,7 +279,7 @@ fn merge(
     if enough && !failed && !state.units.is_empty() {
         state.merged.cut = Some(Cut::Enough);
     }
-    if failed || observed || diverged || state.merged.cut.is_some() {
+    if failed || observed || learned || diverged || state.merged.cut.is_some() {
         shared.over.store(true, Ordering::Relaxed);
     }
 }

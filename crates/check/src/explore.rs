@@ -9,6 +9,7 @@
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE, holds};
 use crate::model::{self, Stand};
 use crate::revisit::Revisit;
+use crate::spin::{Loops, Trial};
 use racefuzz_runtime::{
     Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice, Wait,
 };
@@ -73,6 +74,11 @@ pub(crate) struct Explore {
     /// The step at which each event was executed.
     steps: Vec<u32>,
     part: Part,
+    /// What is known of loops that spin, and the one that is being tried.
+    pub(crate) loops: Loops,
+    pub(crate) trial: Option<Trial>,
+    /// The trial is over.
+    stopped: bool,
     /// Memory for graphs.
     spare: Vec<Graph>,
     /// The program did something else than before.
@@ -96,6 +102,9 @@ impl Explore {
             loaded: 0,
             steps: Vec::new(),
             part: Part::default(),
+            loops: Loops::default(),
+            trial: None,
+            stopped: false,
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
@@ -256,7 +265,7 @@ impl Explore {
     }
 
     fn later(&mut self, graph: Graph, revisited: Option<Id>) {
-        if model::is_consistent(self.model, &graph) {
+        if self.trial.is_none() && model::is_consistent(self.model, &graph) {
             self.later.push(Item { graph, revisited });
         } else {
             self.recycle(graph);
@@ -718,6 +727,7 @@ impl Explorer for Explore {
         self.loaded = self.left;
         self.part = Part::default();
         self.diverged = false;
+        (self.trial, self.stopped) = (None, false);
         self.start_thread(0, 0);
     }
 
@@ -736,6 +746,11 @@ impl Explorer for Explore {
 
 impl Memory for Explore {
     fn next(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        if let Some(trial) = self.trial {
+            let runs_as = self.fronts[trial.thread as usize].runs_as;
+            let goes_on = !self.stopped && standing.is_live(runs_as) && standing.is_enabled(runs_as);
+            return goes_on.then_some(runs_as);
+        }
         if self.left > 0 {
             if let Some(thread) = self.replay(standing) {
                 let runs_as = self.fronts[thread as usize].runs_as;
@@ -976,15 +991,13 @@ impl Memory for Explore {
             let (now, earlier) = (events[at as usize], events[(at - length) as usize]);
             self.reads_nothing_new(now, earlier)
         });
-        if repeats {
-            self.front(thread).spinning = Some((before, done));
-        }
-        repeats
+        repeats && self.waits(thread, site, before)
     }
 
-    fn repeats(&mut self, thread: u32) {
-        let front = self.front(self.threads[thread as usize]);
-        front.spinning = Some((front.done.saturating_sub(1), front.done));
+    fn repeats(&mut self, thread: u32, site: u64) -> bool {
+        let thread = self.threads[thread as usize];
+        let before = self.front(thread).done.saturating_sub(1);
+        self.waits(thread, site, before)
     }
 
     fn spins_on_newest(&self) -> bool {
@@ -1013,6 +1026,23 @@ impl Memory for Explore {
 }
 
 impl Explore {
+    /// A thread has repeated itself since it had executed `before` events: whether it waits.
+    fn waits(&mut self, thread: u32, site: u64, before: u32) -> bool {
+        if let Some(trial) = &mut self.trial {
+            self.stopped |= trial.goes_on(site);
+            return self.stopped;
+        }
+        let endless = self.loops.is_endless(site);
+        if endless.is_none() {
+            self.trial = Some(Trial::new(thread, site));
+        }
+        if endless == Some(true) {
+            let front = self.front(thread);
+            front.spinning = Some((before, front.done));
+        }
+        endless == Some(true)
+    }
+
     /// Whether an event of a loop finds what the same event of the round before found: it reads the
     /// same write; or, a read-modify-write that writes what it reads, what that one left.
     fn reads_nothing_new(&self, now: Id, earlier: Id) -> bool {

@@ -38,6 +38,7 @@ mod probe;
 mod realise;
 mod revisit;
 mod show;
+mod spin;
 mod unit;
 
 pub use options::{Observer, Options, Progress, Visited};
@@ -70,8 +71,10 @@ pub struct Counts {
 /// after failures until `show` says no. On the calling thread.
 pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visited<'_>) -> bool) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
+    let mut loops = spin::Loops::default();
     loop {
         let mut explore = explore::Explore::new(config.memory);
+        explore.loops = loops.clone();
         let mut runner = Runner::new(config.clone());
         let mut counts = Counts::default();
         let mut next = Some(explore::Item { graph: graph::Graph::new(), revisited: None });
@@ -80,7 +83,13 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
             explore.load(item);
             let ended = runner.run(program, &mut explore, Record::Trace);
             next = explore.later.pop();
+            if let Some(trial) = explore.trial {
+                loops.learn(&trial.result());
+                again = true;
+                break;
+            }
             if ended.counts_observed && !config.count_points {
+                config.count_points = true;
                 again = true;
                 break;
             }
@@ -103,6 +112,5 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
         if !again {
             return Counts { whole: true, ..counts };
         }
-        config.count_points = true;
     }
 }

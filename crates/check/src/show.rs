@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::options::Options;
 use crate::realise::Realise;
+use crate::spin::Loops;
 use crate::unit::Worker;
 use racefuzz_fuzz::{Guard, Origin, shrink};
 use racefuzz_runtime::{Config, Detected, Record, Runner};
@@ -14,6 +15,7 @@ pub(crate) struct Shower<'a> {
     pub(crate) fuzz: &'a racefuzz_fuzz::Options,
     pub(crate) program: &'a (dyn Fn() + Sync),
     pub(crate) config: &'a Config,
+    pub(crate) loops: &'a Loops,
     pub(crate) guard: &'a Guard,
 }
 
@@ -46,7 +48,7 @@ fn realised(shower: &Shower<'_>, graph: &Graph, detected: &Detected, index: u64)
 
 /// The execution as the graph has it. Its schedule is empty: no choices of the runtime lead there.
 fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
-    let mut worker = Worker::new(shower.config.clone(), false);
+    let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
     let ended = worker.record(shower.program, graph);
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     fail(shower, ended.failure.unwrap_or(detected), trace, index)
@@ -74,7 +76,7 @@ fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Fa
 
 /// The program did not do again what it had done before.
 pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure {
-    let mut worker = Worker::new(shower.config.clone(), false);
+    let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
     let ended = worker.record(shower.program, graph);
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     let step = trace.events.len() as u32;

@@ -7,6 +7,7 @@
 use crate::explore::{Explore, Item};
 use crate::graph::Graph;
 use crate::model;
+use crate::spin::Loops;
 use racefuzz_runtime::{Config, Detected, Record, Runner};
 use racefuzz_trace::normalize_path;
 use std::collections::HashSet;
@@ -32,6 +33,8 @@ pub(crate) struct Done {
     pub(crate) failed: Vec<Failed>,
     /// A graph that the program did not follow.
     pub(crate) diverged: Option<Graph>,
+    /// A loop was tried: the exploration is to begin anew.
+    pub(crate) learned: Loops,
     /// The program looks at reference counts.
     pub(crate) counts_observed: bool,
     /// Where an execution was blocked.
@@ -49,8 +52,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(config: Config, keep_going: bool) -> Self {
-        let explore = Explore::new(config.memory);
+    pub(crate) fn new(config: Config, loops: &Loops, keep_going: bool) -> Self {
+        let mut explore = Explore::new(config.memory);
+        explore.loops = loops.clone();
         let count_points = config.count_points;
         Self { runner: Runner::new(config), explore, count_points, keep_going }
     }
@@ -65,7 +69,8 @@ impl Worker {
             self.explore.load(item);
             self.one(program, &mut done, &mut met);
             let failed = !done.failed.is_empty() && !self.keep_going;
-            if failed || done.diverged.is_some() || (done.counts_observed && !self.count_points) {
+            let learned = done.learned != Loops::default();
+            if failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points) {
                 break;
             }
         }
@@ -78,6 +83,10 @@ impl Worker {
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
+        if let Some(trial) = self.explore.trial {
+            done.learned = trial.result();
+            return;
+        }
         if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
             return;

@@ -216,8 +216,8 @@ pub trait Memory {
     /// read nothing new.
     fn spins(&mut self, thread: u32, site: u64) -> bool;
 
-    /// A thread reads the same again and again, and waits for good.
-    fn repeats(&mut self, thread: u32);
+    /// A thread reads the same again and again at one place. Whether it is to wait for good.
+    fn repeats(&mut self, thread: u32, site: u64) -> bool;
 
     /// Whether every thread that spins for good last read the newest writes.
     fn spins_on_newest(&self) -> bool;

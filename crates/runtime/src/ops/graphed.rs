@@ -69,11 +69,7 @@ fn repeats(execution: &mut Execution, thread: u32, site: Site, source: u32) -> b
     let read = (site.number(), u64::from(source) + 1);
     thread.same_reads = if thread.last_read == read { thread.same_reads + 1 } else { 0 };
     thread.last_read = read;
-    let spins = thread.same_reads > REPEATS;
-    if spins {
-        ask(execution).repeats(execution.current);
-    }
-    spins
+    thread.same_reads > REPEATS && ask(execution).repeats(execution.current, site.number())
 }
 
 #[inline(never)]

@@ -1,0 +1,101 @@
+//! Loops that spin: endless ones wait, bounded ones are explored round by round.
+
+use racefuzz_check::{Options, check};
+use racefuzz_primitives::sync::Arc;
+use racefuzz_primitives::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use racefuzz_primitives::{hint, thread};
+use racefuzz_trace::{FailureKind, Outcome, RunReport};
+
+fn run(program: impl Fn() + Sync) -> RunReport {
+    check(&Options { keep_going: true, minimise: false, ..Options::default() }, &program, &())
+}
+
+/// The reader may see the store in any of its rounds, or never.
+#[test]
+fn a_bounded_loop_without_a_hint_is_explored_in_full() {
+    let report = run(|| {
+        let x = Arc::new(AtomicU32::new(0));
+        let other = Arc::clone(&x);
+        let writer = thread::spawn(move || other.store(1, Relaxed));
+        for _ in 0..8 {
+            x.load(Relaxed);
+        }
+        writer.join().unwrap();
+    });
+    assert_eq!((report.outcome(), report.executions(), report.blocked()), (Outcome::Passed, 9, 0));
+}
+
+/// Two rounds that find nothing, then it gives up: that way must not be lost.
+#[test]
+fn a_bounded_spin_gives_up() {
+    let report = run(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let other = Arc::clone(&flag);
+        let setter = thread::spawn(move || other.store(true, Release));
+        let mut seen = false;
+        for _ in 0..3 {
+            seen |= flag.load(Acquire);
+            if seen {
+                break;
+            }
+            hint::spin_loop();
+        }
+        setter.join().unwrap();
+        assert!(seen, "gave up");
+    });
+    assert_eq!(report.executions(), 4);
+    assert_eq!(report.stats.failing, 1);
+}
+
+#[test]
+fn an_endless_spin_waits() {
+    let report = run(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let other = Arc::clone(&flag);
+        let setter = thread::spawn(move || other.store(true, Release));
+        while !flag.load(Acquire) {
+            hint::spin_loop();
+        }
+        setter.join().unwrap();
+    });
+    assert!(report.failures().is_empty(), "{}", report.failures()[0].message());
+    // It sees the store in its first round; or not, and then a second round like the first waits for it.
+    assert_eq!((report.outcome(), report.executions()), (Outcome::Passed, 2));
+    assert!(report.blocked() <= 2, "{} blocked", report.blocked());
+}
+
+/// The second thread to come meets the lock taken, not at all, once, or until it waits.
+#[test]
+fn a_lock_that_swaps_is_verified() {
+    let report = run(|| {
+        let lock = Arc::new((AtomicBool::new(false), AtomicU32::new(0)));
+        let enter = |lock: &(AtomicBool, AtomicU32)| {
+            while lock.0.swap(true, Acquire) {
+                hint::spin_loop();
+            }
+            let count = lock.1.load(Relaxed);
+            lock.1.store(count + 1, Relaxed);
+            lock.0.store(false, Release);
+        };
+        let other = Arc::clone(&lock);
+        let thread = thread::spawn(move || enter(&other));
+        enter(&lock);
+        thread.join().unwrap();
+        assert_eq!(lock.1.load(Relaxed), 2);
+    });
+    assert_eq!((report.outcome(), report.stats.failing), (Outcome::Passed, 0));
+}
+
+#[test]
+fn a_spin_that_nobody_ends_is_a_livelock() {
+    let report = run(|| {
+        let flag = AtomicBool::new(false);
+        while !flag.load(Acquire) {
+            hint::spin_loop();
+        }
+    });
+    assert_eq!(report.failures()[0].kind(), FailureKind::StepLimit);
+}
