@@ -141,6 +141,32 @@ fn three_threads_that_read_and_write_twice() {
     assert_eq!(counted, 7_134);
 }
 
+/// `big1` of GenMC's tests: two threads read four locations in turn, eight and six times, two others
+/// store 1, 2, 3 to two of them each.
+fn big1(memory: MemoryModel) -> u64 {
+    count(memory, || {
+        let cells: Vec<_> = (0..4).map(|_| AtomicUsize::new(0)).collect();
+        spawn_all(&Arc::new(cells), 4, |cells, index| match index {
+            0 | 1 => (0..8 - 2 * index).for_each(|at| {
+                cells[at % 4].load(Ordering::Acquire);
+            }),
+            _ => (0..6).for_each(|at| cells[2 * (index - 2) + at % 2].store(1 + at / 2, Ordering::Release)),
+        });
+    })
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn big1_under_sc() {
+    assert_eq!(big1(MemoryModel::Sc), 1_820_474);
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn big1_under_rc11() {
+    assert_eq!(big1(MemoryModel::Rc11), 2_950_753);
+}
+
 /// Nothing is shared among workers but the order of the exploration.
 #[test]
 fn any_number_of_workers_counts_the_same_and_finds_the_same_failure() {
