@@ -1012,6 +1012,10 @@ impl Memory for Explore {
         })
     }
 
+    fn events(&self, thread: u32) -> u32 {
+        self.fronts[self.threads[thread as usize] as usize].done
+    }
+
     fn unordered(&self, object: u32, clock: &Clock, writes: bool) -> Option<(u32, u32)> {
         let loc = self.locs.get(object as usize).copied().filter(|loc| *loc != NOWHERE)?;
         let loc = self.graph.loc(loc);

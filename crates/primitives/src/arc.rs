@@ -19,7 +19,8 @@ use std::pin::Pin;
 /// An `Arc<T>` does not coerce to `Arc<dyn Trait>` (no type outside std can): use
 /// [`from_std`](Self::from_std).
 pub struct Arc<T: ?Sized> {
-    inner: std::sync::Arc<T>,
+    /// Dropped by hand, so that what its value's destructor does is seen.
+    inner: ManuallyDrop<std::sync::Arc<T>>,
     counted: Option<ops::Counted>,
 }
 
@@ -28,7 +29,7 @@ impl<T> Arc<T> {
     #[inline]
     #[track_caller]
     pub fn new(value: T) -> Self {
-        Self { inner: std::sync::Arc::new(value), counted: ops::counted_new(Site::caller()) }
+        Self::of(std::sync::Arc::new(value), ops::counted_new(Site::caller()))
     }
 
     /// A new counted value that holds weak references to itself, which cannot be upgraded before
@@ -53,7 +54,7 @@ impl<T> Arc<T> {
             std::mem::forget(unmade);
             value
         });
-        Self { inner, counted }
+        Self::of(inner, counted)
     }
 
     /// A new pinned counted value.
@@ -83,7 +84,7 @@ impl<T> Arc<T> {
                 dropped(counted, || true);
                 Ok(value)
             }
-            Err(inner) => Err(Self { inner, counted }),
+            Err(inner) => Err(Self::of(inner, counted)),
         }
     }
 
@@ -108,6 +109,13 @@ impl<T> Arc<T> {
     }
 }
 
+impl<T: ?Sized> Arc<T> {
+    #[inline]
+    fn of(inner: std::sync::Arc<T>, counted: Option<ops::Counted>) -> Self {
+        Self { inner: ManuallyDrop::new(inner), counted }
+    }
+}
+
 impl<T> Arc<MaybeUninit<T>> {
     /// The same with its value known to be initialised.
     ///
@@ -116,7 +124,7 @@ impl<T> Arc<MaybeUninit<T>> {
     pub unsafe fn assume_init(self) -> Arc<T> {
         let (inner, counted) = self.into_parts();
         // SAFETY: passed on to the caller.
-        Arc { inner: unsafe { inner.assume_init() }, counted }
+        Arc::of(unsafe { inner.assume_init() }, counted)
     }
 }
 
@@ -128,7 +136,7 @@ impl<T: Clone> Arc<T> {
         let site = Site::caller();
         this.observe(site, |this| this.is_unique());
         if std::sync::Arc::strong_count(&this.inner) != 1 {
-            *this = Self { inner: std::sync::Arc::new(T::clone(this)), counted: ops::counted_new(site) };
+            *this = Self::of(std::sync::Arc::new(T::clone(this)), ops::counted_new(site));
         } else if !this.is_unique() {
             // Std moves the value out; the weak references lose it.
             std::sync::Arc::make_mut(&mut this.inner);
@@ -147,7 +155,7 @@ impl<T: ?Sized> Arc<T> {
     }
 
     fn from_std_at(inner: std::sync::Arc<T>, site: Site) -> Self {
-        Self { inner, counted: ops::counted_new(site) }
+        Self::of(inner, ops::counted_new(site))
     }
 
     /// Whether two references are to one value.
@@ -201,7 +209,7 @@ impl<T: ?Sized> Arc<T> {
     fn into_parts(self) -> (std::sync::Arc<T>, Option<ops::Counted>) {
         let this = ManuallyDrop::new(self);
         // SAFETY: `this` is neither used nor dropped after the read.
-        (unsafe { std::ptr::read(&raw const this.inner) }, this.counted)
+        (ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const this.inner) }), this.counted)
     }
 }
 
@@ -238,7 +246,7 @@ impl<T: ?Sized> Clone for Arc<T> {
     #[track_caller]
     fn clone(&self) -> Self {
         cloned(self.counted, Site::caller());
-        Self { inner: std::sync::Arc::clone(&self.inner), counted: self.counted }
+        Self::of(std::sync::Arc::clone(&self.inner), self.counted)
     }
 }
 
@@ -255,6 +263,10 @@ impl<T: ?Sized> Drop for Arc<T> {
     #[inline]
     fn drop(&mut self) {
         dropped(self.counted, || std::sync::Arc::strong_count(&self.inner) == 1);
-        // `inner` goes next, and the value with it if it was the last.
+        // SAFETY: this is the drop, and nothing uses `inner` after it.
+        unsafe { ManuallyDrop::drop(&mut self.inner) };
+        if let Some(counted) = self.counted {
+            ops::counted_gone(counted);
+        }
     }
 }

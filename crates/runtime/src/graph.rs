@@ -222,6 +222,9 @@ pub trait Memory {
     /// Whether every thread that spins for good last read the newest writes.
     fn spins_on_newest(&self) -> bool;
 
+    /// The events of a thread so far.
+    fn events(&self, thread: u32) -> u32;
+
     /// An event that is not ordered with a non-atomic access to an atomic (a write if `writes`): its
     /// thread and step.
     fn unordered(&self, object: u32, clock: &Clock, writes: bool) -> Option<(u32, u32)>;

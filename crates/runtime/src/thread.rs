@@ -105,6 +105,8 @@ pub(crate) struct Thread {
     /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
     pub(crate) timed: bool,
     pub(crate) expires: bool,
+    /// The counted value it destroys, and its events when it began.
+    pub(crate) destroys: Option<(u32, u32)>,
     /// It was stopped for good because it spins: another write could let it go on.
     pub(crate) spins_for_good: bool,
     /// Gave way: not offered until another thread has acted.
@@ -182,6 +184,7 @@ impl Thread {
             timed: false,
             expires: false,
             spins_for_good: false,
+            destroys: None,
             yielded: false,
             spins: 0,
             alone: 0,
@@ -232,6 +235,7 @@ impl Thread {
         self.timed = false;
         self.expires = false;
         self.spins_for_good = false;
+        self.destroys = None;
         self.yielded = false;
         self.spins = 0;
         self.alone = 0;

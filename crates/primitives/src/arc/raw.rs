@@ -49,7 +49,7 @@ impl<T: ?Sized> Arc<T> {
     /// reference it stands for was not dropped.
     pub unsafe fn from_raw(pointer: *const T) -> Self {
         // SAFETY: `into_raw` gave std's pointer out; the rest is passed on to the caller.
-        Self { inner: unsafe { std::sync::Arc::from_raw(pointer) }, counted: recall(pointer) }
+        Self::of(unsafe { std::sync::Arc::from_raw(pointer) }, recall(pointer))
     }
 
     /// Adds a reference to a value that is out as a pointer.

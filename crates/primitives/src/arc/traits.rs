@@ -130,8 +130,8 @@ impl Arc<dyn Any + Send + Sync> {
     pub fn downcast<T: Any + Send + Sync>(self) -> Result<Arc<T>, Self> {
         let (inner, counted) = self.into_parts();
         match inner.downcast() {
-            Ok(inner) => Ok(Arc { inner, counted }),
-            Err(inner) => Err(Self { inner, counted }),
+            Ok(inner) => Ok(Arc::of(inner, counted)),
+            Err(inner) => Err(Self::of(inner, counted)),
         }
     }
 }

@@ -28,7 +28,7 @@ impl<T: ?Sized> Weak<T> {
     #[track_caller]
     pub fn upgrade(&self) -> Option<Arc<T>> {
         self.observe(Site::caller());
-        Some(Arc { inner: self.inner.upgrade()?, counted: self.counted })
+        Some(Arc::of(self.inner.upgrade()?, self.counted))
     }
 
     /// How many strong references there are: a step.

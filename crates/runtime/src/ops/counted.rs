@@ -66,8 +66,27 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
             thread.seen.join(&entry.sync_seen);
             entry.alive = false;
             execution.live_references -= 1;
+            if execution.memory.is_some() {
+                execution.threads[me].destroys = Some((object, super::graphed::events(execution)));
+            }
         }
     })
+}
+
+/// A reference was dropped, and with the last one the value. If that did something that others can
+/// see, it matters which reference is the last: clones and drops are then scheduling points.
+#[inline]
+pub fn counted_gone(counted: Counted) {
+    let _ = with(|execution| {
+        if execution.memory.is_some() {
+            let me = execution.current as usize;
+            let Some((object, events)) = execution.threads[me].destroys else { return };
+            if counted.of(execution) == Some(object) {
+                execution.threads[me].destroys = None;
+                execution.counts_observed |= super::graphed::events(execution) != events;
+            }
+        }
+    });
 }
 
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.

@@ -159,6 +159,11 @@ pub(super) fn unordered(execution: &Execution, object: u32, thread: u32, writes:
     memory(execution)?.unordered(object, clock, writes)
 }
 
+/// Events of the running thread that others can see.
+pub(super) fn events(execution: &Execution) -> u32 {
+    memory(execution).map_or(0, |memory| memory.events(execution.current))
+}
+
 /// A thread ends, where somebody may look whether it has.
 pub(super) fn ends(execution: &Execution, now: &Now, op: &Op, object: u32, site: Site) {
     if let Some(memory) = memory(execution) {

@@ -15,7 +15,9 @@ mod tracked;
 
 pub use atomic::{Rmw, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
 pub use cell::{read, write};
-pub use counted::{Counted, counted_clone, counted_drop, counted_drop_weak, counted_new, counted_observe};
+pub use counted::{
+    Counted, counted_clone, counted_drop, counted_drop_weak, counted_gone, counted_new, counted_observe,
+};
 pub use local::{
     advance, assume, at_end, choose, choose_spurious, console_lines, note, now, print, with_global,
     with_local,
