@@ -635,6 +635,12 @@ impl Explore {
         let end = self.graph.loc(loc).mo.len();
         let mut chosen = None;
         let joins = self.joins(thread);
+        // A loop is tried by giving it what it had before, which may not be the newest.
+        let again = self.trial.and_then(|_| self.last_read_of(thread, loc));
+        if let Some(rf) = again.filter(|rf| f.is_none_or(|f| f(self.graph.word(loc, *rf)).is_none())) {
+            let order = if f.is_some() { failure } else { access.order };
+            return self.graph.add(Event { rf, order, ..read }, &joins);
+        }
         // Read-modify-writes that would push another one away exist only together with a revisit.
         for place in (floor..=end).rev() {
             let rf = self.graph.write_at(loc, place);
@@ -1068,6 +1074,13 @@ impl Explore {
             Kind::Fence => true,
             Kind::Choice => false,
         }
+    }
+
+    /// What a thread read when it last read a location.
+    fn last_read_of(&self, thread: u32, loc: u32) -> Option<Id> {
+        let mut events = self.graph.threads[thread as usize].iter().rev().map(|id| self.graph.event(*id));
+        let last = events.find(|event| event.loc == loc)?;
+        (last.kind == Kind::Read).then_some(last.rf)
     }
 
     fn next_in_thread(&self, id: Id) -> Id {
