@@ -34,7 +34,7 @@ fn spawn_all<T: Send + Sync + 'static>(shared: &Arc<T>, count: usize, body: fn(&
 /// One writer, N readers: each reads the initial value or the store.
 #[test]
 fn readers() {
-    for (n, memory) in (1..=8).zip(MODELS.into_iter().cycle()) {
+    for (n, memory) in (1..=10).zip(MODELS.into_iter().cycle()) {
         let counted = count(memory, || {
             spawn_all(&Arc::new(AtomicUsize::new(0)), n + 1, |x, index| match index {
                 0 => x.store(1, Ordering::SeqCst),

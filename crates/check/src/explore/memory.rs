@@ -1,0 +1,318 @@
+//! What the runtime asks: the seam's methods.
+
+use super::*;
+
+impl Explorer for Explore {
+    fn begin(&mut self) {
+        for front in &mut self.fronts[..self.started] {
+            *front = Front::default();
+        }
+        self.started = 0;
+        self.threads.clear();
+        self.locs.clear();
+        self.pseudo.clear();
+        self.left = self.graph.len();
+        self.loaded = self.left;
+        self.part = Part::default();
+        self.diverged = false;
+        (self.trial, self.stopped) = (None, false);
+        self.start_thread(0, 0);
+    }
+
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        choice.default_thread()
+    }
+
+    fn choose(&mut self, _: Alternatives) -> u32 {
+        0
+    }
+
+    fn memory(&mut self) -> Option<&mut dyn Memory> {
+        Some(self)
+    }
+}
+
+impl Memory for Explore {
+    fn next(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        if let Some(trial) = self.trial {
+            let runs_as = self.fronts[trial.thread as usize].runs_as;
+            let goes_on = !self.stopped && standing.is_live(runs_as) && standing.is_enabled(runs_as);
+            return goes_on.then_some(runs_as);
+        }
+        if self.left > 0 {
+            if let Some(thread) = self.replay(standing) {
+                let runs_as = self.fronts[thread as usize].runs_as;
+                if standing.is_enabled(runs_as) {
+                    return Some(runs_as);
+                }
+                match self.revisited.take() {
+                    Some(read) if self.graph.event(read).thread == thread => self.block_revisited(read),
+                    _ => {
+                        self.diverged = true;
+                        return None;
+                    }
+                }
+            } else {
+                self.diverged = true;
+                return None;
+            }
+        }
+        self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as)
+    }
+
+    fn load(&mut self, access: &Access<'_>, step: u32) -> Read<'_> {
+        let thread = self.threads[access.thread as usize];
+        let id = match self.replayed(thread, Kind::Read, access.verb) {
+            Some(id) => {
+                let loc = self.graph.event(id).loc;
+                self.meet(access, loc);
+                id
+            }
+            None => self.add_read(thread, access, access.order, None),
+        };
+        self.pass(id, step);
+        let event = self.graph.event(id);
+        self.answer(event.loc, event.rf)
+    }
+
+    fn store(&mut self, access: &Access<'_>, value: u64, step: u32) -> bool {
+        let thread = self.threads[access.thread as usize];
+        let id = match self.replayed(thread, Kind::Write, access.verb) {
+            Some(id) => {
+                let loc = self.graph.event(id).loc;
+                self.meet(access, loc);
+                // Addresses differ from one execution to the next.
+                self.graph.event_mut(id).value = value;
+                id
+            }
+            None => self.add_store(thread, access, value),
+        };
+        self.pass(id, step);
+        let loc = self.graph.event(id).loc;
+        self.graph.newest(loc) == id
+    }
+
+    fn rmw(
+        &mut self,
+        access: &Access<'_>,
+        failure: MemoryOrder,
+        step: u32,
+        f: &dyn Fn(u64) -> Option<u64>,
+    ) -> Read<'_> {
+        let thread = self.threads[access.thread as usize];
+        let id = match self.replayed(thread, Kind::Read, access.verb) {
+            Some(id) => {
+                let event = self.graph.event(id);
+                let (loc, rf, fresh) = (event.loc, event.rf, event.fresh);
+                self.meet(access, loc);
+                if fresh {
+                    let fails = f(self.graph.word(loc, rf)).is_none();
+                    let order = if fails { failure } else { access.order };
+                    let counted = self.graph.counts_as_seq_cst(self.graph.event(id));
+                    self.graph.event_mut(id).order = order;
+                    let counts = self.graph.counts_as_seq_cst(self.graph.event(id));
+                    self.graph.seq_cst = self.graph.seq_cst + u32::from(counts) - u32::from(counted);
+                    self.graph.event_mut(id).fresh = false;
+                }
+                id
+            }
+            None => self.add_read(thread, access, failure, Some(f)),
+        };
+        self.pass(id, step);
+        let event = self.graph.event(id);
+        self.answer(event.loc, event.rf)
+    }
+
+    fn rmw_writes(&mut self, access: &Access<'_>, value: u64, step: u32) -> bool {
+        let thread = self.threads[access.thread as usize];
+        let id = match self.replayed(thread, Kind::Write, access.verb) {
+            Some(id) => {
+                self.graph.event_mut(id).value = value;
+                id
+            }
+            None => self.add_rmw_write(thread, access, value),
+        };
+        self.pass(id, step);
+        let loc = self.graph.event(id).loc;
+        self.graph.newest(loc) == id
+    }
+
+    fn fence(&mut self, access: &Access<'_>, step: u32) {
+        let thread = self.threads[access.thread as usize];
+        let id = match self.replayed(thread, Kind::Fence, access.verb) {
+            Some(id) => id,
+            None => {
+                let mut event = self.blank(thread, Kind::Fence, NOWHERE, access.order, access.verb);
+                event.time = access.time;
+                event.before = access.clock.clone();
+                let joins = self.joins(thread);
+                self.graph.add(event, &joins)
+            }
+        };
+        self.pass(id, step);
+    }
+
+    fn value(&mut self, thread: u32, point: Point, count: u32) -> u32 {
+        let thread = self.threads[thread as usize];
+        if point == Point::Spurious && self.front(thread).spurious > 0 {
+            return 0;
+        }
+        let verb = Verb::Nondet;
+        let id = match self.replayed(thread, Kind::Choice, verb) {
+            Some(id) => id,
+            None => {
+                let event = self.blank(thread, Kind::Choice, NOWHERE, MemoryOrder::Plain, verb);
+                let joins = self.joins(thread);
+                for choice in (1..count).rev() {
+                    let mut graph = self.copy();
+                    graph.add(Event { choice, ..event.clone() }, &joins);
+                    let revisited = self.revisited;
+                    self.later(graph, revisited);
+                }
+                self.graph.add(event, &joins)
+            }
+        };
+        self.pass(id, 0);
+        let choice = self.graph.event(id).choice;
+        if point == Point::Spurious {
+            self.front(thread).spurious += choice;
+        }
+        choice.min(count - 1)
+    }
+
+    fn part(&mut self, thread: u32, count: u32) -> u32 {
+        let thread = self.threads[thread as usize];
+        let done = self.fronts[thread as usize].done as usize;
+        let events = &self.graph.threads[thread as usize];
+        let (choice, open) = match events.get(done) {
+            // A choice of 0 in an event that was never executed is none yet.
+            Some(id) => (
+                self.graph.event(*id).choice,
+                self.graph.event(*id).fresh && self.graph.event(*id).choice == 0,
+            ),
+            None => (0, true),
+        };
+        self.part = Part { count: if open { count } else { 0 } };
+        choice.min(count - 1)
+    }
+
+    fn stepped(&mut self, step: &Step<'_>) {
+        let thread = self.threads[step.thread as usize];
+        let part = std::mem::take(&mut self.part);
+        let reads = !matches!(step.op.kind, OpKind::Store | OpKind::Print);
+        let first = if reads { Kind::Read } else { Kind::Write };
+        let held = self.replayed(thread, first, step.op.verb);
+        let start = self.graph.len();
+        let is_new = held.is_none();
+        if is_new {
+            let loc = self.loc_or_new(step.object, step.before, true);
+            let mut event = self.blank(thread, first, loc, step.op.order, step.op.verb);
+            let joins = self.joins(thread);
+            if reads {
+                event.rf = self.graph.newest(loc);
+                event.rmw = step.writes;
+                self.graph.add(event, &joins);
+            } else {
+                let place = self.graph.loc(loc).mo.len() + 1;
+                self.graph.add_write(event, &joins, place);
+            }
+        }
+        let id = held.unwrap_or(start);
+        let loc = self.graph.event(id).loc;
+        self.set_loc(step.object, loc);
+        self.fill(id, step);
+        self.pass(id, step.step);
+        if reads && step.writes {
+            let write = match self.replayed(thread, Kind::Write, step.op.verb) {
+                Some(write) => write,
+                None => self.add_state_write(thread, id, step, !is_new),
+            };
+            self.fill(write, step);
+            self.pass(write, step.step);
+        }
+        for choice in (1..part.count).rev() {
+            let mut graph = self.copy();
+            graph.event_mut(id).choice = choice;
+            graph.event_mut(id).fresh = true;
+            self.later.push(Item { graph, revisited: self.revisited });
+        }
+    }
+
+    fn spawned(&mut self, parent: u32, child: u32) {
+        let parent = self.threads[parent as usize];
+        let number = self.front(parent).children;
+        self.front(parent).children += 1;
+        let thread = self.graph.thread(parent, number);
+        self.start_thread(thread, child);
+        let last = self.last_event(parent);
+        let front = &self.fronts[parent as usize];
+        let (porf, ord) = (front.porf.clone(), front.ord.clone());
+        let mut joins = front.joins.clone();
+        joins.extend(last);
+        let child = self.front(thread);
+        (child.porf, child.ord, child.joins) = (porf, ord, joins);
+    }
+
+    fn joined(&mut self, thread: u32, target: u32) {
+        let (thread, target) = (self.threads[thread as usize], self.threads[target as usize]);
+        let last = self.last_event(target);
+        let other = &self.fronts[target as usize];
+        let (porf, ord) = (other.porf.clone(), other.ord.clone());
+        let mut joins = other.joins.clone();
+        joins.extend(last);
+        let front = self.front(thread);
+        front.porf.join(&porf);
+        front.ord.join(&ord);
+        front.joins.extend(joins);
+    }
+
+    fn spins(&mut self, thread: u32, site: u64) -> bool {
+        let thread = self.threads[thread as usize];
+        let done = self.front(thread).done;
+        let Some((place, before)) = self.front(thread).spun.replace((site, done)) else { return false };
+        let length = done - before;
+        if place != site || length == 0 || length > before {
+            return false;
+        }
+        let events = &self.graph.threads[thread as usize];
+        let repeats = (before..done).all(|at| {
+            let (now, earlier) = (events[at as usize], events[(at - length) as usize]);
+            self.reads_nothing_new(now, earlier)
+        });
+        repeats && self.waits(thread, site, before)
+    }
+
+    fn repeats(&mut self, thread: u32, site: u64) -> bool {
+        let thread = self.threads[thread as usize];
+        let before = self.front(thread).done.saturating_sub(1);
+        self.waits(thread, site, before)
+    }
+
+    fn spins_on_newest(&self) -> bool {
+        let spinning = (0..self.started).filter_map(|thread| Some((thread, self.fronts[thread].spinning?)));
+        spinning.into_iter().all(|(thread, (from, to))| {
+            self.graph.threads[thread][from as usize..to as usize].iter().all(|id| {
+                let event = self.graph.event(*id);
+                // A read-modify-write that writes what it read looks at its own write next.
+                let next = if event.rmw { self.next_in_thread(*id) } else { event.rf };
+                event.kind != Kind::Read || self.graph.newest(event.loc) == next
+            })
+        })
+    }
+
+    fn events(&self, thread: u32) -> u32 {
+        self.fronts[self.threads[thread as usize] as usize].done
+    }
+
+    fn unordered(&self, object: u32, clock: &Clock, writes: bool) -> Option<(u32, u32)> {
+        let loc = self.locs.get(object as usize).copied().filter(|loc| *loc != NOWHERE)?;
+        let loc = self.graph.loc(loc);
+        let reads = loc.reads.iter().filter(|_| writes);
+        loc.mo.iter().chain(reads).find_map(|id| {
+            let event = self.graph.event(*id);
+            let front = &self.fronts[event.thread as usize];
+            let unknown = front.done > event.po && !clock.knows(front.runs_as, event.time);
+            unknown.then(|| (front.runs_as, self.step_of(*id)))
+        })
+    }
+}

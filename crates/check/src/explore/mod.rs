@@ -1,0 +1,300 @@
+//! One execution along one graph: replays what the graph holds, adds what comes next in the way
+//! that is newest, and keeps every other way for later.
+//!
+//! The way of an operation: the runtime asks [`Memory::next`] who goes on; the operation that is
+//! chosen asks what it reads or tells what it writes. If the graph holds the event, that is the
+//! answer. If not, the event is added: a read reads the newest write, a write becomes the newest;
+//! every other consistent read or place becomes an [`Item`], and so does every backward revisit.
+
+mod atomic;
+mod backward;
+mod memory;
+mod schedule;
+mod spinning;
+mod state;
+
+use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE, holds};
+use crate::model::{self, Stand};
+use crate::revisit::Revisit;
+use crate::spin::{Loops, Trial};
+use racefuzz_runtime::{
+    Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice, Wait,
+};
+use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, ThreadId, Verb};
+use smallvec::SmallVec;
+
+/// A graph to be explored.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) graph: Graph,
+    /// The read that a backward revisit gave another write: its thread runs last.
+    pub(crate) revisited: Option<Id>,
+}
+
+/// Graphs whose memory is kept for others.
+const SPARE: usize = 64;
+
+/// Where a thread of the running execution stands.
+#[derive(Clone, Debug, Default)]
+struct Front {
+    /// The thread's number in the running execution.
+    runs_as: u32,
+    /// Events of the graph executed.
+    done: u32,
+    children: u32,
+    /// Its prefix, and what else is ordered before its next event.
+    porf: Clock,
+    ord: Clock,
+    joins: SmallVec<[Id; 2]>,
+    spurious: u32,
+    /// Where it gave way in a loop last: the place, and the events it had executed.
+    spun: Option<(u64, u32)>,
+    /// It spins for good: the events that it would repeat.
+    spinning: Option<(u32, u32)>,
+}
+
+/// What the running operation chose besides.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    /// How many ways there are; 0 where they are explored elsewhere.
+    count: u32,
+}
+
+/// Explores graphs; between executions it holds what is left to do.
+pub(crate) struct Explore {
+    model: MemoryModel,
+    pub(crate) graph: Graph,
+    revisited: Option<Id>,
+    /// Graphs to be explored later, the next one last.
+    pub(crate) later: Vec<Item>,
+    fronts: Vec<Front>,
+    started: usize,
+    /// For each thread of the running execution its number in the graph.
+    threads: Vec<u32>,
+    /// For each object of the running execution its location.
+    locs: Vec<u32>,
+    pseudo: Vec<(u32, u32)>,
+    /// Events of the graph that are still to be executed.
+    left: u32,
+    /// How many events it had when the execution began.
+    loaded: u32,
+    /// The step at which each event was executed.
+    steps: Vec<u32>,
+    part: Part,
+    /// What is known of loops that spin, and the one that is being tried.
+    pub(crate) loops: Loops,
+    pub(crate) trial: Option<Trial>,
+    /// The trial is over.
+    stopped: bool,
+    /// Memory for graphs.
+    spare: Vec<Graph>,
+    /// The program did something else than before.
+    pub(crate) diverged: bool,
+    empty: Clock,
+}
+
+impl Explore {
+    pub(crate) fn new(model: MemoryModel) -> Self {
+        Self {
+            model,
+            graph: Graph::new(),
+            revisited: None,
+            later: Vec::new(),
+            fronts: Vec::new(),
+            started: 0,
+            threads: Vec::new(),
+            locs: Vec::new(),
+            pseudo: Vec::new(),
+            left: 0,
+            loaded: 0,
+            steps: Vec::new(),
+            part: Part::default(),
+            loops: Loops::default(),
+            trial: None,
+            stopped: false,
+            spare: Vec::new(),
+            diverged: false,
+            empty: Clock::default(),
+        }
+    }
+
+    /// Makes this graph the next to be explored.
+    pub(crate) fn load(&mut self, item: Item) {
+        let before = std::mem::replace(&mut self.graph, item.graph);
+        self.recycle(before);
+        self.revisited = item.revisited;
+    }
+
+    fn recycle(&mut self, graph: Graph) {
+        if self.spare.len() < SPARE {
+            self.spare.push(graph);
+        }
+    }
+
+    /// A copy of the graph.
+    fn copy(&mut self) -> Graph {
+        let mut graph = self.spare.pop().unwrap_or_default();
+        graph.clone_from(&self.graph);
+        graph
+    }
+
+    /// What is before the next event of a thread by spawns and joins.
+    fn joins(&self, thread: u32) -> SmallVec<[Id; 2]> {
+        self.fronts[thread as usize].joins.clone()
+    }
+
+    /// Whether the graph is consistent now that all its events have been executed.
+    pub(crate) fn is_consistent(&self) -> bool {
+        !self.graph.ordered
+            || !model::looks_at_wholes(self.model, &self.graph)
+            || model::is_consistent(self.model, &self.graph)
+    }
+
+    fn front(&mut self, thread: u32) -> &mut Front {
+        &mut self.fronts[thread as usize]
+    }
+
+    fn start_thread(&mut self, thread: u32, runs_as: u32) {
+        while self.fronts.len() <= thread as usize {
+            self.fronts.push(Front::default());
+        }
+        self.started = self.started.max(thread as usize + 1);
+        let front = &mut self.fronts[thread as usize];
+        front.runs_as = runs_as;
+        while self.threads.len() <= runs_as as usize {
+            self.threads.push(u32::MAX);
+        }
+        self.threads[runs_as as usize] = thread;
+    }
+
+    /// The location of an object of the running execution, if one of its events is in the graph.
+    fn loc(&self, object: u32) -> u32 {
+        match object >> 28 {
+            0 => self.locs.get(object as usize).copied().unwrap_or(NOWHERE),
+            _ => self.pseudo.iter().find(|(known, _)| *known == object).map_or(NOWHERE, |(_, loc)| *loc),
+        }
+    }
+
+    fn set_loc(&mut self, object: u32, loc: u32) {
+        match object >> 28 {
+            0 => {
+                let index = object as usize;
+                if self.locs.len() <= index {
+                    self.locs.resize(index + 1, NOWHERE);
+                }
+                self.locs[index] = loc;
+            }
+            _ => {
+                if self.loc(object) == NOWHERE {
+                    self.pseudo.push((object, loc));
+                }
+            }
+        }
+    }
+
+    /// An event of the graph acts on this object of the running execution.
+    fn meet(&mut self, access: &Access<'_>, loc: u32) {
+        if self.loc(access.object) == NOWHERE {
+            self.set_loc(access.object, loc);
+            self.graph.locs[loc as usize].initial = access.initial;
+        }
+    }
+
+    fn loc_or_new(&mut self, object: u32, initial: u64, ordered: bool) -> u32 {
+        let known = self.loc(object);
+        if known != NOWHERE {
+            return known;
+        }
+        let ordered = ordered || self.model == MemoryModel::Sc;
+        let was = self.graph.ordered;
+        let loc = self.graph.new_loc(initial, ordered);
+        if !was && ordered {
+            self.fronts.iter_mut().for_each(|front| front.ord.copy_from(&front.porf));
+        }
+        self.set_loc(object, loc);
+        loc
+    }
+
+    /// The event of the graph that a thread executes now, if it holds one.
+    fn replayed(&mut self, thread: u32, kind: Kind, verb: Verb) -> Option<Id> {
+        let done = self.fronts[thread as usize].done as usize;
+        let id = *self.graph.threads[thread as usize].get(done)?;
+        let event = self.graph.event(id);
+        if event.kind != kind || event.verb != verb {
+            self.diverged = true;
+        }
+        Some(id)
+    }
+
+    /// The thread has executed an event that the graph holds.
+    fn pass(&mut self, id: Id, step: u32) {
+        let event = &self.graph.events[id as usize];
+        let front = &mut self.fronts[event.thread as usize];
+        front.done += 1;
+        front.porf.copy_from(&event.porf);
+        if self.graph.ordered {
+            front.ord.copy_from(&event.ord);
+        }
+        front.joins.clear();
+        if self.steps.len() <= id as usize {
+            self.steps.resize(id as usize + 1, 0);
+        }
+        self.steps[id as usize] = step;
+        if id < self.loaded {
+            self.left -= 1;
+        }
+        if self.revisited == Some(id) {
+            self.revisited = None;
+        }
+    }
+
+    /// An event that comes next in its thread, as far as is known before what it reads is.
+    fn blank(&self, thread: u32, kind: Kind, loc: u32, order: MemoryOrder, verb: Verb) -> Event {
+        let front = &self.fronts[thread as usize];
+        Event {
+            thread,
+            po: front.done,
+            kind,
+            loc,
+            order,
+            verb,
+            rf: INIT,
+            rmw: false,
+            value: 0,
+            choice: 0,
+            fresh: false,
+            time: 0,
+            before: Clock::default(),
+            release: Clock::default(),
+            porf: front.porf.clone(),
+            ord: if self.graph.ordered { front.ord.clone() } else { Clock::default() },
+        }
+    }
+
+    fn later(&mut self, graph: Graph, revisited: Option<Id>) {
+        if self.trial.is_none() && model::is_consistent(self.model, &graph) {
+            self.later.push(Item { graph, revisited });
+        } else {
+            self.recycle(graph);
+        }
+    }
+
+    fn step_of(&self, write: Id) -> u32 {
+        if write == INIT { 0 } else { self.steps.get(write as usize).copied().unwrap_or(0) }
+    }
+
+    fn answer(&self, loc: u32, write: Id) -> Read<'_> {
+        let newest = self.graph.newest(loc);
+        Read {
+            value: self.graph.word(loc, write),
+            release: if write == INIT { &self.empty } else { &self.graph.event(write).release },
+            source: self.step_of(write),
+            newer: (newest != write).then(|| self.step_of(newest)).filter(|step| *step != 0),
+        }
+    }
+
+    fn last_event(&self, thread: u32) -> Option<Id> {
+        let done = self.fronts[thread as usize].done as usize;
+        done.checked_sub(1).map(|last| self.graph.threads[thread as usize][last])
+    }
+}

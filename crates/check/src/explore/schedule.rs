@@ -1,0 +1,138 @@
+//! Who goes on: first the events that the graph holds, in its order, then the thread whose next
+//! event is added.
+
+use super::*;
+
+impl Explore {
+    /// Whether a thread's next event in the graph can be executed.
+    pub(super) fn is_due(&self, thread: u32, last: bool) -> bool {
+        let front = &self.fronts[thread as usize];
+        let events = &self.graph.threads[thread as usize];
+        let Some(id) = events.get(front.done as usize).copied() else { return false };
+        if (Some(id) == self.revisited) != last {
+            return false;
+        }
+        let mut event = self.graph.event(id);
+        if event.rmw && event.kind == Kind::Read {
+            // Both events happen at once.
+            event = self.graph.event(events[front.done as usize + 1]);
+        }
+        let order = self.graph.run_order(event);
+        (0..self.started)
+            .all(|other| other == thread as usize || order.get(other as u32) <= self.fronts[other].done)
+    }
+
+    pub(super) fn replay(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        let current = self.threads.get(standing.current as usize).copied().unwrap_or(u32::MAX);
+        let started = self.started as u32;
+        let due = |explore: &Self, thread: u32, last: bool| {
+            explore.is_due(thread, last) && standing.is_live(explore.fronts[thread as usize].runs_as)
+        };
+        if current < started && due(self, current, false) {
+            return Some(current);
+        }
+        // The read revisited comes last, unless a write must be behind it.
+        let find = |last| (0..started).find(|thread| due(self, *thread, last));
+        find(false).or_else(|| find(true))
+    }
+
+    /// The read revisited turns out to wait: its thread is blocked there.
+    pub(super) fn block_revisited(&mut self, read: Id) {
+        let event = self.graph.event(read);
+        let block =
+            Block { thread: event.thread, po: event.po, stamp: read, seen: self.graph.len(), rf: event.rf };
+        let (mut graph, _) = {
+            let mut with = self.copy();
+            with.blocks.push(block);
+            with.restrict(Graph::default(), |id| id != read, |_| true)
+        };
+        graph.reorder(None);
+        for join in self.fronts.iter_mut().flat_map(|front| &mut front.joins) {
+            if *join > read {
+                *join -= 1;
+            }
+        }
+        let steps = std::mem::take(&mut self.steps);
+        self.steps =
+            steps.into_iter().enumerate().filter(|(id, _)| *id != read as usize).map(|(_, s)| s).collect();
+        self.graph = graph;
+        (self.left, self.loaded) = (0, 0);
+    }
+
+    /// The thread whose next event is added: one that waited and can go on, else the lowest.
+    pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        loop {
+            let mut next = None;
+            for thread in 0..self.started as u32 {
+                let runs_as = self.fronts[thread as usize].runs_as;
+                if !standing.is_live(runs_as) {
+                    continue;
+                }
+                let enabled = standing.is_enabled(runs_as);
+                let Wait::Word { object, test } = standing.waits_for(runs_as) else {
+                    if enabled {
+                        next = next.or(Some((thread, None)));
+                    }
+                    continue;
+                };
+                let loc = self.loc(object);
+                let po = self.fronts[thread as usize].done;
+                let block = self.graph.blocks.iter().rfind(|block| block.thread == thread && block.po == po);
+                match block.map(|block| block.seen) {
+                    Some(seen) if enabled => return self.go(thread, standing, Some(seen)),
+                    Some(seen) => {
+                        if loc != NOWHERE && self.graph.loc(loc).mo.iter().any(|write| *write >= seen) {
+                            self.block(thread, standing, object, test, Some(seen));
+                        }
+                    }
+                    None if enabled => next = next.or(Some((thread, None))),
+                    None => next = next.or(Some((thread, Some((object, test))))),
+                }
+            }
+            match next? {
+                (thread, None) => return self.go(thread, standing, None),
+                (thread, Some((object, test))) => self.block(thread, standing, object, test, None),
+            }
+        }
+    }
+
+    /// The next event of `thread` is added; if it is on a state word, its other ways are kept.
+    pub(super) fn go(&mut self, thread: u32, standing: &Standing<'_>, since: Option<u32>) -> Option<u32> {
+        let runs_as = self.fronts[thread as usize].runs_as;
+        let op = standing.pending(runs_as);
+        let test = match standing.waits_for(runs_as) {
+            Wait::Word { test, .. } => test,
+            _ => Test::Always,
+        };
+        if op.object != Op::NO_OBJECT {
+            let loc = self.loc(op.object);
+            if loc != NOWHERE && standing.is_state(op.object) {
+                self.other_places(thread, loc, &op, test, standing.only_reads(runs_as), since);
+            }
+        }
+        Some(thread)
+    }
+
+    /// The thread cannot go on: it waits, and may have gone on earlier.
+    pub(super) fn block(
+        &mut self,
+        thread: u32,
+        standing: &Standing<'_>,
+        object: u32,
+        test: Test,
+        since: Option<u32>,
+    ) {
+        let runs_as = self.fronts[thread as usize].runs_as;
+        let op = standing.pending(runs_as);
+        let loc = self.loc_or_new(object, standing.word(object), true);
+        self.other_places(thread, loc, &op, test, standing.only_reads(runs_as), since);
+        let block = Block {
+            thread,
+            po: self.fronts[thread as usize].done,
+            stamp: self.graph.len(),
+            seen: self.graph.len(),
+            rf: self.graph.newest(loc),
+        };
+        self.graph.blocks.push(block);
+    }
+}
