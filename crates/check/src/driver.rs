@@ -259,6 +259,7 @@ fn merge(
     start: Option<Vec<Item>>,
 ) {
     let options = shared.options;
+    let mut beyond = false;
     if let Some(most) = options.max_executions {
         let left = most - state.merged.stats.executions;
         if done.executions > left
@@ -267,6 +268,7 @@ fn merge(
             // Explored beyond the limit: again, up to it.
             done = worker.explore(shared.program, start, left + done.blocked);
             done.executions = done.executions.min(left);
+            beyond = true;
         }
     }
     let observed = done.counts_observed && !shared.config.count_points;
@@ -276,7 +278,7 @@ fn merge(
     state.merged.counts_observed |= observed;
     let failed = !state.merged.failed.is_empty() && !options.keep_going;
     let enough = options.max_executions.is_some_and(|most| state.merged.stats.executions >= most);
-    if enough && !failed && !state.units.is_empty() {
+    if enough && !failed && (beyond || !state.units.is_empty()) {
         state.merged.cut = Some(Cut::Enough);
     }
     if failed || observed || learned || diverged || state.merged.cut.is_some() {
