@@ -135,10 +135,11 @@ fn work(shared: &Shared<'_>, guard: &racefuzz_fuzz::Guard) {
         let Some((place, items, fuel)) = take(shared) else { return };
         let start = shared.options.max_executions.map(|_| items.clone());
         pulse.set_active(true);
-        let done = worker.explore(shared.program, items, fuel);
+        let mut done = worker.explore(shared.program, items, fuel, u64::MAX);
+        done.start = start;
         pulse.set_active(false);
         let is_first = place.is_empty();
-        put(shared, &mut worker, place, done, start);
+        put(shared, &mut worker, place, done);
         if is_first && !shared.over.load(Ordering::Relaxed) && !shared.lock().units.is_empty() {
             pulse.set_active(true);
             estimate(shared, &mut worker);
@@ -174,7 +175,7 @@ fn take(shared: &Shared<'_>) -> Option<(Place, Vec<Item>, u64)> {
 }
 
 /// Hands in what a unit came to, and merges what is next in order.
-fn put(shared: &Shared<'_>, worker: &mut Worker, place: Place, mut done: Done, start: Option<Vec<Item>>) {
+fn put(shared: &Shared<'_>, worker: &mut Worker, place: Place, mut done: Done) {
     let rest = std::mem::take(&mut done.rest);
     let mut state = shared.lock();
     if !rest.is_empty() {
@@ -191,10 +192,9 @@ fn put(shared: &Shared<'_>, worker: &mut Worker, place: Place, mut done: Done, s
         }
     }
     state.units.insert(place, Unit::Done(Box::new(done)));
-    let mut start = start;
     while let Some(entry) = state.units.first_entry().filter(|entry| matches!(entry.get(), Unit::Done(_))) {
         let Unit::Done(done) = entry.remove() else { unreachable!("just seen") };
-        merge(shared, worker, &mut state, *done, start.take());
+        merge(shared, worker, &mut state, *done);
         if shared.over.load(Ordering::Relaxed) {
             break;
         }
@@ -251,23 +251,16 @@ fn add(merged: &mut Merged, done: Done) {
     merged.blocked_at = merged.blocked_at.take().or(done.blocked_at);
 }
 
-fn merge(
-    shared: &Shared<'_>,
-    worker: &mut Worker,
-    state: &mut State,
-    mut done: Done,
-    start: Option<Vec<Item>>,
-) {
+fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State, mut done: Done) {
     let options = shared.options;
     let mut beyond = false;
     if let Some(most) = options.max_executions {
         let left = most - state.merged.stats.executions;
         if done.executions > left
-            && let Some(start) = start
+            && let Some(start) = done.start.take()
         {
             // Explored beyond the limit: again, up to it.
-            done = worker.explore(shared.program, start, left + done.blocked);
-            done.executions = done.executions.min(left);
+            done = worker.explore(shared.program, start, u64::MAX, left);
             beyond = true;
         }
     }

@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) counts_observed: bool,
     /// Where an execution was blocked.
     pub(crate) blocked_at: Option<String>,
+    /// What it began with, where it may have to be explored again.
+    pub(crate) start: Option<Vec<Item>>,
     /// What is left, the next graph last.
     pub(crate) rest: Vec<Item>,
 }
@@ -59,12 +61,12 @@ impl Worker {
         Self { runner: Runner::new(config), explore, count_points, keep_going }
     }
 
-    /// Explores for at most `fuel` executions, or to the first failure.
-    pub(crate) fn explore(&mut self, program: &dyn Fn(), items: Vec<Item>, fuel: u64) -> Done {
+    /// Explores for at most `fuel` executions, `most` complete ones, or to the first failure.
+    pub(crate) fn explore(&mut self, program: &dyn Fn(), items: Vec<Item>, fuel: u64, most: u64) -> Done {
         let mut done = Done::default();
         let mut met = HashSet::new();
         self.explore.later = items;
-        while done.executions + done.blocked < fuel {
+        while done.executions + done.blocked < fuel && done.executions < most {
             let Some(item) = self.explore.later.pop() else { break };
             self.explore.load(item);
             self.one(program, &mut done, &mut met);
