@@ -50,9 +50,15 @@ impl Clock {
     /// Learns all the other knows.
     #[inline(always)]
     pub fn join(&mut self, other: &Self) {
-        for (mine, theirs) in self.small.iter_mut().zip(&other.small) {
-            *mine = (*mine).max(*theirs);
+        // As signed numbers, which every processor compares in vectors; an execution that comes to
+        // 2^31 events has no memory left. All is read before anything is written, for the compiler
+        // to see that it may.
+        let (mine, theirs) = (self.small, other.small);
+        let mut joined = [0; SMALL];
+        for ((joined, mine), theirs) in joined.iter_mut().zip(mine).zip(theirs) {
+            *joined = (mine as i32).max(theirs as i32) as u32;
         }
+        self.small = joined;
         if !other.rest.is_empty() {
             self.join_rest(&other.rest);
         }

@@ -148,6 +148,21 @@ pub(crate) fn enter<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent>
     with(f).map_err(crate::schedule::leave_if_torn)
 }
 
+/// The execution, for an operation that states and executes a step: as [`enter`], for code that goes
+/// on with the same execution after the switch.
+#[inline(always)]
+pub(crate) fn alive() -> Result<*mut Execution, Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: see `with`; a plain read.
+    if unsafe { (*execution).phase } == Phase::TearDown {
+        return Err(crate::schedule::leave_if_torn(crate::schedule::attempted()));
+    }
+    Ok(execution)
+}
+
 /// The same for an event that is no scheduling point: the step limit holds for it, too.
 #[inline(always)]
 pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
@@ -190,7 +205,25 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
+/// The index that stands for a chosen thread: 0 for the default, the other options follow in
+/// ascending order.
+#[inline(always)]
+fn index_of(chosen: ThreadId, default: ThreadId, options: &[ThreadId]) -> u32 {
+    if chosen == default {
+        return 0;
+    }
+    let position = match options.len() {
+        0..=8 => options.iter().position(|option| *option == chosen),
+        _ => options.binary_search(&chosen).ok(),
+    };
+    match position {
+        Some(position) => position as u32 + u32::from(chosen < default),
+        None => panic!("an explorer chose {chosen:?}, which cannot run"),
+    }
+}
+
 impl Execution {
+    #[inline(always)]
     pub(crate) fn sequential(&self) -> bool {
         self.config.memory == MemoryModel::Sc
     }
@@ -257,7 +290,9 @@ impl Execution {
         let thread = &mut self.threads[me as usize];
         thread.time += 1;
         let time = thread.time;
-        thread.clock.set(me, time);
+        if thread.clock.get(me) != time {
+            thread.clock.set(me, time);
+        }
         self.steps += 1;
         self.now += 1_000;
         let event = mix(thread.path, u64::from(time));
@@ -266,11 +301,17 @@ impl Execution {
             self.wake_yielded(me, matches!(op.kind, Alloc | Finish | Free | Print | Spawn | Write));
         }
         if self.observes {
-            // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
-            // runtime runs (see `Runner::run`).
-            unsafe { (*self.explorer).executed(ThreadId(me), op) };
+            self.observed(*op);
         }
         Now { thread: me, time, write: WriteRef { event, step: self.steps } }
+    }
+
+    /// Takes the operation by value, so that it need not be in memory where nobody observes it.
+    #[inline(never)]
+    fn observed(&mut self, op: Op) {
+        // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
+        // runtime runs (see `Runner::run`).
+        unsafe { (*self.explorer).executed(ThreadId(self.current), &op) };
     }
 
     /// Another thread has acted: those that gave way are offered again. Those that have spun for
@@ -331,7 +372,7 @@ impl Execution {
             return unsafe { (*memory).value(self.current, point, count) as usize };
         }
         let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
-        // SAFETY: as in `event`.
+        // SAFETY: as in `observed`.
         let chosen = unsafe { (*self.explorer).choose(alternatives) };
         assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
         self.choices.push(Choice::new(point, chosen));
@@ -392,17 +433,28 @@ impl Execution {
             threads: &self.threads,
             objects: &self.objects[..self.object_count],
         };
-        // SAFETY: as in `event`.
+        // SAFETY: as in `observed`.
         let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
-        let default = choice.default_thread();
-        let index = if chosen == default {
-            0
-        } else {
-            let position = options.binary_search(&chosen);
-            let position =
-                position.unwrap_or_else(|_| panic!("an explorer chose {chosen:?}, which cannot run"));
-            position as u32 + u32::from(chosen < default)
+        let index = index_of(chosen, choice.default_thread(), options);
+        self.choices.push(Choice::new(Point::Thread, index));
+        chosen.0
+    }
+
+    /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
+    /// nobody has given way.
+    #[inline(always)]
+    pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
+        let options = &self.enabled[..];
+        let choice = ThreadChoice {
+            options,
+            current: Some(ThreadId(me)),
+            step: self.steps,
+            threads: &self.threads,
+            objects: &self.objects[..self.object_count],
         };
+        // SAFETY: as in `observed`.
+        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let index = index_of(chosen, ThreadId(me), options);
         self.choices.push(Choice::new(Point::Thread, index));
         chosen.0
     }
@@ -527,12 +579,12 @@ impl Execution {
     #[inline(always)]
     pub(crate) fn record(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
         if self.recorder.is_some() {
-            self.record_event(op, site, fill);
+            self.record_event(*op, site, fill);
         }
     }
 
     #[cold]
-    fn record_event(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
+    fn record_event(&mut self, op: Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
         let me = self.current;
         let waited = self.threads[me as usize].blocked_at.take();
         let Some(recorder) = &mut self.recorder else { return };

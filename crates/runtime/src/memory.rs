@@ -130,8 +130,10 @@ impl History {
         &self.stores[..self.length]
     }
 
+    #[inline(always)]
     pub(crate) fn store(&mut self, place: usize) -> &mut Store {
-        &mut self.stores[..self.length][place]
+        debug_assert!(place < self.length);
+        &mut self.stores[place]
     }
 
     /// The store at `place` and its successor.

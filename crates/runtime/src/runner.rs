@@ -231,7 +231,8 @@ impl Runner {
         execution.blocked_at = None;
         execution.abandoned = 0;
         execution.unwinding_elsewhere = u32::from(std::thread::panicking());
-        execution.faults_left = 1;
+        let inject = execution.config.inject;
+        execution.faults_left = u32::from(inject.panic || inject.kill);
         execution.counts_observed = false;
         execution.live_references = 0;
         execution.left_over.clear();

@@ -76,10 +76,51 @@ pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
     }
     let me = execution.current;
     execution.settle(me);
-    if execution.faults_left != 0 && !execution.config.inject.is_empty() {
+    if execution.faults_left != 0 {
         inject_fault(execution)?;
     }
     Ok(())
+}
+
+/// States the current thread's next operation, which waits for nothing, and returns when it is that
+/// operation's turn: [`post`] for the most common steps.
+///
+/// # Safety
+/// `pointer` is the current execution, which is not being torn down; no reference into it is live.
+#[inline(always)]
+pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; the reference ends before the switch below.
+    let (me, next) = unsafe {
+        let execution = &mut *pointer;
+        if execution.phase != Phase::Running {
+            return ending(execution, visible(op, site));
+        }
+        (execution.current, execution.offer(op, site))
+    };
+    if next != me {
+        if next == NOBODY {
+            return torn();
+        }
+        // SAFETY: as above; `switch_to` is called without a live reference.
+        unsafe { switch_to(pointer, next) };
+    }
+    // SAFETY: as above, a new reference after the switch.
+    let execution = unsafe { &mut *pointer };
+    if execution.phase == Phase::TearDown {
+        return torn();
+    }
+    if execution.yielded != 0 {
+        execution.settle(me);
+    }
+    if execution.faults_left != 0 {
+        inject_fault(execution)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
+pub(crate) fn visible(op: Op, site: Site) -> Pending {
+    Pending { op, site, condition: Condition::Always, deadline: None, invisible: false }
 }
 
 /// Suspends the running thread in favour of another.
@@ -177,6 +218,55 @@ impl Execution {
             self.give_way();
         }
         true
+    }
+
+    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
+    /// next; `NOBODY` if the execution has ended.
+    #[inline(never)]
+    fn offer(&mut self, op: Op, site: Site) -> u32 {
+        self.heart.beat(site);
+        let me = self.current;
+        let several = self.enabled.len() > 1;
+        let thread = &mut self.threads[me as usize];
+        let unwinding = thread.panicking | std::thread::panicking();
+        thread.pending.op = op;
+        thread.pending.site = site;
+        thread.pending.condition = Condition::Always;
+        thread.pending.deadline = None;
+        thread.pending.invisible = false;
+        thread.timed_out = false;
+        thread.blocked = false;
+        // In advance: a processor is slow to read a clock as a whole of which a part was just written.
+        thread.clock.set(me, thread.time + 1);
+        thread.alone += u32::from(several);
+        if thread.alone > ALONE_LIMIT || !thread.listed || unwinding {
+            self.offer_at_first(unwinding);
+        }
+        if self.steps >= self.config.max_steps {
+            stuck::step_limit(self);
+            return NOBODY;
+        }
+        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() {
+            return self.ask_for_any(me);
+        }
+        self.pick().unwrap_or_else(|| {
+            stuck::nobody_can_run(self);
+            NOBODY
+        })
+    }
+
+    /// What is not to be done at every step.
+    #[cold]
+    fn offer_at_first(&mut self, unwinding: bool) {
+        let me = self.current;
+        if unwinding {
+            self.unwinds();
+        }
+        self.enable(me);
+        if self.threads[me as usize].alone > ALONE_LIMIT {
+            self.threads[me as usize].alone = 0;
+            self.give_way();
+        }
     }
 
     /// The same for an operation under a condition.
@@ -372,7 +462,7 @@ pub(crate) fn step_limit() -> Result<(), Absent> {
 fn inject_fault(execution: &mut Execution) -> Result<(), Absent> {
     let inject = execution.config.inject;
     let me = execution.current as usize;
-    if !(inject.panic || inject.kill) || execution.threads[me].panicking || me == 0 {
+    if execution.threads[me].panicking || me == 0 {
         return Ok(());
     }
     // Giving back what a thread holds does not panic, and if it did, would not have been done.

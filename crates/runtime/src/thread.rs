@@ -125,7 +125,7 @@ pub(crate) struct Thread {
     pub(crate) slept: u64,
     /// Events executed: its own component of `clock`.
     pub(crate) time: u32,
-    /// What happens before its next event.
+    /// What happens before its next event; that event itself may be in it already.
     pub(crate) clock: Clock,
     /// What SeqCst fences made known: binds which stores may be read, orders nothing else.
     pub(crate) seen: Seen,

@@ -1,22 +1,18 @@
 //! Atomic accesses and fences.
 
-use crate::execution::{Absent, Execution, Now, enter, free_event, with};
+use crate::execution::{Absent, Execution, Now, alive, free_event, with};
 use crate::explorer::Op;
 use crate::memory::Knowledge;
 use crate::object::{Primitive, WriteRef};
-use crate::schedule::post;
+use crate::schedule::{post, post_visible};
 use crate::site::Site;
-use crate::thread::{Condition, Pending};
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ReadsFrom, Verb};
 
 pub(super) fn reads_from(write: WriteRef) -> ReadsFrom {
     if write.step == 0 { ReadsFrom::Initial } else { ReadsFrom::Step(write.step - 1) }
 }
 
-#[inline(always)]
-pub(super) fn visible(op: Op, site: Site) -> Pending {
-    Pending { op, site, condition: Condition::Always, deadline: None, invisible: false }
-}
+pub(super) use crate::schedule::visible;
 
 /// Resolves the object, waits for the operation's turn, and runs its effect.
 #[inline(always)]
@@ -29,19 +25,24 @@ pub(super) fn step<P: Primitive, R>(
     effect: impl FnOnce(&mut Execution, &Op) -> R,
 ) -> Result<R, Absent> {
     let address = std::ptr::from_ref(primitive) as usize;
-    let object = enter(|execution| {
-        super::tracked::check_use(execution, address, verb, site)?;
-        Ok(execution.resolve(primitive))
-    })?
-    .or_else(super::tracked::unwind)?;
+    let pointer = alive()?;
+    // SAFETY: see `execution::with`; the reference ends before the switch below, and the execution
+    // lives as long as its coroutines run.
+    let resolved = unsafe {
+        let execution = &mut *pointer;
+        super::tracked::check_use(execution, address, verb, site).map(|()| execution.resolve(primitive))
+    };
+    let object = resolved.or_else(super::tracked::unwind)?;
     let op = Op { kind, verb, order, object, lock: false };
-    post(visible(op, site))?;
+    // SAFETY: `pointer` is the current execution; no reference into it is live.
+    unsafe { post_visible(pointer, op, site)? };
     // The step may have been long in coming: the object may have been released meanwhile.
-    with(|execution| {
-        super::tracked::check_use(execution, address, verb, site)?;
-        Ok(effect(execution, &op))
-    })?
-    .or_else(super::tracked::unwind)
+    // SAFETY: see `execution::with`; a new reference after the switch.
+    let done = unsafe {
+        let execution = &mut *pointer;
+        super::tracked::check_use(execution, address, verb, site).map(|()| effect(execution, &op))
+    };
+    done.or_else(super::tracked::unwind)
 }
 
 /// Makes sure the history of an atomic starts with its initial value.
@@ -63,6 +64,7 @@ fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
 }
 
 /// Reads the store at `place`: coherence, synchronisation, the graph's edge.
+#[inline(always)]
 fn read_at(
     execution: &mut Execution,
     now: &Now,
@@ -91,6 +93,7 @@ fn read_at(
 
 /// Puts a store behind `place`, with what its order releases; `sequence` is the store a
 /// read-modify-write read, whose release sequence it continues.
+#[inline(always)]
 fn write_behind(
     execution: &mut Execution,
     now: &Now,
@@ -100,41 +103,71 @@ fn write_behind(
     order: MemoryOrder,
     sequence: bool,
 ) {
-    let sequential = execution.sequential();
     if order == MemoryOrder::SeqCst {
         execution.sc_number += 1;
     }
-    let sc_number = execution.sc_number;
+    // A lock that is swapped in again and again stays what it was.
+    let same = if execution.sequential() {
+        write_over(execution, now, object, place, value, order, sequence)
+    } else {
+        insert_behind(execution, now, object, place, value, order, sequence)
+    };
+    if !same {
+        execution.touched(object);
+    }
+}
+
+/// Nobody can read an older store again: the newest takes its place. Whether the word stays the
+/// same, if it was read before.
+#[inline(always)]
+fn write_over(
+    execution: &mut Execution,
+    now: &Now,
+    object: u32,
+    place: usize,
+    value: u64,
+    order: MemoryOrder,
+    sequence: bool,
+) -> bool {
     let thread = &execution.threads[now.thread as usize];
     let entry = &mut execution.objects[object as usize];
-    // A lock that is swapped in again and again stays what it was.
-    let same = sequence && entry.history.stores()[place].value == value;
-    if sequential {
-        // Nobody can read an older store again: the newest takes its place.
-        let store = entry.history.store(place);
-        let (clock, seen) = match order.releases() {
-            true => (&thread.clock, &thread.seen),
-            false => (&thread.release_fence, &thread.release_fence_seen),
-        };
-        if sequence {
-            store.release.join(clock);
-            store.release_seen.join(seen);
-        } else {
-            store.release.copy_from(clock);
-            store.release_seen.copy_from(seen);
-        }
-        store.value = value;
-        store.write = now.write;
-        (store.thread, store.time) = (now.thread, now.time);
-        entry.value = value;
-        let before = std::mem::replace(&mut entry.last_write, now.write);
-        // Modification order, which otherwise is summed up at the end of the execution.
-        execution.edge(2, before, now.write);
-        if !same {
-            execution.touched(object);
-        }
-        return;
+    let store = entry.history.store(place);
+    let same = sequence && store.value == value;
+    let (clock, seen) = match order.releases() {
+        true => (&thread.clock, &thread.seen),
+        false => (&thread.release_fence, &thread.release_fence_seen),
+    };
+    if sequence {
+        store.release.join(clock);
+        store.release_seen.join(seen);
+    } else {
+        store.release.copy_from(clock);
+        store.release_seen.copy_from(seen);
     }
+    store.value = value;
+    store.write = now.write;
+    (store.thread, store.time) = (now.thread, now.time);
+    entry.value = value;
+    let before = std::mem::replace(&mut entry.last_write, now.write);
+    // Modification order, which otherwise is summed up at the end of the execution.
+    execution.edge(2, before, now.write);
+    same
+}
+
+/// The same where older stores may still be read.
+#[inline(never)]
+fn insert_behind(
+    execution: &mut Execution,
+    now: &Now,
+    object: u32,
+    place: usize,
+    value: u64,
+    order: MemoryOrder,
+    sequence: bool,
+) -> bool {
+    let thread = &execution.threads[now.thread as usize];
+    let entry = &mut execution.objects[object as usize];
+    let same = sequence && entry.history.stores()[place].value == value;
     let last = place + 1 == entry.history.len();
     entry.history.insert(place + 1, value, now.write, (now.thread, now.time));
     let (read, store) = entry.history.pair(place);
@@ -151,15 +184,13 @@ fn write_behind(
         store.release_seen.join(&read.release_seen);
     }
     if order == MemoryOrder::SeqCst {
-        store.sc = sc_number;
+        store.sc = execution.sc_number;
     }
     if last {
         entry.value = value;
         entry.last_write = now.write;
     }
-    if !same {
-        execution.touched(object);
-    }
+    same
 }
 
 /// A thread that reads one write again and again at one place spins: it gives way.
@@ -198,7 +229,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         execution.log(&now, op, value);
         note_repeated_read(execution, &now, site, write);
         let newer = if place == newest { None } else { newer(execution, op.object, place) };
-        execution.record(op, site, |recorder, event| {
+        execution.record(op, site, move |recorder, event| {
             event.read = recorder.value(primitive.show(value));
             event.reads_from = Some(reads_from(write));
             event.newer = newer;
@@ -245,8 +276,8 @@ pub fn store<P: Primitive>(
         };
         write_behind(execution, &now, op.object, place, value, order, false);
         execution.log(&now, op, value);
-        let newer = newer(execution, op.object, place + 1);
-        execution.record(op, site, |recorder, event| {
+        let newer = if place == newest { None } else { newer(execution, op.object, place + 1) };
+        execution.record(op, site, move |recorder, event| {
             event.wrote = recorder.value(primitive.show(value));
             event.newer = newer;
         });
@@ -312,7 +343,7 @@ pub fn rmw<P: Primitive>(
             None => note_repeated_read(execution, &now, site, write),
         }
         execution.log(&now, op, wrote.unwrap_or(read));
-        execution.record(op, site, |recorder, event| {
+        execution.record(op, site, move |recorder, event| {
             event.read = recorder.value(primitive.show(read));
             event.wrote = wrote.and_then(|value| recorder.value(primitive.show(value)));
             event.ok = wrote.is_some();
