@@ -33,6 +33,32 @@ impl Clock {
         }
     }
 
+    /// The same, written as a whole: a processor is slow to read a clock as a whole of which a part
+    /// was just written.
+    #[inline(always)]
+    pub(crate) fn set_whole(&mut self, thread: u32, time: u32) {
+        const ONLY: [[u32; SMALL]; SMALL] = {
+            let mut only = [[0; SMALL]; SMALL];
+            let mut thread = 0;
+            while thread < SMALL {
+                only[thread][thread] = u32::MAX;
+                thread += 1;
+            }
+            only
+        };
+        match ONLY.get(thread as usize) {
+            Some(only) => {
+                let small = self.small;
+                let mut set = [0; SMALL];
+                for ((set, small), only) in set.iter_mut().zip(small).zip(only) {
+                    *set = small & !only | time & only;
+                }
+                self.small = set;
+            }
+            None => self.set_rest(thread as usize - SMALL, time),
+        }
+    }
+
     #[inline(never)]
     fn set_rest(&mut self, index: usize, time: u32) {
         if index >= self.rest.len() {

@@ -5,13 +5,14 @@ use crate::explorer::{Alternatives, Explorer, Op, ThreadChoice};
 use crate::failure::Detected;
 use crate::graph::{Memory, Standing};
 use crate::heart::Heart;
+use crate::lane::Lane;
 use crate::memory::Seen;
 use crate::object::{Object, Primitive, WriteRef};
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::statics::Statics;
-use crate::thread::{Condition, Fiber, Locals, Status, Thread};
+use crate::thread::{Condition, Locals, Status, Thread};
 use racefuzz_trace::{Choice, Event, MemoryModel, ObjectId, OpKind, Point, ThreadId};
 use std::cell::Cell;
 use std::sync::Arc;
@@ -54,7 +55,9 @@ pub(crate) struct Execution {
     /// The coroutines of `threads`; apart from them, and boxed, because a running one is borrowed
     /// while everything else changes.
     #[expect(clippy::vec_box, reason = "a spawn moves the table while a coroutine runs")]
-    pub(crate) fibers: Vec<Box<Option<Fiber>>>,
+    pub(crate) lanes: Vec<Box<Lane>>,
+    /// The coroutine that was just suspended is at the end of its thread.
+    pub(crate) parked: bool,
     pub(crate) thread_count: usize,
     pub(crate) unfinished: usize,
     /// The thread that runs, or is to run next.
@@ -228,11 +231,17 @@ impl Execution {
         self.config.memory == MemoryModel::Sc
     }
 
-    pub(crate) fn put_fiber(&mut self, thread: usize, fiber: Fiber) {
-        match self.fibers.get_mut(thread) {
-            Some(slot) => **slot = Some(fiber),
-            None => self.fibers.push(Box::new(Some(fiber))),
+    /// The coroutine for a thread of this number, ready to be given a body.
+    ///
+    /// # Errors
+    /// If the system has no memory (or no mappings) left for one more stack.
+    pub(crate) fn lane(&mut self, thread: usize, stack_size: Option<usize>) -> std::io::Result<&mut Lane> {
+        if thread == self.lanes.len() {
+            self.lanes.push(Box::new(Lane::new()));
         }
+        let lane = &mut *self.lanes[thread];
+        lane.prepare(&mut self.stacks, stack_size)?;
+        Ok(lane)
     }
 
     /// The object's number in this execution.
@@ -291,7 +300,7 @@ impl Execution {
         thread.time += 1;
         let time = thread.time;
         if thread.clock.get(me) != time {
-            thread.clock.set(me, time);
+            thread.clock.set_whole(me, time);
         }
         self.steps += 1;
         self.now += 1_000;

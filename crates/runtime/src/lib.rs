@@ -41,6 +41,7 @@ mod failure;
 mod graph;
 mod heap;
 mod heart;
+mod lane;
 mod memory;
 mod object;
 pub mod ops;

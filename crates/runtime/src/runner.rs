@@ -5,13 +5,13 @@ use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
 use crate::heart::Heart;
+use crate::lane::Lane;
 use crate::ops;
 use crate::panics;
 use crate::record::Recorder;
 use crate::site::Site;
-use crate::stacks::{StackPool, bounds};
-use crate::thread::{Condition, Fiber, Locals, Pending, Status, Thread};
-use corosensei::{CoroutineResult, Yielder};
+use crate::stacks::StackPool;
+use crate::thread::{Condition, Locals, Pending, Status, Thread};
 use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Verb, Waiting};
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -99,7 +99,8 @@ impl Runner {
             epoch: 0,
             phase: Phase::Running,
             threads: Vec::new(),
-            fibers: Vec::new(),
+            lanes: Vec::new(),
+            parked: false,
             thread_count: 0,
             unfinished: 0,
             current: NOBODY,
@@ -329,18 +330,14 @@ unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
 /// # Safety
 /// `body` must outlive the fiber.
 unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
-    let stack = execution.stacks.take(None).unwrap_or_else(|error| {
-        panic!("racefuzz has no stack of {} bytes: {error}", execution.config.stack_size)
-    });
-    execution.threads[0].stack = bounds(&stack);
-    // SAFETY: passed on to the caller.
-    let fiber = unsafe {
-        Fiber::with_stack_unchecked(stack, move |yielder: &Yielder<(), ()>, ()| {
-            (&mut (*current()).threads)[0].yielder = yielder;
-            body();
-        })
-    };
-    execution.put_fiber(0, fiber);
+    let size = execution.config.stack_size;
+    let lane = execution.lane(0, None);
+    let lane = lane.unwrap_or_else(|error| panic!("racefuzz has no stack of {size} bytes: {error}"));
+    // SAFETY: passed on to the caller; `work` and `tear_down` run whatever is live.
+    unsafe { lane.put(body) };
+    let stack = lane.stack();
+    let root = &mut execution.threads[0];
+    (root.stack, root.live) = (stack, true);
     execution.current = 0;
 }
 
@@ -461,21 +458,16 @@ unsafe fn work(execution: *mut Execution) {
 /// As [`work`].
 #[inline(always)]
 unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
-    // SAFETY: the slot is boxed, so it stays where it is when a spawn grows the table, and nothing
+    // SAFETY: the lane is boxed, so it stays where it is when a spawn grows the table, and nothing
     // else touches it while its coroutine runs.
     unsafe {
-        let slot: *mut Option<Fiber> = &raw mut *(&mut (*execution).fibers)[thread as usize];
-        let Some(fiber) = &mut *slot else { unreachable!("thread {thread} was chosen after its end") };
-        match fiber.resume(()) {
-            CoroutineResult::Yield(()) => true,
-            CoroutineResult::Return(()) => {
-                if let Some(fiber) = (*slot).take() {
-                    (*execution).stacks.give(fiber.into_stack());
-                }
-                (&mut (*execution).threads)[thread as usize].yielder = std::ptr::null();
-                false
-            }
+        let lane: *mut Lane = &raw mut *(&mut (*execution).lanes)[thread as usize];
+        let suspended = Lane::resume(lane);
+        if !suspended {
+            (&mut (*execution).threads)[thread as usize].live = false;
+            (*lane).ended(&mut (*execution).stacks);
         }
+        suspended
     }
 }
 
@@ -495,16 +487,15 @@ unsafe fn tear_down(execution: *mut Execution) {
         // First those that stand in the middle of unwinding: while there are any, nobody can tell
         // whether another one unwinds. (Where others borrow from them they wait for those to end.)
         for thread in (0..count).rev() {
-            if (&(*execution).fibers)[thread as usize].is_some()
-                && (&(*execution).threads)[thread as usize].panicking
-            {
+            let candidate = &(&(*execution).threads)[thread as usize];
+            if candidate.live && candidate.panicking {
                 (*execution).current = thread;
                 resume(execution, thread);
             }
         }
         let mut lenders: Vec<u32> = Vec::new();
         for thread in (0..count).rev() {
-            if (&(*execution).fibers)[thread as usize].is_none() {
+            if !(&(*execution).threads)[thread as usize].live {
                 continue;
             }
             (*execution).current = thread;
@@ -530,7 +521,8 @@ unsafe fn tear_down(execution: *mut Execution) {
 
 /// Leaves a thread where it stands, with its stack and all that is on it.
 fn abandon(execution: &mut Execution, thread: u32) {
-    std::mem::forget(execution.fibers[thread as usize].take());
+    execution.lanes[thread as usize].abandon();
+    execution.threads[thread as usize].live = false;
     execution.abandoned += 1;
 }
 

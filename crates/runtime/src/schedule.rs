@@ -1,6 +1,6 @@
 //! Switching: a thread states what it will do next and waits to be chosen.
 
-use crate::execution::{Absent, Execution, NOBODY, Phase, current};
+use crate::execution::{Absent, Execution, NOBODY, Phase, alive, current};
 use crate::explorer::Op;
 use crate::site::Site;
 use crate::stuck;
@@ -27,60 +27,41 @@ const ALONE_LIMIT: u32 = 500;
 ///
 /// The caller then executes it without any switch in between. Nothing may be borrowed from the
 /// execution across this call.
-#[inline(always)]
+#[inline]
 pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
-    let execution = current();
-    if execution.is_null() {
-        return Err(Absent::Outside);
+    let pointer = alive()?;
+    // SAFETY: `pointer` is the current execution; no reference into it is live.
+    unsafe {
+        match pending.condition {
+            Condition::Always if !pending.invisible => post_visible(pointer, pending.op, pending.site),
+            _ => post_awaiting(pointer, pending),
+        }
     }
-    // SAFETY: see `execution::with`; the reference ends before the switch below.
-    let next = unsafe {
-        let execution = &mut *execution;
-        execution.heart.beat(pending.site);
-        match execution.phase {
-            Phase::Running => {}
-            Phase::TearDown => return torn(),
-            Phase::Ending => return ending(execution, pending),
-        }
-        let me = execution.current;
-        if std::thread::panicking() || execution.threads[me as usize].panicking {
-            execution.unwinds();
-        }
-        let states_at_once = matches!(pending.condition, Condition::Always);
-        let now = if states_at_once { execution.state_visible(&pending) } else { execution.state(&pending) };
-        if now && pending.invisible {
-            execution.settle(me);
-            return Ok(());
-        }
-        if execution.steps >= execution.config.max_steps {
-            stuck::step_limit(execution);
-            return torn();
-        }
-        match execution.pick() {
-            Some(next) if next == me => None,
-            Some(next) => Some(next),
-            None => {
-                stuck::nobody_can_run(execution);
-                return torn();
-            }
-        }
-    };
-    if let Some(next) = next {
-        // SAFETY: as above; `switch_to` is called without a live reference.
-        unsafe { switch_to(execution, next) };
-    }
-    // SAFETY: as above, a new reference after the switch.
-    let execution = unsafe { &mut *execution };
-    if execution.phase == Phase::TearDown {
-        return torn();
-    }
-    let me = execution.current;
-    execution.settle(me);
-    if execution.faults_left != 0 {
-        inject_fault(execution)?;
-    }
-    Ok(())
 }
+
+/// The same for an operation under a condition, or one that is no choice.
+///
+/// # Safety
+/// As [`post_visible`].
+#[inline(always)]
+unsafe fn post_awaiting(pointer: *mut Execution, pending: Pending) -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; the reference ends before the switch below.
+    let (me, next) = unsafe {
+        let execution = &mut *pointer;
+        if execution.phase != Phase::Running {
+            return ending(execution, pending);
+        }
+        (execution.current, execution.offer_awaiting(&pending))
+    };
+    if next == AT_ONCE {
+        return Ok(());
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { take_turn(pointer, me, next, true) }
+}
+
+/// No thread's number: the running thread goes on at once.
+const AT_ONCE: u32 = NOBODY - 1;
 
 /// States the current thread's next operation, which waits for nothing, and returns when it is that
 /// operation's turn: [`post`] for the most common steps.
@@ -97,6 +78,16 @@ pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -
         }
         (execution.current, execution.offer(op, site))
     };
+    // SAFETY: passed on to the caller.
+    unsafe { take_turn(pointer, me, next, false) }
+}
+
+/// Lets `next` run, and returns when it is the turn of the running thread, `me`.
+///
+/// # Safety
+/// As [`post_visible`].
+#[inline(always)]
+unsafe fn take_turn(pointer: *mut Execution, me: u32, next: u32, awaiting: bool) -> Result<(), Absent> {
     if next != me {
         if next == NOBODY {
             return torn();
@@ -109,7 +100,7 @@ pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -
     if execution.phase == Phase::TearDown {
         return torn();
     }
-    if execution.yielded != 0 {
+    if awaiting || execution.yielded != 0 {
         execution.settle(me);
     }
     if execution.faults_left != 0 {
@@ -185,41 +176,6 @@ pub(crate) unsafe fn rest(execution: *mut Execution) {
 }
 
 impl Execution {
-    /// Notes what the current thread will do; whether it may do so now.
-    ///
-    /// This is the common case: an operation that waits for nothing.
-    #[inline(always)]
-    fn state_visible(&mut self, pending: &Pending) -> bool {
-        let me = self.current;
-        let several = self.enabled.len() > 1;
-        let thread = &mut self.threads[me as usize];
-        // Field by field: a copy of the whole would read back what was just written in pieces.
-        let stated = &mut thread.pending;
-        stated.op.kind = pending.op.kind;
-        stated.op.verb = pending.op.verb;
-        stated.op.order = pending.op.order;
-        stated.op.object = pending.op.object;
-        stated.op.lock = pending.op.lock;
-        stated.site = pending.site;
-        stated.condition = Condition::Always;
-        stated.deadline = None;
-        stated.invisible = pending.invisible;
-        thread.timed_out = false;
-        thread.blocked = false;
-        if several {
-            thread.alone += 1;
-        }
-        let (listed, alone) = (thread.listed, thread.alone);
-        if !listed && !pending.invisible {
-            self.enable(me);
-        }
-        if alone > ALONE_LIMIT {
-            self.threads[me as usize].alone = 0;
-            self.give_way();
-        }
-        true
-    }
-
     /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
     /// next; `NOBODY` if the execution has ended.
     #[inline(never)]
@@ -269,8 +225,31 @@ impl Execution {
         }
     }
 
-    /// The same for an operation under a condition.
+    /// The same for an operation under a condition, or one that is no choice; `AT_ONCE` if the thread
+    /// may go on without having been chosen.
     #[inline(never)]
+    fn offer_awaiting(&mut self, pending: &Pending) -> u32 {
+        self.heart.beat(pending.site);
+        let me = self.current;
+        if std::thread::panicking() || self.threads[me as usize].panicking {
+            self.unwinds();
+        }
+        if self.state(pending) && pending.invisible {
+            self.settle(me);
+            return AT_ONCE;
+        }
+        if self.steps >= self.config.max_steps {
+            stuck::step_limit(self);
+            return NOBODY;
+        }
+        self.pick().unwrap_or_else(|| {
+            stuck::nobody_can_run(self);
+            NOBODY
+        })
+    }
+
+    /// Notes what the current thread will do; whether it may do so now.
+    #[inline(always)]
     fn state(&mut self, pending: &Pending) -> bool {
         let me = self.current;
         let steps = self.steps;

@@ -21,17 +21,19 @@ impl StackPool {
     /// If the system has no memory (or no mappings) left for one more.
     pub(crate) fn take(&mut self, size: Option<usize>) -> std::io::Result<DefaultStack> {
         match size {
-            Some(size) if size > self.size => DefaultStack::new(size),
+            Some(size) if self.is_large(size) => DefaultStack::new(size),
             _ => self.free.pop().map_or_else(|| DefaultStack::new(self.size), Ok),
         }
     }
 
+    /// Whether so many bytes are more than the stacks of the pool have.
+    pub(crate) fn is_large(&self, size: usize) -> bool {
+        size > self.size
+    }
+
+    /// Takes a stack of the pool's size back.
     pub(crate) fn give(&mut self, stack: DefaultStack) {
-        // Only stacks of the pool's own size; a larger one was asked for by one thread.
-        let length = stack.base().get() - stack.limit().get();
-        if length < self.size + 3 * 4096 {
-            self.free.push(stack);
-        }
+        self.free.push(stack);
     }
 }
 

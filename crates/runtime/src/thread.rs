@@ -5,13 +5,10 @@ use crate::explorer::Op;
 use crate::memory::Seen;
 use crate::object::Test;
 use crate::site::Site;
-use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, Yielder};
+use corosensei::Yielder;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 use smallvec::SmallVec;
 use std::any::Any;
-
-pub(crate) type Fiber = Coroutine<(), (), (), DefaultStack>;
 
 /// What a pending operation waits for.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +83,9 @@ pub(crate) struct Panicked {
 }
 
 pub(crate) struct Thread {
-    /// Set while the fiber is started and not done.
+    /// Its coroutine has a body that has not ended.
+    pub(crate) live: bool,
+    /// Set while the body is started and not done.
     pub(crate) yielder: *const Yielder<(), ()>,
     /// The lowest and highest address of its stack.
     pub(crate) stack: (usize, usize),
@@ -172,6 +171,7 @@ pub(crate) struct Thread {
 impl Thread {
     pub(crate) fn new(site: Site) -> Self {
         Self {
+            live: false,
             yielder: std::ptr::null(),
             stack: (0, 0),
             status: Status::Live,
@@ -224,6 +224,7 @@ impl Thread {
 
     /// Makes the slot a new thread, keeping its memory.
     pub(crate) fn reuse(&mut self, site: Site) {
+        self.live = false;
         self.yielder = std::ptr::null();
         self.status = Status::Live;
         self.pending = Pending::start(site);

@@ -95,24 +95,23 @@ pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
     event(counted, Verb::RefDrop, site, |_, _| {})
 }
 
+#[inline(always)]
 fn event(
     counted: Counted,
     verb: Verb,
     site: Site,
     effect: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
-    let (op, points) = with(|execution| {
-        let object = counted.of(execution).ok_or(Absent::Outside)?;
-        let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
-        Ok((op, execution.config.count_points))
-    })??;
-    if points {
-        post(visible(op, site))?;
+    let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside)?;
+    let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
+    if with(|execution| execution.config.count_points)? {
+        count_point(op, site)?;
     }
     free_event(|execution| {
         let now = execution.event(&op);
-        let before = std::mem::replace(&mut execution.objects[op.object as usize].last_write, now.write);
-        if points {
+        let entry = &mut execution.objects[op.object as usize];
+        let before = std::mem::replace(&mut entry.last_write, now.write);
+        if execution.config.count_points {
             execution.edge(2, now.write, before);
         }
         effect(execution, op.object);
@@ -120,8 +119,13 @@ fn event(
             super::graphed::stepped(execution, &now, &op, (0, 0), true);
         }
         execution.log(&now, &op, 0);
-        execution.record(&op, site, |_, event| event.implied = verb == Verb::RefDrop);
+        execution.record(&op, site, move |_, event| event.implied = verb == Verb::RefDrop);
     })
+}
+
+#[cold]
+fn count_point(op: Op, site: Site) -> Result<(), Absent> {
+    post(visible(op, site))
 }
 
 /// The count is looked at (`strong_count`, `get_mut`, `try_unwrap`, `upgrade`): a step. `exclusive`

@@ -1,15 +1,13 @@
 //! Threads: creation, end, join, parking.
 
 use super::local_op;
-use crate::execution::{Absent, Execution, Phase, current, enter, free_event, mix, with};
+use crate::execution::{Absent, Execution, Phase, alive, current, enter, mix, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
 use crate::panics;
-use crate::schedule::{next_after_end, post, rest};
+use crate::schedule::{next_after_end, post, rest, step_limit};
 use crate::site::Site;
-use crate::thread::{Condition, Fiber, Pending, Status, Thread};
-use corosensei::Yielder;
-use corosensei::stack::DefaultStack;
+use crate::thread::{Condition, Pending, Status, Thread};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -82,19 +80,16 @@ pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<
 where
     F: FnOnce() -> T,
 {
-    // The clone of the packet is dropped by the coroutine, or with it if it never starts.
+    let pointer = alive()?;
+    // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
     let packet = Arc::new(Packet(UnsafeCell::new(None)));
     let theirs = Arc::clone(&packet);
-    let spawned = free_event(move |execution| {
-        let epoch = execution.epoch;
-        let stack = execution.stacks.take(options.stack_size)?;
-        let run = move || {
-            // SAFETY: see `execution::with`; a plain read.
-            if unsafe { (*current()).phase } == Phase::TearDown {
-                // Too late to begin: only what the closure holds is released.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(body))).map_err(drop_payload);
-                return;
-            }
+    let run = move || {
+        // SAFETY: see `execution::with`; a plain read.
+        if unsafe { (*current()).phase } == Phase::TearDown {
+            // Too late to begin: only what the closure holds is released.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(body))).map_err(drop_payload);
+        } else {
             let result = catch_unwind(AssertUnwindSafe(body));
             let panicked = result.as_ref().err().is_some_and(|payload| {
                 // SAFETY: this runs on the coroutine of the thread that ended, inside its execution.
@@ -106,28 +101,31 @@ where
             } else if let Err(payload) = result {
                 drop_payload(payload);
             }
-        };
-        // SAFETY: passed on to the caller.
-        let thread = unsafe { add_thread(execution, options, site, stack, run) };
-        Ok(Spawned { thread: ThreadId(thread), epoch, packet })
-    })?;
-    Ok(spawned.unwrap_or_else(|error: std::io::Error| {
-        panic!(
+        }
+        drop(theirs);
+        end_thread();
+    };
+    // SAFETY: see `execution::with`.
+    let execution = unsafe { &mut *pointer };
+    let thread = execution.thread_count;
+    match execution.lane(thread, options.stack_size) {
+        // SAFETY: passed on to the caller; the worker runs whatever is live.
+        Ok(lane) => unsafe { lane.put(run) },
+        Err(error) => panic!(
             "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
              stack_size, or raise vm.max_map_count"
-        )
-    }))
+        ),
+    }
+    let epoch = execution.epoch;
+    add_thread(execution, options, site);
+    if execution.steps >= execution.config.max_steps {
+        step_limit()?;
+    }
+    Ok(Spawned { thread: ThreadId(thread as u32), epoch, packet })
 }
 
-/// # Safety
-/// As [`spawn`].
-pub(crate) unsafe fn add_thread(
-    execution: &mut Execution,
-    options: SpawnOptions,
-    site: Site,
-    stack: DefaultStack,
-    run: impl FnOnce(),
-) -> u32 {
+/// Makes the entry of a thread whose coroutine is ready.
+fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
     let child = execution.thread_count as u32;
     let parent = execution.current;
     if execution.thread_count == execution.threads.len() {
@@ -160,23 +158,14 @@ pub(crate) unsafe fn add_thread(
     thread.seen.copy_from(&spawner.seen);
     thread.parent = Some(parent);
     thread.spawned_at = Some(site);
-    thread.name = options.name;
+    if options.name.is_some() {
+        thread.name = options.name;
+    }
     thread.scoped = options.scoped;
     thread.task = options.task;
     thread.host = if options.task { spawner.host } else { child };
-
-    execution.threads[child as usize].stack = crate::stacks::bounds(&stack);
-    // SAFETY: the caller promises that `run` outlives the thread; the coroutine is resumed only by
-    // the worker of this execution, and taken apart before the execution's memory is reused.
-    let fiber = unsafe {
-        Fiber::with_stack_unchecked(stack, move |yielder: &Yielder<(), ()>, ()| {
-            let execution = current();
-            (&mut (*execution).threads)[child as usize].yielder = yielder;
-            run();
-            end_thread();
-        })
-    };
-    execution.put_fiber(child as usize, fiber);
+    thread.stack = execution.lanes[child as usize].stack();
+    thread.live = true;
     execution.ready.push(child);
     if let Some(memory) = execution.memory {
         // SAFETY: see `Execution::event`.
@@ -186,7 +175,6 @@ pub(crate) unsafe fn add_thread(
         // SAFETY: see `Execution::event`.
         unsafe { (*execution.explorer).spawned(ThreadId(parent), ThreadId(child)) };
     }
-    child
 }
 
 /// Destroys the running thread's local values.
@@ -344,9 +332,8 @@ pub fn outlive(thread: ThreadId) {
             if (*execution).phase != Phase::TearDown {
                 return;
             }
-            let threads = &(*execution).threads;
-            let fibers = &(*execution).fibers;
-            if fibers[thread.index()].is_none() && threads[thread.index()].yielder.is_null() {
+            let thread = &(&(*execution).threads)[thread.index()];
+            if !thread.live && thread.yielder.is_null() {
                 return;
             }
             rest(execution);
