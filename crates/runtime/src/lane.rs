@@ -30,7 +30,13 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        Self { fiber: None, stack: (0, 0), large: false, call: nothing, space: [MaybeUninit::uninit(); WORDS] }
+        Self {
+            fiber: None,
+            stack: (0, 0),
+            large: false,
+            call: nothing,
+            space: [MaybeUninit::uninit(); WORDS],
+        }
     }
 
     /// Makes sure there is a coroutine, with a stack of this size if that is more than usual.

@@ -145,6 +145,9 @@ pub(crate) fn forget_last(execution: &mut Execution) {
 
 /// Notes the first cause of the panics that nobody took, if there is one, as the failure.
 pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
+    if execution.panics == 0 {
+        return false;
+    }
     let threads = &execution.threads[..execution.thread_count];
     let ended = threads.iter().enumerate().filter(|(_, thread)| !thread.panicking);
     let untaken = ended

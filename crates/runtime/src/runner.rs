@@ -181,7 +181,7 @@ impl Runner {
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
-        // borrowed for the whole call; all fibers are gone when `tear_down` returns.
+        // borrowed for the whole call; no body is left when `tear_down` returns.
         unsafe {
             start_root(&mut *execution, program);
             work(execution);
@@ -237,7 +237,7 @@ impl Runner {
         execution.counts_observed = false;
         execution.live_references = 0;
         execution.left_over.clear();
-        execution.globals = Locals::default();
+        execution.globals.reset();
         execution.recorder = match record {
             Record::Choices => None,
             Record::Trace => Some(Box::new(Recorder::new(execution.config.memory, &execution.config.roots))),
@@ -412,7 +412,7 @@ fn finale() {
         let Some(value) = value else { break };
         guarded(false, || drop(value));
     }
-    execution().globals = Default::default();
+    execution().globals.reset();
     while let Some(value) = execution().statics.next() {
         // SAFETY: all threads have ended.
         guarded(false, || unsafe { value.destroy() });

@@ -202,7 +202,7 @@ impl Execution {
             stuck::step_limit(self);
             return NOBODY;
         }
-        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() {
+        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() && self.memory.is_none() {
             return self.ask_for_any(me);
         }
         self.pick().unwrap_or_else(|| {

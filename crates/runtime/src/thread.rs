@@ -268,7 +268,7 @@ impl Thread {
         self.before_last = None;
         self.caught_panic = None;
         self.killed = false;
-        self.locals = Locals::default();
+        self.locals.reset();
         self.torn = 0;
         self.given_up = false;
     }
@@ -289,6 +289,15 @@ impl Locals {
             None if self.destroyed => Err(()),
             None => Ok(None),
         }
+    }
+
+    /// As new, keeping its memory.
+    #[inline(always)]
+    pub(crate) fn reset(&mut self) {
+        if !self.slots.is_empty() {
+            self.slots.clear();
+        }
+        self.destroyed = false;
     }
 
     /// No value was ever made.

@@ -104,14 +104,15 @@ fn event(
 ) -> Result<(), Absent> {
     let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside)?;
     let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
-    if with(|execution| execution.config.count_points)? {
+    let points = with(|execution| execution.config.count_points)?;
+    if points {
         count_point(op, site)?;
     }
     free_event(|execution| {
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let before = std::mem::replace(&mut entry.last_write, now.write);
-        if execution.config.count_points {
+        if points {
             execution.edge(2, now.write, before);
         }
         effect(execution, op.object);

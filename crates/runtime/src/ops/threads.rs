@@ -1,7 +1,7 @@
 //! Threads: creation, end, join, parking.
 
 use super::local_op;
-use crate::execution::{Absent, Execution, Phase, alive, current, enter, mix, with};
+use crate::execution::{Absent, Execution, Phase, alive, current, enter, free_event, mix, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
 use crate::panics;
