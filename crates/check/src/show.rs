@@ -19,7 +19,7 @@ pub(crate) struct Shower<'a> {
     pub(crate) guard: &'a Guard,
 }
 
-const FOUND_BY: &str = "check";
+const FOUND_BY: &str = Failure::CHECKED;
 
 /// The failure, as a schedule of the runtime where the graph has one.
 pub(crate) fn failure(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {

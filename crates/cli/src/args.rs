@@ -18,6 +18,7 @@ Examples:
   racefuzz show refcount                     a scenario's source, and what it teaches
   racefuzz run refcount --seed 42            find the schedule that breaks it
   racefuzz replay refcount:2XpJ1mU           show one schedule again
+  racefuzz check refcount-locked             prove that no schedule breaks it
   racefuzz run counter --param threads=3 --keep-going
   racefuzz run peterson --memory sc          without weak memory: nothing to find
 
@@ -40,6 +41,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a scenario under many schedules and show one that breaks it.
     Run(RunArgs),
+    /// Prove a scenario: every execution, one of each kind.
+    Check(CheckArgs),
     /// Repeat one schedule, from its token or from a report file.
     Replay(ReplayArgs),
     /// List the scenarios.
@@ -132,6 +135,80 @@ pub(crate) enum RunEngine {
     // Documented values would turn the help into its long form.
     Racefuzz,
     Threads,
+}
+
+const CHECK_EXAMPLES: &str = "\
+Verdicts:
+  verified     every execution that the memory model allows was run, one of each kind, and none fails
+  bug          some execution fails
+  incomplete   the exploration was cut short, or no execution completes: no answer
+
+Examples:
+  racefuzz check refcount-locked
+  racefuzz check refcount --keep-going       in how many ways can it fail?
+  racefuzz check peterson --memory sc        right without weak memory?
+  racefuzz check counter-locked --param threads=5 --workers 2
+  racefuzz check counter-locked --param threads=8 --checkpoint counter.json    go on after Ctrl-C
+  racefuzz check --all                       every scenario against what it is expected to show
+
+The output depends on these arguments alone: the same on every machine, for any --workers, unless
+Ctrl-C or --max-time cuts it short.";
+
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// The scenario.
+    #[arg(required_unless_present = "all")]
+    pub(crate) name: Option<String>,
+    /// Check every scenario, with its default parameters, against what it is expected to show.
+    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "checkpoint", "report"])]
+    pub(crate) all: bool,
+    /// Which executions are possible.
+    #[arg(help_heading = SEARCH, long, default_value_t = MemoryModel::Rc11, value_name = "MODEL", value_parser = named::<MemoryModel>(MemoryModel::NAMES))]
+    pub(crate) memory: MemoryModel,
+    /// What explores: execution graphs, the loom crate, or both, to compare.
+    #[arg(help_heading = SEARCH, long, value_enum, default_value_t = CheckEngine::Graph, value_name = "NAME")]
+    pub(crate) engine: CheckEngine,
+    /// Stop after so many complete executions.
+    #[arg(help_heading = SEARCH, long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) max_executions: Option<u64>,
+    /// Stop after this long, such as 30s or 5m.
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) max_time: Option<Duration>,
+    /// Operating-system threads that explore side by side; changes nothing but the time.
+    #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
+    pub(crate) workers: usize,
+    /// Explore everything although an execution failed; report each distinct failure.
+    #[arg(help_heading = SEARCH, long)]
+    pub(crate) keep_going: bool,
+    /// Keep what is done and what is left in a file, and go on from there if it exists.
+    #[arg(help_heading = SEARCH, long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
+    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Faults to inject besides spurious wake-ups; may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
+    pub(crate) inject: Vec<Inject>,
+    /// Steps after which an execution counts as one that never ends.
+    #[arg(help_heading = PROGRAM, long, default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
+    pub(crate) max_steps: u32,
+    /// Bytes of stack for each thread of the program.
+    #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
+    pub(crate) stack_size: usize,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats a failure.
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// What explores the program of `check`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckEngine {
+    Graph,
+    Loom,
+    Both,
 }
 
 const REPLAY_EXAMPLES: &str = "\

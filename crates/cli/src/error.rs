@@ -123,7 +123,14 @@ pub(crate) fn one_line(error: &clap::Error, command: &str) -> String {
         ErrorKind::MissingRequiredArgument => {
             format!("{} is missing", all(ContextKind::InvalidArg).join(" and "))
         }
-        ErrorKind::ArgumentConflict => format!("`{option}` is given twice"),
+        ErrorKind::ArgumentConflict => {
+            let other = one(ContextKind::PriorArg);
+            match other.split([' ', '=']).next().unwrap_or_default() {
+                "" => format!("`{option}` is given twice"),
+                other if other == option => format!("`{option}` is given twice"),
+                other => format!("`{option}` and `{other}` do not go together"),
+            }
+        }
         ErrorKind::InvalidValue if value.is_empty() => format!("`{option}` needs a value"),
         ErrorKind::InvalidValue => {
             format!("{given}: {} is needed", one_of(&all(ContextKind::ValidValue)))

@@ -1,6 +1,8 @@
 //! What a person sees while a run takes its time, and how Ctrl-C ends it.
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+use indicatif::{
+    HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
+};
 use std::fmt;
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::OnceLock;
@@ -35,9 +37,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 impl Progress {
     pub(crate) fn new(total: u64) -> Self {
         catch_interrupts();
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let shown = io::stderr().is_terminal() && !dumb;
-        Self { bar: OnceLock::new(), total, started: Instant::now(), shown }
+        Self { bar: OnceLock::new(), total, started: Instant::now(), shown: is_shown() }
     }
 
     fn bar(&self) -> &ProgressBar {
@@ -129,6 +129,150 @@ impl racefuzz::Observer for Progress {
     }
 
     fn cancelled(&self) -> bool {
-        CANCELLED.load(Ordering::Relaxed)
+        interrupted()
+    }
+}
+
+/// Whether Ctrl-C was pressed.
+pub(crate) fn interrupted() -> bool {
+    CANCELLED.load(Ordering::Relaxed)
+}
+
+/// A line on standard error that says how far an exploration is, if that is a terminal and the
+/// exploration takes over half a second.
+pub(crate) struct CheckProgress {
+    bar: OnceLock<ProgressBar>,
+    name: String,
+    started: Instant,
+    shown: bool,
+}
+
+impl CheckProgress {
+    pub(crate) fn new() -> Self {
+        catch_interrupts();
+        Self { bar: OnceLock::new(), name: String::new(), started: Instant::now(), shown: is_shown() }
+    }
+
+    /// The same, of one of several programs.
+    pub(crate) fn of(mut self, name: &str) -> Self {
+        self.name = format!("{name}: ");
+        self
+    }
+
+    fn bar(&self) -> &ProgressBar {
+        self.bar.get_or_init(|| {
+            let style = ProgressStyle::with_template(" {wide_msg}");
+            let bar =
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::term_like_with_hz(Box::new(Line), 5));
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+        })
+    }
+
+    /// Takes the line off the screen.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl racefuzz::CheckObserver for CheckProgress {
+    fn progress(&self, progress: &racefuzz::CheckProgress) {
+        let elapsed = self.started.elapsed();
+        if self.shown && elapsed >= PATIENCE {
+            let bar = self.bar();
+            bar.set_message(format!("{}{}", self.name, state(progress, elapsed)));
+            bar.tick();
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupted()
+    }
+}
+
+/// How far an exploration is, in words: what is sure first, what is not last.
+fn state(progress: &racefuzz::CheckProgress, elapsed: Duration) -> String {
+    let done = progress.executions;
+    let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+    let failing = match progress.failing {
+        0 => String::new(),
+        failing => format!("{} failing, ", HumanCount(failing)),
+    };
+    format!(
+        "{failing}{} explored, {} blocked, {}/s, {} s; {}",
+        HumanCount(done),
+        HumanCount(progress.blocked),
+        HumanCount(rate as u64),
+        elapsed.as_secs(),
+        in_all(progress, rate)
+    )
+}
+
+/// The estimate with its spread, and what it is worth. An error as large as the estimate itself says
+/// that the probes know nothing.
+fn in_all(progress: &racefuzz::CheckProgress, rate: f64) -> String {
+    let done = progress.executions as f64;
+    match progress.estimate {
+        Some((mean, error)) if error.is_finite() && error <= mean && mean > done => {
+            let left = Duration::try_from_secs_f64((mean - done) / rate.max(0.001)).unwrap_or(Duration::MAX);
+            format!(
+                "in all about {} ± {}, {} left (a guess from random probes that may be far off)",
+                about(mean),
+                about(error),
+                HumanDuration(left)
+            )
+        }
+        _ => "in all: unknown".to_owned(),
+    }
+}
+
+/// Two significant digits; more would pretend to know them.
+fn about(number: f64) -> String {
+    let unit = 10f64.powi((number.max(1.0).log10().floor() as i32 - 1).max(0));
+    match (number / unit).round() * unit {
+        small if small < 1e12 => HumanCount(small as u64).to_string(),
+        large => format!("{large:.1e}"),
+    }
+}
+
+fn is_shown() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stderr().is_terminal() && !dumb
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(estimate: Option<(f64, f64)>) -> String {
+        let progress = racefuzz::CheckProgress { executions: 12_000, blocked: 3, failing: 0, estimate };
+        state(&progress, Duration::from_secs(4))
+    }
+
+    #[test]
+    fn an_estimate_comes_with_its_spread_and_its_worth() {
+        assert_eq!(
+            shown(Some((61_234.0, 8_765.0))),
+            "12,000 explored, 3 blocked, 3,000/s, 4 s; in all about 61,000 ± 8,800, 16 seconds left \
+             (a guess from random probes that may be far off)"
+        );
+        assert!(shown(Some((3.456e15, 1e14))).contains("about 3.5e15 ± 1.0e14"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_to_be_unknown() {
+        for estimate in [
+            None,
+            Some((61_234.0, 61_235.0)),
+            Some((61_234.0, f64::INFINITY)),
+            Some((61_234.0, f64::NAN)),
+            Some((f64::INFINITY, f64::INFINITY)),
+            // Less than what is there already.
+            Some((11_000.0, 10.0)),
+        ] {
+            let shown = shown(estimate);
+            assert_eq!(shown, "12,000 explored, 3 blocked, 3,000/s, 4 s; in all: unknown", "{estimate:?}");
+        }
     }
 }

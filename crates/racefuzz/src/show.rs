@@ -12,6 +12,7 @@ pub fn render(report: &RunReport) -> String {
         .failures
         .iter()
         .take(1)
+        .filter(|failure| failure.is_replayable())
         .map(|failure| Command {
             label: "replay".to_owned(),
             line: format!("racefuzz::replay(\"{}\", || {{ .. }})", failure.schedule),

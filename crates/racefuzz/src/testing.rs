@@ -159,6 +159,7 @@ mod model {
             .failures
             .iter()
             .take(1)
+            .filter(|failure| failure.is_replayable())
             .map(|failure| Command {
                 label: "replay".to_owned(),
                 line: format!(

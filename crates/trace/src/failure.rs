@@ -155,6 +155,9 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What has [found](Self::found_by) it where executions were enumerated.
+    pub const CHECKED: &str = "check";
+
     /// The kind of failure.
     pub fn kind(&self) -> FailureKind {
         self.kind
@@ -170,8 +173,15 @@ impl Failure {
         &self.trace
     }
 
-    /// The choices that repeat it; prints as a token.
+    /// The choices that repeat it; prints as a token. Those of a failure that is not
+    /// [replayable](Self::is_replayable) lead elsewhere.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// Whether its schedule repeats it. A checker also finds executions that the runtime's own memory
+    /// does not have, such as those of TSO's store buffers.
+    pub fn is_replayable(&self) -> bool {
+        self.found_by != Self::CHECKED || !self.schedule.choices.is_empty() || self.schedule.fingerprint != 0
     }
 }

@@ -85,7 +85,8 @@ impl Stats {
 pub struct Proof {
     /// What ran the program.
     pub engine: Engine,
-    /// Whether every class of executions was explored: only then is the program verified.
+    /// Whether every class of executions was explored: only then, and if none fails, is the program
+    /// verified.
     pub whole: bool,
     /// Whether some execution has a relaxed load before a relaxed store of its thread. RC11 excludes
     /// load buffering, which compilers and ARM allow for those.

@@ -158,13 +158,19 @@ pub(super) fn describe(scenario: &Scenario) -> serde_json::Value {
         "name": scenario.name,
         "summary": scenario.summary,
         "teaches": scenario.teaches,
-        "expected": match scenario.expected {
-            Expected::Holds => json!({ "holds": true }),
-            Expected::Fails { kind, anomaly } =>
-                json!({ "holds": false, "kind": kind.to_string(), "anomaly": anomaly }),
-        },
+        "expected": expected(scenario.expected),
         "twin": scenario.twin,
         "params": params,
         "file": scenario.source.file,
     })
+}
+
+/// What a scenario is expected to show, for programs.
+pub(super) fn expected(expected: Expected) -> serde_json::Value {
+    match expected {
+        Expected::Holds => json!({ "holds": true }),
+        Expected::Fails { kind, anomaly } => {
+            json!({ "holds": false, "kind": kind.to_string(), "anomaly": anomaly })
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod check;
 mod list;
 mod replay;
 mod run;
@@ -19,6 +20,7 @@ pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
     log_to_stderr(cli.verbose);
     match &cli.command {
         Command::Run(args) => run::run(tool, args),
+        Command::Check(args) => check::run(tool, args),
         Command::Replay(args) => replay::run(tool, args),
         Command::List(args) => list::run(tool, args),
         Command::Show(args) => show::run(tool, args),

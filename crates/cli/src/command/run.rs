@@ -64,12 +64,21 @@ pub(super) fn next(tool: &Tool<'_>, scenario: &Scenario, report: &Report) -> Vec
     let command = |label: &str, line: String| Next { label: label.to_owned(), line };
     match report.failures.first() {
         Some(failure) => {
-            let mut next = vec![command("replay", format!("{} replay {}", tool.name, failure.schedule))];
+            let mut next = vec![
+                command("replay", format!("{} replay {}", tool.name, failure.schedule)),
+                command("prove", check(tool, scenario, &failure.schedule.settings.params)),
+            ];
             if let Some(twin) = scenario.twin {
                 next.push(command("repaired", format!("{} run {twin}", tool.name)));
             }
             next
         }
-        None => Vec::new(),
+        None => vec![command("prove", check(tool, scenario, &report.settings.params))],
     }
+}
+
+/// The command that proves the scenario with these parameters.
+fn check(tool: &Tool<'_>, scenario: &Scenario, params: &[(String, String)]) -> String {
+    let params = params.iter().map(|(name, value)| format!(" --param {name}={value}"));
+    format!("{} check {}{}", tool.name, scenario.name, params.collect::<String>())
 }

@@ -20,8 +20,8 @@ struct Document<'a> {
 struct Explained {
     /// The anomaly as people say it; `explanation.anomaly` is the same as an identifier.
     name: &'static str,
-    /// What repeats the failure.
-    token: String,
+    /// What repeats the failure; none if its schedule does not.
+    token: Option<String>,
     explanation: Explanation,
 }
 
@@ -33,7 +33,8 @@ struct Explained {
 pub fn json(report: &RunReport, sources: &dyn Sources) -> String {
     let explanations = report.failures.iter().map(|failure| {
         let explanation = explain(failure, sources);
-        Explained { name: explanation.anomaly.name(), token: failure.schedule.to_string(), explanation }
+        let token = failure.is_replayable().then(|| failure.schedule.to_string());
+        Explained { name: explanation.anomaly.name(), token, explanation }
     });
     let explanations = explanations.collect();
     let document = Document { format: "racefuzz-report", version: VERSION, report, explanations };

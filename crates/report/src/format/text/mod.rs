@@ -61,6 +61,15 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
             blocks.push(body);
             let mut foot = more(&pen, &story, others, sources);
             foot.extend(stats::exploration(&pen, report));
+            if !failure.is_replayable() {
+                let why = match failure.kind {
+                    FailureKind::Nondeterminism => {
+                        "a schedule does not fix what this program does".to_owned()
+                    }
+                    _ => format!("no schedule leads to this execution of {}", report.settings.memory),
+                };
+                foot.extend(pen.paragraph(&format!("no replay: {why}"), 1));
+            }
             foot.extend(next::commands(&pen, next));
             blocks.push(foot);
         }
@@ -107,7 +116,8 @@ fn more(pen: &Pen<'_>, first: &Explanation, others: &[Failure], sources: &dyn So
     for (headline, times, failure) in kinds.iter().take(OTHERS) {
         let first = number(failure.iteration + 1);
         let times = if *times == 1 { String::new() } else { format!(", {} times", number(*times)) };
-        lines.extend(pen.paragraph(&format!("also {headline} (schedule {first}{times})"), 1));
+        let execution = if failure.found_by == Failure::CHECKED { "execution" } else { "schedule" };
+        lines.extend(pen.paragraph(&format!("also {headline} ({execution} {first}{times})"), 1));
     }
     if kinds.len() > OTHERS {
         let left = count((kinds.len() - OTHERS) as u64, "other failure", "other failures");

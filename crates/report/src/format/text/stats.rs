@@ -2,7 +2,7 @@
 
 use super::pen::Pen;
 use crate::words::{count, number};
-use racefuzz_trace::{Outcome, RunReport, Stats};
+use racefuzz_trace::{Outcome, Proof, RunReport, Stats};
 
 /// Below this many executions, the chance of a new class says nothing.
 const ENOUGH: u64 = 100;
@@ -14,8 +14,13 @@ pub(super) fn exploration(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
         // One schedule, chosen by the user.
         return Vec::new();
     }
-    let mut parts = vec![share(report)];
-    parts.extend(classes(stats));
+    let mut parts = match report.proof {
+        Some(proof) => vec![explored(report, proof)],
+        None => vec![share(report)],
+    };
+    if report.proof.is_none() {
+        parts.extend(classes(stats));
+    }
     if report.outcome != Outcome::Failed && stats.outcomes > 1 {
         parts.push(format!("{} distinct outcomes", number(stats.outcomes)));
     }
@@ -30,6 +35,29 @@ pub(super) fn exploration(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
     }
     parts.retain(|part| !part.is_empty());
     if parts.is_empty() { Vec::new() } else { pen.paragraph(&parts.join("; "), 1) }
+}
+
+/// What an enumeration of executions came to.
+fn explored(report: &RunReport, proof: Proof) -> String {
+    let stats = &report.stats;
+    if report.outcome != Outcome::Failed {
+        return if stats.steps > 0 { format!("{} steps", number(stats.steps)) } else { String::new() };
+    }
+    match stats.executions {
+        0 => String::new(),
+        1 if proof.whole => "the only execution fails".to_owned(),
+        1 => "the first execution fails".to_owned(),
+        ran if !proof.whole && stats.failing <= 1 => {
+            format!("{} executions explored up to the first that fails", number(ran))
+        }
+        ran => format!(
+            "{} of {}{} executions {}",
+            number(stats.failing),
+            if proof.whole { "all " } else { "" },
+            number(ran),
+            if stats.failing == 1 { "fails" } else { "fail" },
+        ),
+    }
 }
 
 fn share(report: &RunReport) -> String {

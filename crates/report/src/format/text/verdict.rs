@@ -3,12 +3,15 @@
 use super::pen::{Pen, Role, pad, width};
 use crate::Explanation;
 use crate::words::{clean, number};
-use racefuzz_trace::{Failure, MemoryModel, Outcome, RunReport};
+use racefuzz_trace::{Engine, Failure, MemoryModel, Outcome, Proof, RunReport};
 
 /// The verdict of a run that found a bug.
 pub(super) fn bug(pen: &Pen<'_>, report: &RunReport, failure: &Failure, story: &Explanation) -> Vec<String> {
     let schedule = number(failure.iteration + 1);
     let right = match report.iterations {
+        _ if failure.found_by == Failure::CHECKED => {
+            format!("execution {schedule}, {}", model(report))
+        }
         _ if failure.found_by == "replay" => format!("replayed{}", memory(report)),
         _ if failure.found_by == "regression" => format!("a kept schedule, tried first{}", memory(report)),
         0 | 1 => format!("seed {}, {}{}", report.seed, report.strategy, memory(report)),
@@ -25,6 +28,9 @@ pub(super) fn bug(pen: &Pen<'_>, report: &RunReport, failure: &Failure, story: &
 
 /// The verdict of a run that found none.
 pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
+    if let Some(proof) = report.proof {
+        return checked(pen, report, proof);
+    }
     let executions = report.stats.executions;
     let program = clean(&report.program);
     let right = format!("seed {}, {}{}", report.seed, report.strategy, memory(report));
@@ -38,6 +44,41 @@ pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
             let left = format!("{program}: {}", unfinished(report));
             line(pen, Role::Open, "incomplete", &left, &right)
         }
+    }
+}
+
+/// The verdict of an exploration that found none.
+fn checked(pen: &Pen<'_>, report: &RunReport, proof: Proof) -> Vec<String> {
+    let executions = report.stats.executions;
+    let program = clean(&report.program);
+    if report.outcome != Outcome::Passed || !proof.whole {
+        let why = report.stopped.as_deref().map_or_else(|| "not everything was explored".to_owned(), clean);
+        let times = if executions == 1 { "execution" } else { "executions" };
+        let left = format!("{program}: {why}; no bug in {} {times}", number(executions));
+        return line(pen, Role::Open, "incomplete", &left, &model(report));
+    }
+    // Under the other models there is nothing to be said of it: they allow less anyway.
+    let buffers = proof.relaxed && report.settings.memory == MemoryModel::Rc11;
+    let passes = match executions {
+        1 => format!("the only execution of {program} passes"),
+        all => format!("all {} executions of {program} pass", number(all)),
+    };
+    let except = if buffers { ", without load buffering" } else { "" };
+    let mut lines =
+        line(pen, Role::Good, "ok", &format!("verified: {passes} ({}{except})", model(report)), "");
+    if buffers {
+        let caveat = "The program has a relaxed load before a relaxed store. rc11 excludes load buffering; \
+                      LLVM and ARM allow it for such accesses, and this verdict does not speak of it.";
+        lines.extend(pen.paragraph(caveat, 6));
+    }
+    lines
+}
+
+/// The memory model, and the engine where it is not the usual one.
+fn model(report: &RunReport) -> String {
+    match report.proof.map(|proof| proof.engine) {
+        Some(engine) if engine != Engine::Graph => format!("{}, {engine}", report.settings.memory),
+        _ => report.settings.memory.to_string(),
     }
 }
 
@@ -69,6 +110,9 @@ fn line(pen: &Pen<'_>, role: Role, word: &str, left: &str, right: &str) -> Vec<S
     let start = width(&word) + 3;
     let head = |text: &str| format!(" {}  {}", pen.paint(role, &word), pen.paint(Role::Strong, text));
     let room = pen.style.width;
+    if right.is_empty() && start + width(&left) <= room {
+        return vec![head(&left)];
+    }
     let needed = start + width(&left) + 3 + width(right);
     if needed <= room {
         let gap = room - start - width(&left) - width(right);
