@@ -148,7 +148,6 @@ Examples:
   racefuzz check refcount --keep-going       in how many ways can it fail?
   racefuzz check peterson --memory sc        right without weak memory?
   racefuzz check counter-locked --param threads=5 --workers 2
-  racefuzz check counter-locked --param threads=8 --checkpoint counter.json    go on after Ctrl-C
   racefuzz check --all                       every scenario against what it is expected to show
 
 The output depends on these arguments alone: the same on every machine, for any --workers, unless
@@ -161,7 +160,7 @@ pub(crate) struct CheckArgs {
     #[arg(required_unless_present = "all")]
     pub(crate) name: Option<String>,
     /// Check every scenario, with its default parameters, against what it is expected to show.
-    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "checkpoint", "report"])]
+    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "report"])]
     pub(crate) all: bool,
     /// Which executions are possible.
     #[arg(help_heading = SEARCH, long, default_value_t = MemoryModel::Rc11, value_name = "MODEL", value_parser = named::<MemoryModel>(MemoryModel::NAMES))]
@@ -181,9 +180,6 @@ pub(crate) struct CheckArgs {
     /// Explore everything although an execution failed; report each distinct failure.
     #[arg(help_heading = SEARCH, long)]
     pub(crate) keep_going: bool,
-    /// Keep what is done and what is left in a file, and go on from there if it exists.
-    #[arg(help_heading = SEARCH, long, value_name = "FILE")]
-    pub(crate) checkpoint: Option<PathBuf>,
     /// A parameter of the scenario (see `racefuzz show`); may be repeated.
     #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) param: Vec<(String, String)>,

@@ -13,6 +13,9 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 /// #[racefuzz::test]
 /// fn counts() { /* spawn, lock, assert */ }
 ///
+/// #[racefuzz::test(check)]
+/// fn is_proved() { /* spawn, lock, assert */ }
+///
 /// #[racefuzz::test(iterations = 50_000, seed = 7, strategy = "pos", memory = "sc")]
 /// fn counts_more() -> Result<(), String> { Ok(()) }
 /// ```
@@ -50,22 +53,39 @@ impl Error {
     }
 }
 
+/// The options of a test that samples, and of one that proves.
 const OPTIONS: &str = "iterations, seed, strategy, memory, workers, max_steps, depth, inject, stack_size";
+const CHECK_OPTIONS: &str = "memory, max_executions, max_steps, workers, stack_size";
 
 /// The options as the fields of the options structure the library expects.
 fn parse_options(options: TokenStream) -> Result<String, Error> {
     let mut fields = String::new();
     let mut tokens = options.into_iter().peekable();
+    let mut known = OPTIONS;
+    let first = tokens.peek().filter(|token| matches!(token, TokenTree::Ident(_)));
+    if first.is_some_and(|token| token.to_string() == "check") {
+        tokens.next();
+        known = CHECK_OPTIONS;
+        fields.push_str("check: true,");
+        match tokens.next() {
+            None => {}
+            Some(TokenTree::Punct(punct)) if punct.as_char() == ',' => {}
+            Some(other) => return Err(Error::new(other.span(), "expected `,`")),
+        }
+    }
     while let Some(token) = tokens.next() {
         let TokenTree::Ident(name) = &token else {
-            return Err(Error::new(token.span(), format!("expected an option: {OPTIONS}")));
+            return Err(Error::new(token.span(), format!("expected an option: {known}")));
         };
         let (span, name) = (name.span(), name.to_string());
-        let text = match name.as_str() {
-            "iterations" | "seed" | "workers" | "max_steps" | "depth" | "stack_size" => false,
-            "strategy" | "memory" | "inject" => true,
-            _ => return Err(Error::new(span, format!("unknown option `{name}`; known: {OPTIONS}"))),
-        };
+        if !known.split(", ").any(|known| known == name) {
+            let message = match name.as_str() {
+                "check" => "`check` comes first".to_owned(),
+                _ => format!("unknown option `{name}`; known: {known}"),
+            };
+            return Err(Error::new(span, message));
+        }
+        let text = matches!(name.as_str(), "strategy" | "memory" | "inject");
         match tokens.next() {
             Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {}
             _ => return Err(Error::new(span, format!("write `{name} = VALUE`"))),

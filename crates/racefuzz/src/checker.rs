@@ -1,5 +1,6 @@
 //! Proving as a call.
 
+use crate::fuzzer::{SettingError, read};
 use crate::show;
 use racefuzz_check::{Observer, Options};
 use racefuzz_trace::{Engine, Inject, MemoryModel, Outcome, RunReport, Settings};
@@ -104,6 +105,21 @@ impl Checker {
     pub fn settings(mut self, settings: Settings) -> Self {
         self.options.settings = settings;
         self
+    }
+
+    /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS` and
+    /// `_STACK_SIZE`.
+    ///
+    /// # Errors
+    /// A variable with a value that is none.
+    pub fn from_env(mut self) -> Result<Self, SettingError> {
+        let options = &mut self.options;
+        read("RACEFUZZ_MEMORY", &mut options.settings.memory)?;
+        read("RACEFUZZ_WORKERS", &mut options.workers)?;
+        read("RACEFUZZ_MAX_STEPS", &mut options.settings.max_steps)?;
+        read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        options.workers = options.workers.max(1);
+        Ok(self)
     }
 
     /// Explores the program. Never panics because of a bug in it.

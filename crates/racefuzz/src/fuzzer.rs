@@ -220,7 +220,10 @@ impl fmt::Display for SettingError {
 
 impl std::error::Error for SettingError {}
 
-fn read<T: std::str::FromStr<Err: fmt::Display>>(variable: &str, into: &mut T) -> Result<(), SettingError> {
+pub(crate) fn read<T: std::str::FromStr<Err: fmt::Display>>(
+    variable: &str,
+    into: &mut T,
+) -> Result<(), SettingError> {
     let Ok(value) = std::env::var(variable) else { return Ok(()) };
     *into = value.trim().parse().map_err(|error| SettingError::new(variable, &value, error))?;
     Ok(())

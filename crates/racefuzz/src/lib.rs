@@ -66,6 +66,23 @@ mod testing;
 ///     assert_eq!(n.get(), 1);
 /// }
 /// ```
+///
+/// With `check` as its first option the test proves its body: it passes if every execution that the
+/// memory model allows passes, and fails if one fails or if a limit ends the exploration before
+/// that is known. Options then: `memory` (also `"tso"`), `max_executions`, `max_steps`, `workers`,
+/// `stack_size`; overridden by `RACEFUZZ_MEMORY`, `RACEFUZZ_WORKERS` and `RACEFUZZ_REPLAY`.
+///
+/// ```
+/// #[racefuzz::test(check, memory = "rc11", max_executions = 10_000)]
+/// fn whoever_comes_first() {
+///     let total = racefuzz::sync::Arc::new(racefuzz::sync::Mutex::new(0));
+///     let other = racefuzz::sync::Arc::clone(&total);
+///     let thread = racefuzz::thread::spawn(move || *other.lock().unwrap() += 1);
+///     *total.lock().unwrap() += 1;
+///     thread.join().unwrap();
+///     assert_eq!(*total.lock().unwrap(), 2);
+/// }
+/// ```
 pub use racefuzz_macros::test;
 
 pub use racefuzz_primitives::{alloc, cell, future, hint, sync, thread, time};

@@ -16,6 +16,10 @@ pub struct TestCase {
 
 /// The options of the attribute.
 pub struct TestOptions {
+    /// `check`: prove the test instead of sampling its schedules.
+    pub check: bool,
+    /// `max_executions = N`, with `check`.
+    pub max_executions: Option<u64>,
     /// `iterations = N`.
     pub iterations: Option<u64>,
     /// `seed = N`.
@@ -39,6 +43,8 @@ pub struct TestOptions {
 impl TestOptions {
     /// No option given.
     pub const DEFAULT: Self = Self {
+        check: false,
+        max_executions: None,
         iterations: None,
         seed: None,
         strategy: None,
@@ -82,6 +88,7 @@ pub use model::run_test;
 #[cfg(feature = "model")]
 mod model {
     use super::TestCase;
+    use crate::checker::Checker;
     use crate::fuzzer::{Fuzzer, SettingError};
     use crate::regressions::Regressions;
     use crate::show;
@@ -89,11 +96,14 @@ mod model {
     use racefuzz_trace::{Outcome, RunReport, Schedule};
     use std::path::Path;
 
-    /// Runs the test: kept failing schedules first, then its iterations.
+    /// Runs the test: kept failing schedules first, then its iterations; or proves it.
     ///
     /// # Panics
-    /// With the rendered report, if a bug is found; if a setting is none.
+    /// With the rendered report, if a bug is found or a proof is not complete; if a setting is none.
     pub fn run_test(case: &TestCase, body: impl Fn() + Sync) {
+        if case.options.check {
+            return prove(case, body);
+        }
         let mut fuzzer = configure(case).unwrap_or_else(|error| panic!("{error}"));
         fuzzer.options.roots = show::roots_of(Path::new(case.manifest_dir));
         if let Ok(token) = std::env::var("RACEFUZZ_REPLAY") {
@@ -114,6 +124,40 @@ mod model {
             }
             Outcome::Incomplete => panic!("{}", text(case, &report)),
         }
+    }
+
+    fn prove(case: &TestCase, body: impl Fn() + Sync) {
+        let mut checker = checker(case).unwrap_or_else(|error| panic!("{error}"));
+        checker.options.roots = show::roots_of(Path::new(case.manifest_dir));
+        if let Ok(token) = std::env::var("RACEFUZZ_REPLAY") {
+            let schedule: Schedule =
+                token.parse().unwrap_or_else(|error| panic!("RACEFUZZ_REPLAY={token}: {error}"));
+            if schedule.program == case.name {
+                let mut fuzzer = Fuzzer::new().name(case.name).stack_size(checker.options.stack_size);
+                fuzzer.options.roots = checker.options.roots;
+                return replay(&fuzzer, case, &schedule, body);
+            }
+        }
+        let report = checker.check(body);
+        match report.outcome {
+            Outcome::Passed => {}
+            Outcome::Failed | Outcome::Incomplete => fail(case, &report, None),
+        }
+    }
+
+    fn checker(case: &TestCase) -> Result<Checker, SettingError> {
+        let mut checker = Checker::new().name(case.name);
+        let given = &case.options;
+        let options = &mut checker.options;
+        options.max_executions = given.max_executions;
+        options.workers = given.workers.unwrap_or(options.workers).max(1);
+        options.stack_size = given.stack_size.unwrap_or(options.stack_size);
+        options.settings.max_steps = given.max_steps.unwrap_or(options.settings.max_steps);
+        if let Some(name) = given.memory {
+            let wrong = |error| SettingError::new("memory", name, error);
+            options.settings.memory = name.parse().map_err(wrong)?;
+        }
+        checker.from_env()
     }
 
     fn configure(case: &TestCase) -> Result<Fuzzer, SettingError> {
