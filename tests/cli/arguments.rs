@@ -52,6 +52,21 @@ fn every_error_is_one_line_that_says_what_to_do() {
         "run refcount --width 5",
         "run refcount --report no/such/folder/report.json",
         "run refcount --report /",
+        "check",
+        "check refcuont",
+        "check refcount --all",
+        "check --all --keep-going",
+        "check --all --param threads=2",
+        "check --all --report report.json",
+        "check refcount --memory x86",
+        "check refcount --engine loom",
+        "check refcount --engine both",
+        "check refcount --engine threads",
+        "check refcount --max-executions 0",
+        "check refcount --workers 0",
+        "check refcount --seed 1",
+        "check refcount --param threads=two",
+        "check refcount --report no/such/folder/report.json",
         "replay",
         "replay nothing",
         "replay refcount:!",
@@ -94,7 +109,7 @@ fn strange_text_cannot_break_out_of_its_line() {
 #[test]
 fn help() {
     let mut text = String::new();
-    for command in ["", "run", "replay", "list", "show", "completions"] {
+    for command in ["", "run", "check", "replay", "list", "show", "completions"] {
         let ran = line(&format!("{command} --help"));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         assert_eq!(ran.stdout, line(&format!("help {command}")).stdout, "{command}");

@@ -306,6 +306,7 @@ fn conclude(options: &Options, merged: Merged, shower: &Shower<'_>) -> RunReport
         .into_iter()
         .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
         .collect();
+    let diverged = merged.diverged.is_some();
     if let Some(graph) = merged.diverged {
         failures.push(show::diverged(shower, graph, merged.stats.executions));
     }
@@ -323,6 +324,7 @@ fn conclude(options: &Options, merged: Merged, shower: &Shower<'_>) -> RunReport
             None => "enough".to_owned(),
         },
     });
+    let finished = cut.is_none() && !diverged;
     let (outcome, stopped) = match cut {
         cut if !failures.is_empty() => (Outcome::Failed, cut),
         Some(why) => (Outcome::Incomplete, Some(why)),
@@ -332,7 +334,8 @@ fn conclude(options: &Options, merged: Merged, shower: &Shower<'_>) -> RunReport
             (Outcome::Incomplete, Some(format!("every execution blocks{at}")))
         }
     };
-    let whole = outcome == Outcome::Passed;
+    let explored = finished && (failures.is_empty() || options.keep_going);
+    let whole = explored && stats.executions > 0;
     RunReport {
         version: FORMAT_VERSION,
         program: options.program.clone(),

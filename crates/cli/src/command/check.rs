@@ -75,11 +75,15 @@ fn next(tool: &Tool<'_>, scenario: &Scenario, report: &Report) -> Vec<Next> {
     replay.into_iter().chain(repaired).collect()
 }
 
+/// Executions in which the expected bug is looked for where another one comes first.
+const FURTHER: u64 = 10_000;
+
 /// A scenario and what its check showed.
 struct Checked<'a> {
     scenario: &'a Scenario,
     report: Report,
-    /// The failure's name, if there is one.
+    /// The failure's name, if there is one: that of the first, or the expected one if that is found
+    /// later.
     anomaly: Option<&'static str>,
     took: Duration,
 }
@@ -117,7 +121,16 @@ fn all(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
         let began = Instant::now();
         let report = checker(scenario, &params, args).check_watched(scenario.program(&params), &progress);
         progress.clear();
-        let anomaly = report.failures.first().map(|failure| anomaly(failure, &sources));
+        let mut anomaly = report.failures.first().map(|failure| anomaly_of(failure, &sources));
+        if let Expected::Fails { anomaly: expected, .. } = scenario.expected
+            && anomaly.is_some_and(|found| found != expected)
+        {
+            // A program may have several bugs, and the one to be shown need not come first.
+            let longer = checker(scenario, &params, args).keep_going(true).max_executions(FURTHER);
+            let report = longer.check_watched(scenario.program(&params), &CheckProgress::new());
+            let mut found = report.failures.iter().map(|failure| anomaly_of(failure, &sources));
+            anomaly = found.find(|found| *found == expected).or(anomaly);
+        }
         checked.push(Checked { scenario, report, anomaly, took: began.elapsed() });
     }
     let left = tool.registry.iter().count() - checked.len();
@@ -133,7 +146,7 @@ fn all(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
     })
 }
 
-fn anomaly(failure: &racefuzz::Failure, sources: &dyn Sources) -> &'static str {
+fn anomaly_of(failure: &racefuzz::Failure, sources: &dyn Sources) -> &'static str {
     racefuzz_report::explain(failure, sources).anomaly.name()
 }
 
