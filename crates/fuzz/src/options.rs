@@ -1,7 +1,8 @@
 //! What a run is asked to do.
 
 use racefuzz_runtime::Config;
-use racefuzz_trace::{Schedule, Settings, Strategy};
+use racefuzz_trace::{Overlay, Schedule, Settings, Strategy};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a run is asked to do.
@@ -38,6 +39,9 @@ pub struct Options {
     /// The process ends with an error when an execution shows no event for so long: an endless
     /// loop in which nothing is instrumented.
     pub watchdog: Option<Duration>,
+    /// Virtual edits that apply in every execution. They are no part of a schedule: whoever replays
+    /// one applies them again.
+    pub overlay: Option<Arc<Overlay>>,
 }
 
 impl Options {
@@ -48,7 +52,12 @@ impl Options {
 
     /// The settings of the runtime.
     pub fn config(&self, settings: &Settings) -> Config {
-        Config { stack_size: self.stack_size, roots: self.roots.clone(), ..Config::new(settings) }
+        Config {
+            stack_size: self.stack_size,
+            roots: self.roots.clone(),
+            overlay: self.overlay.clone(),
+            ..Config::new(settings)
+        }
     }
 }
 
@@ -70,6 +79,7 @@ impl Default for Options {
             first: Vec::new(),
             enumerates: false,
             watchdog: Some(Self::DEFAULT_WATCHDOG),
+            overlay: None,
         }
     }
 }

@@ -219,6 +219,9 @@ impl Condvar {
     /// Wakes one of the waiting threads, if there are any: a step.
     #[track_caller]
     pub fn notify_one(&self) {
+        if ops::wakes_all(Site::caller()) {
+            return self.notify_all();
+        }
         let waiting = || self.with(|waiters| waiters.iter().filter(|waiter| !waiter.woken).count());
         let done = ops::update_choosing(self, NOTIFY_ONE, Site::caller(), waiting, |word, told, chosen| {
             self.with(|waiters| {

@@ -111,6 +111,10 @@ impl<T: ?Sized> Primitive for Mutex<T> {
     fn used_outside(&self) -> bool {
         self.flags.used_outside()
     }
+
+    fn guards_data(&self) -> bool {
+        size_of_val(&self.data) > 0
+    }
 }
 
 impl<T> Mutex<T> {

@@ -65,6 +65,10 @@ impl<T: ?Sized> Primitive for RwLock<T> {
     fn used_outside(&self) -> bool {
         self.flags.used_outside()
     }
+
+    fn guards_data(&self) -> bool {
+        size_of_val(&self.data) > 0
+    }
 }
 
 impl<T> RwLock<T> {

@@ -1,6 +1,7 @@
 //! What holds for every execution of a run.
 
-use racefuzz_trace::{Inject, MemoryModel, Settings};
+use racefuzz_trace::{Inject, MemoryModel, Overlay, Settings};
+use std::sync::Arc;
 
 /// Settings of the runtime; those that change an execution's meaning come from [`Settings`].
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub count_points: bool,
     /// Folders that paths in traces are shown relative to.
     pub roots: Vec<String>,
+    /// Virtual edits to apply.
+    pub overlay: Option<Arc<Overlay>>,
 }
 
 impl Config {
@@ -32,6 +35,7 @@ impl Config {
             stack_size: Self::DEFAULT_STACK_SIZE,
             count_points: false,
             roots: Vec::new(),
+            overlay: None,
         }
     }
 }

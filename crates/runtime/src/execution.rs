@@ -8,6 +8,7 @@ use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::memory::Seen;
 use crate::object::{Object, Primitive, WriteRef};
+use crate::overlay::Applied;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
@@ -107,6 +108,8 @@ pub(crate) struct Execution {
     pub(crate) allocations: crate::heap::Heap,
     pub(crate) statics: Statics,
     pub(crate) recorder: Option<Box<Recorder>>,
+    /// The overlay that applies; out of its place only while it is looked at.
+    pub(crate) overlay: Option<Box<Applied>>,
     pub(crate) stacks: StackPool,
 }
 

@@ -45,6 +45,7 @@ mod lane;
 mod memory;
 mod object;
 pub mod ops;
+mod overlay;
 mod panics;
 mod race;
 mod record;

@@ -29,6 +29,11 @@ impl Shared {
         Self { tag: AtomicU64::new(0), created: Site::caller() }
     }
 
+    /// An identity for something that stands for what is at `site`.
+    pub(crate) const fn at(site: Site) -> Self {
+        Self { tag: AtomicU64::new(0), created: site }
+    }
+
     /// Where it was created.
     pub const fn created(&self) -> Site {
         self.created
@@ -92,6 +97,11 @@ pub trait Primitive {
     /// Whether its value may have been changed outside every execution. Then it may own memory
     /// that a bitwise copy of it must not own again, and it is not put back if it is a static.
     fn used_outside(&self) -> bool {
+        false
+    }
+
+    /// For a lock: whether it holds data that only its guards reach.
+    fn guards_data(&self) -> bool {
         false
     }
 

@@ -7,6 +7,7 @@ use crate::failure::{Detected, StableHasher};
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::ops;
+use crate::overlay::{self, Applied};
 use crate::panics;
 use crate::record::Recorder;
 use crate::site::Site;
@@ -134,6 +135,7 @@ impl Runner {
             allocations: Default::default(),
             statics: Default::default(),
             recorder: None,
+            overlay: None,
             stacks,
         });
         Self { execution, epoch: 0, epochs_end: 0 }
@@ -238,6 +240,7 @@ impl Runner {
         execution.live_references = 0;
         execution.left_over.clear();
         execution.globals.reset();
+        apply_overlay(execution);
         execution.recorder = match record {
             Record::Choices => None,
             Record::Trace => Some(Box::new(Recorder::new(execution.config.memory, &execution.config.roots))),
@@ -269,6 +272,20 @@ impl Runner {
             counts_observed: execution.counts_observed,
             left_over: describe_left_over(execution),
             trace: execution.recorder.take().map(|recorder| recorder.trace),
+        }
+    }
+}
+
+/// Makes the configured overlay the one that applies.
+fn apply_overlay(execution: &mut Execution) {
+    let Some(overlay) = &execution.config.overlay else {
+        execution.overlay = None;
+        return;
+    };
+    match &mut execution.overlay {
+        Some(applied) if applied.is(overlay) => applied.begin(),
+        applied => {
+            *applied = Some(Box::new(Applied::new(Arc::clone(overlay), &execution.config.roots)));
         }
     }
 }
@@ -360,6 +377,7 @@ fn root(program: &dyn Fn()) {
         return;
     }
     let waited = catch_unwind(|| {
+        overlay::at_thread_end(Site::caller());
         // SAFETY: as above.
         let execution = unsafe { &mut *current() };
         ops::finish(execution);

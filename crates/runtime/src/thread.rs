@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::explorer::Op;
 use crate::memory::Seen;
 use crate::object::Test;
+use crate::overlay::Overlaid;
 use crate::site::Site;
 use corosensei::Yielder;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
@@ -162,6 +163,8 @@ pub(crate) struct Thread {
     pub(crate) caught_panic: Option<Panicked>,
     pub(crate) killed: bool,
     pub(crate) locals: Locals,
+    /// What it holds because of an overlay.
+    pub(crate) overlaid: Overlaid,
     /// Operations attempted while being torn down.
     pub(crate) torn: u32,
     /// It attempted too many and is suspended for good.
@@ -217,6 +220,7 @@ impl Thread {
             caught_panic: None,
             killed: false,
             locals: Locals::default(),
+            overlaid: Overlaid::default(),
             torn: 0,
             given_up: false,
         }
@@ -269,6 +273,7 @@ impl Thread {
         self.caught_panic = None;
         self.killed = false;
         self.locals.reset();
+        self.overlaid.clear();
         self.torn = 0;
         self.given_up = false;
     }

@@ -24,6 +24,8 @@ mod event;
 mod failure;
 mod ids;
 mod op;
+mod overlay;
+mod repair;
 mod report;
 mod schedule;
 mod settings;
@@ -35,6 +37,10 @@ pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Wait
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};
 pub use op::{MemoryOrder, ObjectKind, OpKind, Verb};
+pub use overlay::{Edit, LockName, Overlay};
+pub use repair::{
+    Baseline, Certainty, Certificate, Fix, FixKind, FixReport, Kept, NowWaits, Parallelism, Region, Verdict,
+};
 pub use report::{Outcome, Proof, RunReport, Share, Stats};
 pub use schedule::{Choice, Point, Schedule};
 pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};

@@ -308,6 +308,8 @@ pub enum ObjectKind {
     Allocation,
     /// The console.
     Console,
+    /// A lock or a flag that the program does not have: an overlay adds it.
+    Added,
 }
 
 impl ObjectKind {
@@ -328,6 +330,7 @@ impl ObjectKind {
             Self::Task => "task",
             Self::Allocation => "allocation",
             Self::Console => "console",
+            Self::Added => "added lock",
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::execution::{Absent, Execution, Now, alive, free_event, with};
 use crate::explorer::Op;
 use crate::memory::Knowledge;
 use crate::object::{Primitive, WriteRef};
+use crate::overlay;
 use crate::schedule::{post, post_visible};
 use crate::site::Site;
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ReadsFrom, Verb};
@@ -24,6 +25,7 @@ pub(super) fn step<P: Primitive, R>(
     site: Site,
     effect: impl FnOnce(&mut Execution, &Op) -> R,
 ) -> Result<R, Absent> {
+    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
     let address = std::ptr::from_ref(primitive) as usize;
     let pointer = alive()?;
     // SAFETY: see `execution::with`; the reference ends before the switch below, and the execution
@@ -212,6 +214,7 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 /// An atomic load: the word read.
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
+    let order = overlay::order(site, order);
     let (value, spins) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::load(execution, primitive, op, site);
@@ -256,6 +259,7 @@ pub fn store<P: Primitive>(
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
+    let order = overlay::order(site, order);
     step(primitive, OpKind::Store, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::store(execution, primitive, op, value, site);
@@ -306,6 +310,7 @@ pub fn rmw<P: Primitive>(
     site: Site,
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
+    let (success, failure) = overlay::orders(site, success, failure);
     let (rmw, spins) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::rmw(execution, primitive, op, failure, site, &f);
@@ -362,6 +367,8 @@ pub fn rmw<P: Primitive>(
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
 /// next step.
 pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
+    let order = overlay::order(site, order);
     let op = Op { kind: OpKind::Fence, verb: Verb::Fence, order, object: Op::NO_OBJECT, lock: false };
     if order == MemoryOrder::SeqCst {
         post(visible(op, site))?;
@@ -418,6 +425,7 @@ pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absen
 }
 
 fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
+    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
     let raced = free_event(|execution| {
         let object = execution.resolve(primitive);
         prepare(execution, object);

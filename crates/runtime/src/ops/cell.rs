@@ -7,6 +7,7 @@ use crate::execution::{Absent, Execution, free_event};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
 use crate::object::Primitive;
+use crate::overlay;
 use crate::race::Access;
 use crate::schedule::fail_current;
 use crate::site::Site;
@@ -27,6 +28,7 @@ pub fn write<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Re
 }
 
 fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: Site) -> Result<(), Absent> {
+    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
     let raced = free_event(|execution| {
         super::tracked::check_use(
             execution,

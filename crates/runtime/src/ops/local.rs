@@ -5,6 +5,7 @@ use super::local_op;
 use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
+use crate::overlay;
 use crate::schedule::{block_for_good, post};
 use crate::site::Site;
 use crate::thread::Pending;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 /// A step that touches nothing shared; its text is made only if the execution is recorded.
 pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
+    overlay::before_local(site)?;
     let op = local_op(Verb::Note);
     post(Pending { invisible: with(|execution| execution.memory.is_some())?, ..visible(op, site) })?;
     let recorded = with(|execution| {
@@ -62,6 +64,7 @@ pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
 
 /// Writes a line to the execution's console: a step.
 pub fn print(line: String, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
     let op = enter(|execution| {
         if execution.console_object == NOBODY {
             execution.console_object = execution.new_object(ObjectKind::Console, site, 0);

@@ -27,6 +27,7 @@ pub use threads::{
     JoinOutcome, SpawnOptions, Spawned, current_task, current_thread, give_way, is_finished, join,
     join_thread, outlive, panicking, park, sleep, spawn, thread_name, unpark, yield_now,
 };
+pub use crate::overlay::wakes_all;
 pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};

@@ -8,6 +8,7 @@ use crate::execution::{Absent, Execution, enter, with};
 use crate::explorer::Op;
 use crate::object::{Primitive, Shown, Test};
 use crate::ops::atomic::{note_repeated_read, reads_from};
+use crate::overlay;
 use crate::schedule::post;
 use crate::site::Site;
 use crate::thread::{Condition, Pending};
@@ -128,6 +129,10 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     count: impl FnOnce() -> usize,
     f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
 ) -> Result<Result<R, TimedOut>, Absent> {
+    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    if let Some(word) = overlay::replace(primitive, how.verb, site)? {
+        return Ok(Ok(unrecorded(word, f)));
+    }
     let address = std::ptr::from_ref(primitive).cast::<u8>() as usize;
     let lock = how.hold != Hold::No;
     let object = enter(|execution| {
@@ -188,6 +193,14 @@ pub(super) fn choose_timeout(execution: &mut Execution, deadline: Option<u64>) -
     let me = execution.current as usize;
     execution.threads[me].timed = deadline.is_some();
     (None, deadline.is_some() && execution.choose(Point::Timeout, 2) == 1)
+}
+
+/// What an operation gives that finds this word, and is no event.
+#[cold]
+fn unrecorded<R>(mut word: u64, f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R) -> R {
+    let (mut ok, mut other, mut hold, mut text) = (true, None, false, None);
+    let told = &mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: false };
+    f(&mut word, told, 0)
 }
 
 pub(super) fn deadline(execution: &Execution, timeout: Duration) -> u64 {

@@ -4,6 +4,7 @@ use super::local_op;
 use crate::execution::{Absent, Execution, Phase, alive, current, enter, free_event, mix, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
+use crate::overlay;
 use crate::panics;
 use crate::schedule::{next_after_end, post, rest, step_limit};
 use crate::site::Site;
@@ -80,6 +81,7 @@ pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<
 where
     F: FnOnce() -> T,
 {
+    overlay::before_local(site)?;
     let pointer = alive()?;
     // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
     let packet = Arc::new(Packet(UnsafeCell::new(None)));
@@ -217,6 +219,10 @@ pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
 /// The tail of every thread but the root: its end, and who runs next.
 fn end_thread() {
     destroy_locals();
+    if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
+        // Torn down while it gave back what an overlay had it take.
+        return;
+    }
     // SAFETY: see `execution::with`; nothing below runs the program's code.
     let execution = unsafe { &mut *current() };
     if execution.phase == Phase::TearDown {
@@ -280,6 +286,7 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
 /// Waits for a thread's end, whoever may take what it left. Whether it panicked; if it did, `take`
 /// makes that the caller's affair, and no longer a failure by itself.
 pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Absent> {
+    overlay::before_local(site)?;
     let target = thread.0;
     let op = Op {
         kind: OpKind::Join,
@@ -343,6 +350,7 @@ pub fn outlive(thread: ThreadId) {
 
 /// Whether a thread has ended: a step.
 pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> {
+    overlay::before_local(site)?;
     let op = local_op(Verb::IsFinished);
     post(visible(op, site))?;
     with(|execution| {
@@ -427,6 +435,7 @@ fn token_op(verb: Verb, thread: u32) -> Op {
 /// Waits for the running thread's park token, for `timeout` at most, and takes it. Whether it was
 /// woken by a token (and not by the timeout, or for no reason).
 pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
+    overlay::before_local(site)?;
     if super::choose_spurious() {
         return Ok(false);
     }
@@ -471,6 +480,7 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
 
 /// Gives a thread its park token: a step.
 pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
     let op = token_op(Verb::Unpark, thread.0);
     post(visible(op, site))?;
     with(|execution| {
@@ -512,6 +522,7 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
 
 /// The running thread gives way to the others.
 pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
     let graphed = enter(|execution| {
         execution.give_way();
         execution.memory.is_some()
@@ -543,6 +554,7 @@ pub fn give_way() -> Result<(), Absent> {
 /// The running thread sleeps: a step, after which virtual time has passed. Any other thread may run
 /// meanwhile, and none must: a sleep orders nothing.
 pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
     let op = local_op(Verb::Sleep);
     let mut pending = visible(op, site);
     let wake = enter(|execution| {

@@ -1,0 +1,109 @@
+//! Which events of an execution come before which: program order, reads-from, modification order and
+//! what they imply, as a relation that may be cyclic where memory is weak.
+
+use crate::steps::writes;
+use racefuzz_trace::{Event, ObjectId, OpKind, ReadsFrom, Trace, Verb};
+use std::collections::HashMap;
+
+/// The transitive closure of an execution's edges.
+pub(crate) struct Graph {
+    words: usize,
+    behind: Vec<u64>,
+}
+
+impl Graph {
+    pub(crate) fn of(trace: &Trace) -> Self {
+        let count = trace.events.len();
+        let words = count.div_ceil(64).max(1);
+        let mut graph = Self { words, behind: vec![0; words * count] };
+        graph.program_order(trace);
+        graph.objects(trace);
+        graph.close(count);
+        graph
+    }
+
+    /// Whether one event comes before the other.
+    pub(crate) fn before(&self, one: usize, other: usize) -> bool {
+        self.behind[one * self.words + other / 64] >> (other % 64) & 1 == 1
+    }
+
+    fn edge(&mut self, from: usize, to: usize) {
+        if from != to {
+            self.behind[from * self.words + to / 64] |= 1 << (to % 64);
+        }
+    }
+
+    fn program_order(&mut self, trace: &Trace) {
+        let mut last: HashMap<u32, usize> = HashMap::new();
+        let mut spawned: HashMap<u32, usize> = HashMap::new();
+        for (at, event) in trace.events.iter().enumerate() {
+            let me = event.thread.0;
+            if let Some(before) = last.insert(me, at).or_else(|| spawned.get(&me).copied()) {
+                self.edge(before, at);
+            }
+            match (event.kind, event.other) {
+                (OpKind::Spawn, Some(child)) => {
+                    spawned.insert(child.0, at);
+                }
+                (OpKind::Join, Some(target)) => {
+                    if let Some(end) = last.get(&target.0) {
+                        self.edge(*end, at);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn objects(&mut self, trace: &Trace) {
+        let mut of: HashMap<ObjectId, Vec<usize>> = HashMap::new();
+        for (at, event) in trace.events.iter().enumerate() {
+            if let Some(object) = event.object
+                && !matches!(event.verb, Verb::RefClone | Verb::RefDrop)
+            {
+                of.entry(object).or_default().push(at);
+            }
+        }
+        for events in of.values() {
+            let stores: Vec<usize> =
+                events.iter().copied().filter(|at| writes(&trace.events[*at])).collect();
+            stores.windows(2).for_each(|pair| self.edge(pair[0], pair[1]));
+            for at in events {
+                let event = &trace.events[*at];
+                if writes(event) && event.kind != OpKind::Rmw {
+                    continue;
+                }
+                // The store it read, as a place among the stores; none for the initial value.
+                let read = read_from(event, *at, &stores);
+                if let Some(read) = read {
+                    self.edge(stores[read], *at);
+                }
+                let next = read.map_or(0, |read| read + 1);
+                if let Some(next) = stores.get(next) {
+                    self.edge(*at, *next);
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, count: usize) {
+        for middle in 0..count {
+            let row: Vec<u64> = self.behind[middle * self.words..(middle + 1) * self.words].to_vec();
+            for from in 0..count {
+                if self.before(from, middle) {
+                    let mine = &mut self.behind[from * self.words..(from + 1) * self.words];
+                    mine.iter_mut().zip(&row).for_each(|(mine, theirs)| *mine |= theirs);
+                }
+            }
+        }
+    }
+}
+
+fn read_from(event: &Event, at: usize, stores: &[usize]) -> Option<usize> {
+    match event.reads_from {
+        Some(ReadsFrom::Initial) => None,
+        Some(ReadsFrom::Step(step)) => stores.iter().position(|store| *store == step as usize),
+        // Memory that is no atomic: the newest.
+        None => stores.iter().rposition(|store| *store < at),
+    }
+}

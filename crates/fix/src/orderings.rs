@@ -1,0 +1,153 @@
+//! Memory orderings: the fewest that have to be stronger, and fences.
+
+use crate::search::Search;
+use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay, Site};
+use std::collections::BTreeMap;
+
+/// An atomic access: what it is, and its ordering as it stands.
+type Accesses = BTreeMap<Site, (OpKind, MemoryOrder)>;
+
+/// The orderings an access of this kind may have, weakest first, that are at least as strong.
+fn stronger(kind: OpKind, than: MemoryOrder) -> Vec<MemoryOrder> {
+    use MemoryOrder::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+    let all: &[MemoryOrder] = match kind {
+        OpKind::Load => &[Relaxed, Acquire, SeqCst],
+        OpKind::Store => &[Relaxed, Release, SeqCst],
+        OpKind::Fence => &[Acquire, Release, AcqRel, SeqCst],
+        _ => &[Relaxed, Acquire, Release, AcqRel, SeqCst],
+    };
+    let covers = |order: MemoryOrder| {
+        (!than.acquires() || order.acquires())
+            && (!than.releases() || order.releases())
+            && (than != SeqCst || order == SeqCst)
+    };
+    all.iter().copied().filter(|order| covers(*order)).collect()
+}
+
+/// An overlay of orderings, and why each is needed.
+pub(crate) struct Ordered {
+    pub(crate) overlay: Overlay,
+    pub(crate) needed: Vec<Certificate>,
+}
+
+impl Search<'_> {
+    fn accesses(&self) -> Accesses {
+        let mut accesses = Accesses::new();
+        let traces = self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace));
+        for trace in traces {
+            for event in &trace.events {
+                let atomic = event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Atomic);
+                let fence = event.kind == OpKind::Fence;
+                let access = matches!(event.kind, OpKind::Load | OpKind::Store | OpKind::Rmw) && atomic;
+                if !(fence || access) {
+                    continue;
+                }
+                let site = trace.site(event.site).clone();
+                // A failed compare-exchange shows its other ordering.
+                if event.ok || !accesses.contains_key(&site) {
+                    accesses.insert(site, (event.kind, event.order));
+                }
+            }
+        }
+        accesses
+    }
+
+    /// The fewest orderings that have to be stronger, found from both ends of the source.
+    pub(crate) fn order_accesses(&mut self) -> Vec<Ordered> {
+        let accesses = self.accesses();
+        let top = |most: usize| -> Vec<(Site, MemoryOrder)> {
+            accesses
+                .iter()
+                .filter_map(|(site, (kind, order))| {
+                    let all = stronger(*kind, *order);
+                    let below = all.len().checked_sub(most)?;
+                    all.get(below).map(|order| (site.clone(), *order))
+                })
+                .collect()
+        };
+        // First without SeqCst, which costs most.
+        let strongest = [top(2), top(1)].into_iter().find(|orders| {
+            !orders.is_empty() && self.fails(&overlay(orders)).is_none()
+        });
+        let Some(strongest) = strongest else { return Vec::new() };
+        let mut found: Vec<Ordered> = Vec::new();
+        for backwards in [false, true] {
+            let mut sites: Vec<usize> = (0..strongest.len()).collect();
+            if backwards {
+                sites.reverse();
+            }
+            let mut orders = strongest.clone();
+            for at in sites {
+                let (kind, own) = accesses[&orders[at].0];
+                for weaker in stronger(kind, own) {
+                    if self.out_of_time() {
+                        return found;
+                    }
+                    let kept = std::mem::replace(&mut orders[at].1, weaker);
+                    if kept == weaker || self.fails(&overlay(&changed(&orders, &accesses))).is_none() {
+                        break;
+                    }
+                    orders[at].1 = kept;
+                }
+            }
+            let orders = changed(&orders, &accesses);
+            let overlay = overlay(&orders);
+            if orders.is_empty() || found.iter().any(|found| found.overlay == overlay) {
+                continue;
+            }
+            let needed = (0..orders.len()).filter_map(|at| self.ordering_needed(&orders, at, &accesses));
+            let needed = needed.collect();
+            found.push(Ordered { overlay, needed });
+        }
+        found
+    }
+
+    fn ordering_needed(
+        &mut self,
+        orders: &[(Site, MemoryOrder)],
+        at: usize,
+        accesses: &Accesses,
+    ) -> Option<Certificate> {
+        let mut fewer = orders.to_vec();
+        let (site, _) = fewer.remove(at);
+        let bad = self.fails(&overlay(&fewer))?;
+        let without = format!("with `{}` on line {}", accesses[&site].1.name(), site.line);
+        Some(Certificate { without, site, fails: bad.message.clone() })
+    }
+
+    /// One fence, before any step, that repairs the program.
+    pub(crate) fn fences(&mut self) -> Vec<Ordered> {
+        let places: Vec<Site> =
+            self.sites.steps.intersection(&self.sites.concurrent).map(|site| self.sites.site(*site).clone()).collect();
+        let mut found: Vec<Ordered> = Vec::new();
+        for order in [MemoryOrder::Acquire, MemoryOrder::Release, MemoryOrder::SeqCst] {
+            for before in &places {
+                if self.out_of_time() || found.len() >= 4 {
+                    return found;
+                }
+                let overlay = Overlay::from(vec![Edit::Fence { before: before.clone(), order }]);
+                // A stronger one at the same place says no more.
+                let known = found.iter().any(|found| {
+                    found.overlay.edits.iter().any(|edit| matches!(edit, Edit::Fence { before: other, .. } if other == before))
+                });
+                if !known && self.fails(&overlay).is_none() {
+                    found.push(Ordered { overlay, needed: Vec::new() });
+                }
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// Those that differ from the source.
+fn changed(orders: &[(Site, MemoryOrder)], accesses: &Accesses) -> Vec<(Site, MemoryOrder)> {
+    orders.iter().filter(|(site, order)| accesses[site].1 != *order).cloned().collect()
+}
+
+fn overlay(orders: &[(Site, MemoryOrder)]) -> Overlay {
+    let edits = orders.iter().map(|(site, order)| Edit::Order { site: site.clone(), order: *order });
+    edits.collect::<Vec<_>>().into()
+}

@@ -1,0 +1,61 @@
+//! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
+//! locks held over fewer steps.
+
+use racefuzz_trace::{Fix, Kept};
+use std::cmp::Ordering;
+
+/// Fills in the good schedules kept, out of those of the program as it is or, where those are too
+/// many to count, out of those of the most permissive repair.
+pub(crate) fn keep(fixes: &mut [(Fix, Option<u128>)], good: Option<u128>) {
+    let most = fixes.iter().filter_map(|(_, schedules)| *schedules).max();
+    let (of, relative) = match (good, most) {
+        (Some(good), _) => (good, false),
+        (None, Some(most)) => (most, true),
+        (None, None) => return,
+    };
+    for (fix, schedules) in fixes {
+        fix.kept = schedules.map(|schedules| Kept { schedules, of, relative });
+    }
+}
+
+fn share(fix: &Fix) -> f64 {
+    fix.kept.map_or(0.0, |kept| kept.share())
+}
+
+fn mean(fix: &Fix) -> f64 {
+    fix.parallelism.map_or(0.0, |parallelism| parallelism.mean)
+}
+
+/// The order within a kind, best first.
+fn better(one: &Fix, other: &Fix) -> Ordering {
+    (share(other).total_cmp(&share(one)))
+        .then(mean(other).total_cmp(&mean(one)))
+        .then(one.locks.cmp(&other.locks))
+        .then(one.guarded.cmp(&other.guarded))
+        .then(one.overlay.edits.len().cmp(&other.overlay.edits.len()))
+}
+
+/// Whether one repair is at least as good as another in everything, and better in something.
+fn dominates(one: &Fix, other: &Fix) -> bool {
+    let at_least = share(one) >= share(other)
+        && mean(one) >= mean(other) - 1e-9
+        && one.locks <= other.locks
+        && one.guarded <= other.guarded
+        && one.besides.len() <= other.besides.len();
+    let more = share(one) > share(other)
+        || mean(one) > mean(other) + 1e-9
+        || one.locks < other.locks
+        || one.guarded < other.guarded
+        || one.besides.len() < other.besides.len();
+    at_least && more
+}
+
+/// Groups the repairs by kind, orders each kind, and notes which are dominated.
+pub(crate) fn rank(mut fixes: Vec<Fix>) -> Vec<Fix> {
+    fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
+    for at in 0..fixes.len() {
+        let by = (0..fixes.len()).find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));
+        fixes[at].dominated_by = by.map(|by| by as u32 + 1);
+    }
+    fixes
+}

@@ -1,0 +1,323 @@
+//! What all kinds of repair share: trying an overlay, and remembering what came out.
+
+use crate::clause::{Clause, clause};
+use crate::count::Schedules;
+use crate::graph::Graph;
+use crate::options::Options;
+use crate::sites::Sites;
+use crate::span::Spans;
+use crate::verifier::{Bad, Go, Task, Verifier};
+use racefuzz_runtime::Ended;
+use racefuzz_trace::{
+    Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Proof, Trace, Verdict,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A bad execution with what follows from it.
+pub(crate) struct Known {
+    pub(crate) bad: Bad,
+    pub(crate) graph: Graph,
+    pub(crate) clause: Clause,
+}
+
+/// What an overlay that repairs leaves.
+#[derive(Clone)]
+pub(crate) struct Measured {
+    pub(crate) verdict: Verdict,
+    pub(crate) schedules: Option<u128>,
+    pub(crate) parallelism: Option<Parallelism>,
+    pub(crate) one_output: bool,
+    /// A few executions, to see where regions lie.
+    pub(crate) traces: Vec<Trace>,
+}
+
+/// What came out of trying an overlay.
+#[derive(Clone)]
+pub(crate) enum Tried {
+    Good(Arc<Measured>),
+    Bad(Arc<Bad>),
+}
+
+impl Tried {
+    pub(crate) fn good(self) -> Option<Arc<Measured>> {
+        match self {
+            Self::Good(measured) => Some(measured),
+            Self::Bad(_) => None,
+        }
+    }
+}
+
+/// The program as it is.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) executions: u64,
+    pub(crate) complete: bool,
+    pub(crate) failing: u64,
+    pub(crate) all: Schedules,
+    pub(crate) good: Schedules,
+    pub(crate) spans: Spans,
+}
+
+pub(crate) struct Search<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) program: &'a (dyn Fn() + Sync),
+    verifier: Box<dyn Verifier + 'a>,
+    pub(crate) sites: Sites,
+    pub(crate) known: Vec<Known>,
+    /// Some executions of the program as it is.
+    pub(crate) traces: Vec<Trace>,
+    /// Whether a load may return anything but the newest store.
+    pub(crate) weak: bool,
+    results: HashMap<(Overlay, MemoryModel), Tried>,
+    pub(crate) tried: u64,
+    pub(crate) executions: u64,
+    deadline: Option<Instant>,
+}
+
+/// Bad executions kept of one message, and of all.
+const KEPT_ALIKE: usize = 4;
+const KEPT: usize = 24;
+const TRACES: usize = 16;
+
+impl<'a> Search<'a> {
+    pub(crate) fn new(
+        options: &'a Options,
+        program: &'a (dyn Fn() + Sync),
+        verifier: Box<dyn Verifier + 'a>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            options,
+            program,
+            verifier,
+            sites: Sites::default(),
+            known: Vec::new(),
+            traces: Vec::new(),
+            weak: false,
+            results: HashMap::new(),
+            tried: 0,
+            executions: 0,
+            deadline,
+        }
+    }
+
+    pub(crate) fn memory(&self) -> MemoryModel {
+        self.options.settings.memory
+    }
+
+    pub(crate) fn out_of_time(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Explores the program as it is.
+    pub(crate) fn look(&mut self) -> Seen {
+        let mut seen = Seen::default();
+        let mut bads = Vec::new();
+        let mut traces = Vec::new();
+        let none = Overlay::default();
+        let memory = self.memory();
+        let task = Task { overlay: &none, memory, budget: self.options.budget };
+        let mut weak = false;
+        let explored = self.verifier.explore(task, &mut |ended| {
+            let Some(trace) = &ended.trace else { return Go::On };
+            weak |= memory != MemoryModel::Sc && is_weak(trace);
+            if ended.failure.is_some() {
+                seen.failing += 1;
+                bads.extend(worth_keeping(&bads, ended));
+            } else {
+                seen.spans.add(trace);
+            }
+            if !weak {
+                add(&mut seen, ended, trace);
+            }
+            if traces.len() < TRACES {
+                traces.push(trace.clone());
+            }
+            Go::On
+        });
+        self.weak = weak;
+        self.executions += explored.executions;
+        (seen.executions, seen.complete) = (explored.executions, explored.complete);
+        if weak {
+            // Schedules are orders of steps, which weak executions are not: they are counted apart.
+            (seen.all, seen.good) = Default::default();
+            let task = Task { memory: MemoryModel::Sc, ..task };
+            let explored = self.verifier.explore(task, &mut |ended| {
+                if let Some(trace) = &ended.trace {
+                    add(&mut seen, ended, trace);
+                }
+                Go::On
+            });
+            self.executions += explored.executions;
+            seen.complete &= explored.complete;
+        }
+        for trace in &traces {
+            self.sites.learn(trace);
+        }
+        self.traces = traces;
+        bads.into_iter().for_each(|bad| self.remember(bad));
+        seen
+    }
+
+    /// Samples the program as it is: the first failure, and how many executions there were.
+    pub(crate) fn sample(&mut self) -> (Option<Failure>, u64) {
+        let report = self.fuzz(&Overlay::default(), 10_000, false);
+        let executions = report.stats.executions;
+        (report.failures.into_iter().next(), executions)
+    }
+
+    /// Samples bad executions of many kinds, where exploring has seen only a corner.
+    pub(crate) fn sample_kinds(&mut self) {
+        let report = self.fuzz(&Overlay::default(), self.options.samples, true);
+        for failure in report.failures {
+            self.remember(bad_of(failure));
+        }
+    }
+
+    fn fuzz(&mut self, overlay: &Overlay, iterations: u64, keep_going: bool) -> racefuzz_trace::RunReport {
+        let options = racefuzz_fuzz::Options {
+            program: self.options.program.clone(),
+            seed: self.options.seed,
+            iterations,
+            keep_going,
+            settings: self.options.settings.clone(),
+            stack_size: self.options.stack_size,
+            roots: self.options.roots.clone(),
+            overlay: (!overlay.is_empty()).then(|| Arc::new(overlay.clone())),
+            ..racefuzz_fuzz::Options::default()
+        };
+        let report = racefuzz_fuzz::fuzz(&options, self.program, &());
+        self.executions += report.stats.executions;
+        report
+    }
+
+    /// Learns from a bad execution.
+    pub(crate) fn remember(&mut self, bad: Bad) {
+        self.sites.learn(&bad.trace);
+        let graph = Graph::of(&bad.trace);
+        let clause = clause(&bad, &graph, &mut self.sites);
+        self.known.push(Known { bad, graph, clause });
+    }
+
+    /// Tries an overlay: a bad execution, or what is left.
+    pub(crate) fn try_overlay(&mut self, overlay: &Overlay) -> Tried {
+        let key = (overlay.clone(), self.memory());
+        if let Some(tried) = self.results.get(&key) {
+            return tried.clone();
+        }
+        self.tried += 1;
+        let tried = self.explore(overlay);
+        self.results.insert(key, tried.clone());
+        tried
+    }
+
+    /// Whether some execution fails under an overlay.
+    pub(crate) fn fails(&mut self, overlay: &Overlay) -> Option<Arc<Bad>> {
+        match self.try_overlay(overlay) {
+            Tried::Bad(bad) => Some(bad),
+            Tried::Good(_) => None,
+        }
+    }
+
+    fn explore(&mut self, overlay: &Overlay) -> Tried {
+        let memory = self.memory();
+        let task = Task { overlay, memory, budget: self.options.budget };
+        let mut bad = None;
+        let mut schedules = Schedules::default();
+        let mut spans = Spans::default();
+        let mut outputs: Option<Vec<String>> = None;
+        let mut one_output = true;
+        let mut traces = Vec::new();
+        let weak = self.weak;
+        let explored = self.verifier.explore(task, &mut |ended| {
+            if let Some(found) = Bad::of(ended) {
+                bad = Some(found);
+                return Go::Stop;
+            }
+            let Some(trace) = &ended.trace else { return Go::On };
+            spans.add(trace);
+            if !weak {
+                schedules.add(trace);
+            }
+            let lines: Vec<String> = trace.console().map(str::to_owned).collect();
+            one_output &= outputs.get_or_insert_with(|| lines.clone()) == &lines;
+            if traces.len() < TRACES {
+                traces.push(trace.clone());
+            }
+            Go::On
+        });
+        self.executions += explored.executions;
+        if let Some(bad) = bad {
+            return Tried::Bad(Arc::new(bad));
+        }
+        let mut executions = explored.executions;
+        let mut complete = explored.complete;
+        if !complete {
+            let report = self.fuzz(overlay, self.options.samples, false);
+            if let Some(failure) = report.failures.into_iter().next() {
+                return Tried::Bad(Arc::new(bad_of(failure)));
+            }
+            executions += report.stats.executions;
+        } else if executions == 0 {
+            // Every execution blocks: that repairs nothing.
+            complete = false;
+        }
+        let mut counted = explored.complete;
+        if weak && explored.complete {
+            let task = Task { memory: MemoryModel::Sc, ..task };
+            let again = self.verifier.explore(task, &mut |ended| {
+                if let Some(trace) = &ended.trace {
+                    schedules.add(trace);
+                }
+                Go::On
+            });
+            self.executions += again.executions;
+            counted = again.complete;
+        }
+        let proof = if complete { Proof::Verified } else { Proof::Sampled };
+        Tried::Good(Arc::new(Measured {
+            verdict: Verdict { proof, memory, executions },
+            schedules: schedules.sum().filter(|_| counted),
+            parallelism: spans.parallelism(),
+            one_output: one_output && outputs.is_some_and(|lines| !lines.is_empty()),
+            traces,
+        }))
+    }
+}
+
+fn add(seen: &mut Seen, ended: &Ended, trace: &Trace) {
+    seen.all.add(trace);
+    if ended.failure.is_none() {
+        seen.good.add(trace);
+    }
+}
+
+fn worth_keeping(kept: &[Bad], ended: &Ended) -> Option<Bad> {
+    let message = &ended.failure.as_ref()?.message;
+    let alike = kept.iter().filter(|bad| bad.message == *message).count();
+    if alike >= KEPT_ALIKE || kept.len() >= KEPT { None } else { Bad::of(ended) }
+}
+
+pub(crate) fn bad_of(failure: Failure) -> Bad {
+    Bad {
+        kind: failure.kind,
+        message: failure.message,
+        thread: failure.thread,
+        step: failure.step,
+        detail: Some(failure.detail),
+        trace: failure.trace,
+    }
+}
+
+/// Whether an execution has accesses that may return anything but the newest store.
+fn is_weak(trace: &Trace) -> bool {
+    trace.events.iter().any(|event| match event.kind {
+        OpKind::Fence => true,
+        OpKind::Load | OpKind::Store | OpKind::Rmw => {
+            event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Atomic)
+        }
+        _ => false,
+    })
+}

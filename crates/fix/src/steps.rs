@@ -1,0 +1,36 @@
+//! Steps: what counts when schedules are counted and parallelism is measured.
+
+use racefuzz_trace::{Event, ObjectKind, OpKind, Trace, Verb};
+
+/// Whether an event is a step: an access, a line printed, a note. Locks, joins, fences and whatever
+/// an overlay adds are none.
+pub(crate) fn is_step(trace: &Trace, event: &Event) -> bool {
+    match event.kind {
+        OpKind::Print => true,
+        OpKind::Local => event.verb == Verb::Note,
+        OpKind::Load | OpKind::Store | OpKind::Rmw | OpKind::Read | OpKind::Write => {
+            let kind = event.object.map(|object| trace.object(object).kind);
+            matches!(
+                kind,
+                Some(ObjectKind::Variable | ObjectKind::Atomic | ObjectKind::Cell | ObjectKind::Channel)
+            )
+        }
+        _ => false,
+    }
+}
+
+/// Whether an event changes what it names.
+pub(crate) fn writes(event: &Event) -> bool {
+    event.kind.writes() && event.ok
+}
+
+/// Whether an overlay added the event.
+pub(crate) fn is_added(trace: &Trace, event: &Event) -> bool {
+    event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Added)
+}
+
+/// Whether the event is one of those that begin, end or join threads, and count: no place for a lock.
+pub(crate) fn is_structure(event: &Event) -> bool {
+    matches!(event.kind, OpKind::Spawn | OpKind::Join | OpKind::Finish | OpKind::Alloc | OpKind::Free)
+        || matches!(event.verb, Verb::RefClone | Verb::RefDrop | Verb::RefCount | Verb::Nondet | Verb::Assume)
+}

@@ -1,0 +1,149 @@
+//! An overlay: virtual edits that are applied while a program runs, with no change to its source.
+
+use crate::{MemoryOrder, Site};
+use std::fmt;
+
+/// Which lock an edit is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum LockName {
+    /// A lock that the program does not have, one for the whole program.
+    New(u32),
+    /// A lock that the program does not have, one beside each object created at a place. A region
+    /// begins with its first event on such an object and is about that object.
+    Beside(u32, Site),
+    /// The program's own lock, known by where it is created; the place creates one lock only.
+    Own(Site),
+}
+
+/// One virtual edit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum Edit {
+    /// A thread holds the lock from its first event at one of these sites to its first event at
+    /// none of them. Where one event begins several regions, locks are taken in the order of the
+    /// edits. The lock is reentrant, so that a region may lie inside another of the same lock.
+    Lock {
+        /// The lock.
+        lock: LockName,
+        /// Where it is held exclusively.
+        sites: Vec<Site>,
+        /// Where others that share may hold it too (a reader's side).
+        shared: Vec<Site>,
+    },
+    /// The lock created here excludes nobody; of a lock that holds data every critical section
+    /// counts as one access to it.
+    Drop {
+        /// Where the lock is created.
+        created: Site,
+        /// Only guards taken at these sites; all if empty.
+        guards: Vec<Site>,
+    },
+    /// The lock created here is a reader-writer lock, and these guards are readers.
+    Share {
+        /// Where the lock is created.
+        created: Site,
+        /// Where the guards are taken.
+        guards: Vec<Site>,
+    },
+    /// Two locks taken one right behind the other are taken in one order by all threads, whichever
+    /// comes first in the source.
+    Sort {
+        /// Where the first is taken.
+        first: Site,
+        /// Where the second is taken.
+        second: Site,
+        /// Where such locks are created.
+        created: Vec<Site>,
+    },
+    /// The atomic access or fence here has another ordering.
+    Order {
+        /// The access.
+        site: Site,
+        /// Its ordering.
+        order: MemoryOrder,
+    },
+    /// A fence stands before the access here.
+    Fence {
+        /// The access.
+        before: Site,
+        /// The fence's ordering.
+        order: MemoryOrder,
+    },
+    /// Every thread spawned at one place has ended before an event at the other.
+    Join {
+        /// Where the threads are spawned.
+        spawned: Site,
+        /// The event that waits.
+        before: Site,
+    },
+    /// An event at one place waits until some thread has got past the other.
+    Await {
+        /// What must have happened.
+        first: Site,
+        /// The event that waits.
+        before: Site,
+    },
+    /// A notification wakes all who wait.
+    WakeAll {
+        /// Where it stands.
+        site: Site,
+    },
+}
+
+impl Edit {
+    /// Whether it changes what a lock of the program does.
+    pub const fn edits_own_lock(&self) -> bool {
+        match self {
+            Self::Lock { lock, .. } => matches!(lock, LockName::Own(_)),
+            Self::Drop { .. } | Self::Share { .. } | Self::Sort { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Virtual edits that hold together.
+///
+/// ```
+/// use racefuzz_trace::{Edit, LockName, Overlay, Site};
+///
+/// let site = |line| Site { file: "src/lib.rs".into(), line, column: 9 };
+/// let lock = Edit::Lock { lock: LockName::New(0), sites: vec![site(3), site(4)], shared: vec![] };
+/// let overlay = Overlay::from(vec![lock]);
+/// assert!(!overlay.is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
+pub struct Overlay {
+    /// The edits.
+    pub edits: Vec<Edit>,
+}
+
+impl Overlay {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// The edits of both.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        Self { edits: self.edits.iter().chain(&more.edits).cloned().collect() }
+    }
+}
+
+impl From<Vec<Edit>> for Overlay {
+    fn from(edits: Vec<Edit>) -> Self {
+        Self { edits }
+    }
+}
+
+impl fmt::Display for LockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::New(0) | Self::Beside(0, _) => f.write_str("new_lock"),
+            Self::New(number) | Self::Beside(number, _) => write!(f, "new_lock_{}", number + 1),
+            Self::Own(site) => write!(f, "the lock created at {site}"),
+        }
+    }
+}
