@@ -2,7 +2,7 @@
 //! what they imply, as a relation that may be cyclic where memory is weak.
 
 use crate::steps::writes;
-use racefuzz_trace::{Event, ObjectId, OpKind, ReadsFrom, Trace, Verb};
+use racefuzz_trace::{Event, ObjectId, ObjectKind, OpKind, ReadsFrom, Trace, Verb};
 use std::collections::HashMap;
 
 /// The transitive closure of an execution's edges.
@@ -60,6 +60,7 @@ impl Graph {
         for (at, event) in trace.events.iter().enumerate() {
             if let Some(object) = event.object
                 && !matches!(event.verb, Verb::RefClone | Verb::RefDrop)
+                && !is_lock(trace, object)
             {
                 of.entry(object).or_default().push(at);
             }
@@ -97,6 +98,12 @@ impl Graph {
             }
         }
     }
+}
+
+/// Who had a lock first says nothing about what the threads did to each other: only what they did
+/// under it does.
+fn is_lock(trace: &Trace, object: ObjectId) -> bool {
+    matches!(trace.object(object).kind, ObjectKind::Mutex | ObjectKind::RwLock | ObjectKind::Added)
 }
 
 fn read_from(event: &Event, at: usize, stores: &[usize]) -> Option<usize> {

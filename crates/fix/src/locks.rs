@@ -51,7 +51,7 @@ impl Search<'_> {
                         found.push(Placed { placement, measured, needed: Vec::new() });
                         continue;
                     }
-                    Tried::Bad(bad) => self.learn(&bad),
+                    Tried::Bad(bad) => self.learn(&placement, &bad),
                 },
             };
             for way in ways {
@@ -66,10 +66,14 @@ impl Search<'_> {
     }
 
     /// What a counterexample asks for.
-    fn learn(&mut self, bad: &Bad) -> Vec<BTreeSet<usize>> {
-        let outer = outer_locks(bad);
+    fn learn(&mut self, placement: &Placement, bad: &Bad) -> Vec<BTreeSet<usize>> {
+        let outer: Vec<_> = outer_locks(bad)
+            .iter()
+            .map(|site| BTreeSet::from([self.sites.number(site)]))
+            .filter(|way| !placement.locks.iter().all(|places| way.is_subset(places)))
+            .collect();
         if !outer.is_empty() {
-            return outer.iter().map(|site| BTreeSet::from([self.sites.number(site)])).collect();
+            return outer;
         }
         self.remember(bad.clone());
         self.known.last().map(|known| known.clause.clone()).unwrap_or_default()
