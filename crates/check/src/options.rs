@@ -1,7 +1,8 @@
 //! What an exploration is asked to do, and who watches it.
 
 use racefuzz_runtime::{Config, Detected};
-use racefuzz_trace::{Settings, Trace};
+use racefuzz_trace::{Overlay, Settings, Trace};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What an exploration is asked to do.
@@ -27,6 +28,8 @@ pub struct Options {
     pub watchdog: Option<Duration>,
     /// Whether failures are made as short as they will go before they are shown.
     pub minimise: bool,
+    /// Virtual edits that apply in every execution.
+    pub overlay: Option<Arc<Overlay>>,
 }
 
 impl Options {
@@ -40,6 +43,7 @@ impl Options {
             roots: self.roots.clone(),
             watchdog: self.watchdog,
             enumerates: true,
+            overlay: self.overlay.clone(),
             ..racefuzz_fuzz::Options::default()
         }
     }
@@ -61,6 +65,7 @@ impl Default for Options {
             roots: Vec::new(),
             watchdog: Some(racefuzz_fuzz::Options::DEFAULT_WATCHDOG),
             minimise: true,
+            overlay: None,
         }
     }
 }

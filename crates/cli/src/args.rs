@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Prove a scenario: every execution, one of each kind.
     Check(CheckArgs),
+    /// Search for changes that repair a scenario, and prove them.
+    Fix(FixArgs),
     /// Repeat one schedule, from its token or from a report file.
     Replay(ReplayArgs),
     /// List the scenarios.
@@ -205,6 +207,43 @@ pub(crate) enum CheckEngine {
     Graph,
     Loom,
     Both,
+}
+
+const FIX_EXAMPLES: &str = "\
+Examples:
+  racefuzz fix refcount
+  racefuzz fix counter --param threads=3     which locks, and what they leave of the parallelism
+  racefuzz fix publish-relaxed --width 80
+  racefuzz fix refcount --patch refcount.patch
+
+Nothing is changed but what --patch writes: repairs are tried on the running program.
+Exit codes: 0 nothing to fix, 1 there is a bug (whether or not a repair was found).";
+
+#[derive(Args, Debug)]
+#[command(after_help = FIX_EXAMPLES)]
+pub(crate) struct FixArgs {
+    /// The scenario.
+    pub(crate) name: String,
+    /// Executions after which the exploration of one change is given up and executions are sampled.
+    #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) max_executions: u64,
+    /// Stop after this long, such as 30s or 5m.
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) max_time: Option<Duration>,
+    /// Locks that a change may add.
+    #[arg(help_heading = SEARCH, long, default_value_t = 3, value_name = "N", value_parser = number::<usize>(1, 8), allow_negative_numbers = true)]
+    pub(crate) max_locks: usize,
+    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Which values a load may return.
+    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: MemoryModel,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Write the best repair as a unified diff to a file.
+    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
+    pub(crate) patch: Option<PathBuf>,
 }
 
 const REPLAY_EXAMPLES: &str = "\

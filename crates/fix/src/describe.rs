@@ -29,7 +29,11 @@ pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec
         for trace in traces {
             for run in runs(trace, sites, &all).iter().flatten() {
                 let site = |at: &usize| trace.site(trace.events[*at].site).clone();
-                let inside = found.entry((site(&run[0]), site(&run[run.len() - 1]))).or_default();
+                // Locks of the program at the ends are no ends people look for.
+                let mut steps = run.iter().filter(|at| is_step(trace, &trace.events[**at]));
+                let Some(first) = steps.next() else { continue };
+                let last = steps.next_back().unwrap_or(first);
+                let inside = found.entry((site(first), site(last))).or_default();
                 inside.extend(run.iter().map(site));
             }
         }

@@ -4,9 +4,9 @@
 //! twice; executions that turn out to be redundant are run to their end and not counted. There is no
 //! memory of states: the explorer repeats the choices that lead to the next branch.
 
-use crate::verifier::{Explored, Go, Task, Verifier};
-use racefuzz_runtime::{Alternatives, Config, Ended, Explorer, Op, Record, Runner, ThreadChoice};
-use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, ThreadId, Verb};
+use crate::verifier::{Explored, Go, Task, Verifier, Visit};
+use racefuzz_runtime::{Alternatives, Config, Explorer, Op, Record, Runner, ThreadChoice};
+use racefuzz_trace::{FailureKind, MemoryModel, MemoryOrder, OpKind, ThreadId, Verb};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -156,7 +156,7 @@ impl<'a> Dfs<'a> {
         Self { program, config, deadline }
     }
 
-    fn run(&self, task: Task<'_>, count_points: bool, visit: &mut dyn FnMut(&Ended) -> Go) -> Option<Explored> {
+    fn run(&self, task: Task<'_>, count_points: bool, visit: &mut dyn FnMut(&Visit<'_>) -> Go) -> Option<Explored> {
         let overlay = (!task.overlay.is_empty()).then(|| Arc::new(task.overlay.clone()));
         let config = Config { memory: task.memory, overlay, count_points, ..self.config.clone() };
         let mut runner = Runner::new(config);
@@ -172,12 +172,18 @@ impl<'a> Dfs<'a> {
             if ended.counts_observed && !count_points {
                 return None;
             }
+            if ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit) {
+                // A loop that spins: there is no end to its schedules.
+                return Some(explored);
+            }
             if !path.redundant {
                 if ended.blocked {
                     explored.blocked += 1;
-                } else if seen.insert(ended.class) {
+                } else if let Some(trace) = &ended.trace
+                    && seen.insert(ended.class)
+                {
                     explored.executions += 1;
-                    if visit(&ended) == Go::Stop {
+                    if visit(&Visit { trace, failure: ended.failure.as_ref() }) == Go::Stop {
                         return Some(explored);
                     }
                 }
@@ -196,7 +202,7 @@ impl<'a> Dfs<'a> {
 }
 
 impl Verifier for Dfs<'_> {
-    fn explore(&mut self, task: Task<'_>, visit: &mut dyn FnMut(&Ended) -> Go) -> Explored {
+    fn explore(&mut self, task: Task<'_>, visit: &mut dyn FnMut(&Visit<'_>) -> Go) -> Explored {
         // A program that looks at a reference count shows itself in its first execution, or its first
         // in which it does: then all begins anew, and what was visited is visited again.
         match self.run(task, false, visit) {

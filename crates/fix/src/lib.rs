@@ -38,6 +38,7 @@ mod describe;
 mod dfs;
 mod edges;
 mod graph;
+mod graph_engine;
 mod locks;
 mod options;
 mod orderings;
@@ -52,7 +53,8 @@ mod steps;
 mod verifier;
 
 pub use dfs::Dfs;
+pub use graph_engine::Graphs;
 pub use options::Options;
 pub use plan::{fix, fix_with};
 pub use racefuzz_trace::{Fix, FixKind, FixReport, Overlay};
-pub use verifier::{Bad, Explored, Go, Task, Verifier};
+pub use verifier::{Bad, Explored, Go, Task, Verifier, Visit};

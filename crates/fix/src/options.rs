@@ -30,6 +30,16 @@ pub struct Options {
 }
 
 impl Options {
+    pub(crate) fn check(&self) -> racefuzz_check::Options {
+        racefuzz_check::Options {
+            program: self.program.clone(),
+            settings: self.settings.clone(),
+            stack_size: self.stack_size,
+            roots: self.roots.clone(),
+            ..racefuzz_check::Options::default()
+        }
+    }
+
     pub(crate) fn config(&self) -> Config {
         Config { stack_size: self.stack_size, roots: self.roots.clone(), ..Config::new(&self.settings) }
     }

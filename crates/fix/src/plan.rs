@@ -1,7 +1,7 @@
 //! The search as a whole: which kinds of repair are tried, in which order, and what is said of them.
 
 use crate::describe;
-use crate::dfs::Dfs;
+use crate::graph_engine::Graphs;
 use crate::locks::waits_for_added;
 use crate::options::Options;
 use crate::placement::Placement;
@@ -10,7 +10,7 @@ use crate::search::{Measured, Search, Seen, Tried};
 use crate::verifier::Verifier;
 use racefuzz_trace::{
     Baseline, Certificate, Edit, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixKind,
-    FixReport, LockName, Overlay, Proof, Schedule, Verb, Verdict,
+    FixReport, LockName, Overlay, Certainty, Schedule, Verb, Verdict,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use std::time::Instant;
 /// Searches for repairs of the program.
 pub fn fix(options: &Options, program: &(dyn Fn() + Sync)) -> FixReport {
     let deadline = options.max_time.and_then(|time| Instant::now().checked_add(time));
-    fix_with(options, program, Box::new(Dfs::new(program, options.config(), deadline)), deadline)
+    fix_with(options, program, Box::new(Graphs::new(program, options.check(), deadline)), deadline)
 }
 
 /// The same with a verifier of the caller's.
@@ -51,9 +51,9 @@ pub fn fix_with<'a>(
     };
     match &report.failure {
         None => {
-            let proof = if seen.complete { Proof::Verified } else { Proof::Sampled };
+            let certainty = if seen.complete { Certainty::Verified } else { Certainty::Sampled };
             let executions = seen.executions + sampled;
-            report.holds = Some(Verdict { proof, memory: search.memory(), executions });
+            report.holds = Some(Verdict { certainty, memory: search.memory(), executions });
         }
         Some(failure) => {
             let failure = failure.clone();

@@ -2,15 +2,16 @@
 
 use crate::clause::{Clause, clause};
 use crate::count::Schedules;
+use crate::dfs::Dfs;
 use crate::graph::Graph;
 use crate::options::Options;
 use crate::sites::Sites;
 use crate::span::Spans;
-use crate::verifier::{Bad, Go, Task, Verifier};
-use racefuzz_runtime::Ended;
+use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_trace::{
-    Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Proof, Trace, Verdict,
+    Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Certainty, Trace, Verdict,
 };
+use racefuzz_runtime::Config;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -64,6 +65,8 @@ pub(crate) struct Search<'a> {
     pub(crate) options: &'a Options,
     pub(crate) program: &'a (dyn Fn() + Sync),
     verifier: Box<dyn Verifier + 'a>,
+    /// Explores interleavings, in which each load returns the newest store: to count schedules.
+    counter: Dfs<'a>,
     pub(crate) sites: Sites,
     pub(crate) known: Vec<Known>,
     /// Some executions of the program as it is.
@@ -88,10 +91,13 @@ impl<'a> Search<'a> {
         verifier: Box<dyn Verifier + 'a>,
         deadline: Option<Instant>,
     ) -> Self {
+        let config = Config { max_steps: 400, ..options.config() };
+        let counter = Dfs::new(program, config, deadline);
         Self {
             options,
             program,
             verifier,
+            counter,
             sites: Sites::default(),
             known: Vec::new(),
             traces: Vec::new(),
@@ -121,7 +127,7 @@ impl<'a> Search<'a> {
         let task = Task { overlay: &none, memory, budget: self.options.budget };
         let mut weak = false;
         let explored = self.verifier.explore(task, &mut |ended| {
-            let Some(trace) = &ended.trace else { return Go::On };
+            let trace = ended.trace;
             weak |= memory != MemoryModel::Sc && is_weak(trace);
             if ended.failure.is_some() {
                 seen.failing += 1;
@@ -144,10 +150,8 @@ impl<'a> Search<'a> {
             // Schedules are orders of steps, which weak executions are not: they are counted apart.
             (seen.all, seen.good) = Default::default();
             let task = Task { memory: MemoryModel::Sc, ..task };
-            let explored = self.verifier.explore(task, &mut |ended| {
-                if let Some(trace) = &ended.trace {
-                    add(&mut seen, ended, trace);
-                }
+            let explored = self.counter.explore(task, &mut |ended| {
+                add(&mut seen, ended, ended.trace);
                 Go::On
             });
             self.executions += explored.executions;
@@ -236,7 +240,7 @@ impl<'a> Search<'a> {
                 bad = Some(found);
                 return Go::Stop;
             }
-            let Some(trace) = &ended.trace else { return Go::On };
+            let trace = ended.trace;
             spans.add(trace);
             if !weak {
                 schedules.add(trace);
@@ -267,18 +271,16 @@ impl<'a> Search<'a> {
         let mut counted = explored.complete;
         if weak && explored.complete {
             let task = Task { memory: MemoryModel::Sc, ..task };
-            let again = self.verifier.explore(task, &mut |ended| {
-                if let Some(trace) = &ended.trace {
-                    schedules.add(trace);
-                }
+            let again = self.counter.explore(task, &mut |ended| {
+                schedules.add(ended.trace);
                 Go::On
             });
             self.executions += again.executions;
             counted = again.complete;
         }
-        let proof = if complete { Proof::Verified } else { Proof::Sampled };
+        let certainty = if complete { Certainty::Verified } else { Certainty::Sampled };
         Tried::Good(Arc::new(Measured {
-            verdict: Verdict { proof, memory, executions },
+            verdict: Verdict { certainty, memory, executions },
             schedules: schedules.sum().filter(|_| counted),
             parallelism: spans.parallelism(),
             one_output: one_output && outputs.is_some_and(|lines| !lines.is_empty()),
@@ -287,15 +289,15 @@ impl<'a> Search<'a> {
     }
 }
 
-fn add(seen: &mut Seen, ended: &Ended, trace: &Trace) {
+fn add(seen: &mut Seen, ended: &Visit<'_>, trace: &Trace) {
     seen.all.add(trace);
     if ended.failure.is_none() {
         seen.good.add(trace);
     }
 }
 
-fn worth_keeping(kept: &[Bad], ended: &Ended) -> Option<Bad> {
-    let message = &ended.failure.as_ref()?.message;
+fn worth_keeping(kept: &[Bad], ended: &Visit<'_>) -> Option<Bad> {
+    let message = &ended.failure?.message;
     let alike = kept.iter().filter(|bad| bad.message == *message).count();
     if alike >= KEPT_ALIKE || kept.len() >= KEPT { None } else { Bad::of(ended) }
 }

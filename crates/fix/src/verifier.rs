@@ -1,6 +1,6 @@
 //! The seam between the search and whatever explores executions.
 
-use racefuzz_runtime::Ended;
+use racefuzz_runtime::Detected;
 use racefuzz_trace::{FailureDetail, FailureKind, MemoryModel, Overlay, ThreadId, Trace};
 
 /// Whether an exploration goes on.
@@ -34,12 +34,21 @@ pub struct Task<'a> {
     pub budget: u64,
 }
 
+/// One complete execution.
+#[derive(Clone, Copy)]
+pub struct Visit<'a> {
+    /// What happened.
+    pub trace: &'a Trace,
+    /// What went wrong, if anything did.
+    pub failure: Option<&'a Detected>,
+}
+
 /// Explores every class of executions of one program under an overlay.
 ///
 /// The search knows nothing else of an engine, so another one is another implementation of this.
 pub trait Verifier {
     /// Visits an execution of every class, with its trace, as long as the visitor says so.
-    fn explore(&mut self, task: Task<'_>, visit: &mut dyn FnMut(&Ended) -> Go) -> Explored;
+    fn explore(&mut self, task: Task<'_>, visit: &mut dyn FnMut(&Visit<'_>) -> Go) -> Explored;
 }
 
 /// An execution that fails.
@@ -61,15 +70,15 @@ pub struct Bad {
 
 impl Bad {
     /// The failure of an execution, if it failed.
-    pub fn of(ended: &Ended) -> Option<Self> {
-        let detected = ended.failure.as_ref()?;
+    pub fn of(visit: &Visit<'_>) -> Option<Self> {
+        let detected = visit.failure?;
         Some(Self {
             kind: detected.kind,
             message: detected.message.clone(),
             thread: detected.thread,
             step: detected.step,
             detail: detected.detail.clone(),
-            trace: ended.trace.clone()?,
+            trace: visit.trace.clone(),
         })
     }
 }

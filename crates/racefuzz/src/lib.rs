@@ -42,6 +42,8 @@
 #[cfg(feature = "model")]
 mod checker;
 #[cfg(feature = "model")]
+mod fixer;
+#[cfg(feature = "model")]
 mod fuzzer;
 #[cfg(feature = "model")]
 mod regressions;
@@ -100,6 +102,8 @@ pub use racefuzz_primitives::{note, println};
 #[cfg(feature = "model")]
 pub use checker::{Checker, check};
 #[cfg(feature = "model")]
+pub use fixer::{Fixer, render_fixes, render_fixes_with};
+#[cfg(feature = "model")]
 pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
 #[cfg(feature = "model")]
 pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
@@ -107,7 +111,7 @@ pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
 pub use racefuzz_trace::{
-    Engine, Event, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
+    Engine, Event, Fix, FixKind, FixReport, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
     RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
 };
 #[cfg(feature = "model")]

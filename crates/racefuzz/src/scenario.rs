@@ -204,6 +204,13 @@ impl Scenario {
         checker
     }
 
+    /// A fixer for the scenario.
+    pub fn fixer(&self, params: &Params) -> crate::Fixer {
+        let mut fixer = crate::Fixer::new().name(self.name);
+        fixer.options.settings.params = params.given.clone();
+        fixer
+    }
+
     /// The program with these values.
     pub fn program<'a>(&self, params: &'a Params) -> impl Fn() + Sync + 'a {
         let run = self.run;

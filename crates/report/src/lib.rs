@@ -34,6 +34,7 @@ mod explanation;
 mod format;
 mod message;
 mod names;
+mod repair;
 mod rows;
 mod sources;
 mod view;
@@ -42,7 +43,8 @@ mod words;
 pub use anomaly::explain;
 pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 #[cfg(feature = "json")]
-pub use format::json::json;
-pub use format::text::{Command, Style, text};
+pub use format::json::{fix_json, json};
+pub use format::text::{Command, Style, fix_text, text};
 pub use racefuzz_trace::RunReport;
+pub use repair::patch;
 pub use sources::{DiskSources, Sources};

@@ -571,7 +571,8 @@ fn try_acquire(key: Key, shared: bool, site: Site) -> Result<bool, Absent> {
     }
     let Update { test, verb, .. } = taking(shared);
     let verb = if verb == Verb::Lock { Verb::TryLock } else { Verb::TryReadLock };
-    let how = Update { order: MemoryOrder::Acquire, hold: ops::Hold::Take, ..Update::new(verb) };
+    let refuses = if shared { Test::Any(Virtual::WRITER) } else { Test::Ne(0) };
+    let how = Update { order: MemoryOrder::Acquire, hold: ops::Hold::Take, refuses, ..Update::new(verb) };
     let mut free = false;
     on(key, how, site, |word, told| {
         free = test.holds(*word);

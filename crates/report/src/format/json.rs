@@ -1,7 +1,7 @@
 //! JSON: the whole report with its explanations, for other programs.
 
 use crate::{Explanation, Sources, explain};
-use racefuzz_trace::RunReport;
+use racefuzz_trace::{FixReport, RunReport};
 use serde::Serialize;
 
 /// Version of this form; raised when a field changes its meaning or goes away.
@@ -38,6 +38,27 @@ pub fn json(report: &RunReport, sources: &dyn Sources) -> String {
     });
     let explanations = explanations.collect();
     let document = Document { format: "racefuzz-report", version: VERSION, report, explanations };
+    let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
+    out.push('\n');
+    out
+}
+
+#[derive(Serialize)]
+struct FixDocument<'a> {
+    format: &'static str,
+    version: u32,
+    report: &'a FixReport,
+    /// What is repaired.
+    explanation: Option<Explanation>,
+}
+
+/// What was found out about repairs, as pretty-printed JSON.
+///
+/// # Panics
+/// Never: the types hold nothing that JSON cannot express.
+pub fn fix_json(report: &FixReport, sources: &dyn Sources) -> String {
+    let explanation = report.failure.as_ref().map(|failure| explain(failure, sources));
+    let document = FixDocument { format: "racefuzz-fix", version: VERSION, report, explanation };
     let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
     out.push('\n');
     out

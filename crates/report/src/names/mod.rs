@@ -2,6 +2,8 @@
 
 mod source;
 
+pub(crate) use source::name_at;
+
 use crate::Sources;
 use crate::words::clean;
 use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, ThreadId, Trace};

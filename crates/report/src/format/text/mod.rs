@@ -1,6 +1,7 @@
 //! Text for people: verdict, story, trace, places, statistics, what to type next.
 
 mod excerpts;
+mod fix;
 mod next;
 mod pen;
 mod stats;
@@ -9,6 +10,7 @@ mod verdict;
 
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
+pub use fix::fix_text;
 use pen::{Pen, Role};
 use racefuzz_trace::{Failure, FailureKind, RunReport};
 

@@ -104,7 +104,7 @@ fn memory(report: &RunReport) -> String {
 }
 
 /// Word and headline on the left, the run on the right; below each other where there is no room.
-fn line(pen: &Pen<'_>, role: Role, word: &str, left: &str, right: &str) -> Vec<String> {
+pub(super) fn line(pen: &Pen<'_>, role: Role, word: &str, left: &str, right: &str) -> Vec<String> {
     let left = pen.glyphs(left);
     let word = if word.len() < 3 { pad(word, 3) } else { word.to_owned() };
     let start = width(&word) + 3;

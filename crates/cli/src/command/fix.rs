@@ -1,0 +1,44 @@
+//! `racefuzz fix`: which change repairs a scenario, and what it leaves of the parallelism.
+
+use super::{check_writable, find, json_text, plain_text};
+use crate::args::{FixArgs, Format};
+use crate::error::Failure;
+use crate::{Tool, exit, output};
+use racefuzz_report::Command as Next;
+
+pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
+    let scenario = find(tool, &args.name)?;
+    let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
+    check_writable(args.patch.as_deref())?;
+    let mut fixer = scenario
+        .fixer(&params)
+        .memory_model(args.memory)
+        .max_executions(args.max_executions)
+        .max_locks(args.max_locks);
+    if let Some(time) = args.max_time {
+        fixer = fixer.max_time(time);
+    }
+    let report = fixer.fix(scenario.program(&params));
+    let sources = tool.registry.sources();
+    if let Some(file) = &args.patch {
+        match racefuzz_report::patch(&report, &sources) {
+            Some(patch) => std::fs::write(file, patch)
+                .map_err(|error| Failure::Write { file: file.clone(), error })?,
+            None => output::note_line("no repair can be written as a patch: none was written")
+                .map_err(Failure::Output)?,
+        }
+    }
+    let mut next = Vec::new();
+    if let Some(failure) = report.failure.as_ref().filter(|failure| !failure.schedule.choices.is_empty()) {
+        let line = format!("{} replay {}", tool.name, failure.schedule);
+        next.push(Next { label: "replay".to_owned(), line });
+    }
+    output::print(&match args.output.format {
+        Format::Json => json_text(racefuzz_report::fix_json(&report, &sources), args.output),
+        Format::Text => {
+            let style = output::style(args.output);
+            plain_text(racefuzz::render_fixes_with(&report, &sources, &style, &next), args.output)
+        }
+    })?;
+    Ok(if report.nothing_to_fix() { exit::OK } else { exit::BUG })
+}
