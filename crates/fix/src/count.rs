@@ -4,7 +4,7 @@
 //! that order, restricted to the steps. They are counted by walking over the order's ideals: the sets
 //! of steps that are closed under "comes before", one number per thread.
 
-use crate::steps::{is_step, writes};
+use crate::steps::{before_oracles, is_step, writes};
 use racefuzz_trace::{OpKind, Trace, Verb};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -31,7 +31,7 @@ impl Order {
         let join = |clock: &mut Vec<u16>, other: &[u16]| {
             clock.iter_mut().zip(other).for_each(|(mine, theirs)| *mine = (*mine).max(*theirs));
         };
-        for event in &trace.events {
+        for event in before_oracles(trace) {
             let me = event.thread.index();
             match event.kind {
                 OpKind::Spawn => {

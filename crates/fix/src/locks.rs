@@ -56,6 +56,7 @@ impl Search<'_> {
             };
             for way in ways {
                 for larger in placement.extended(&way, self.options.locks) {
+                    let larger = self.close(larger);
                     if larger != placement && queued.insert(larger.clone()) {
                         queue.push(Reverse((larger.size() + larger.locks.len(), larger)));
                     }
@@ -63,6 +64,41 @@ impl Search<'_> {
             }
         }
         found
+    }
+
+    /// Where a lock of the program's is taken inside a region, the region lasts at least until that
+    /// lock is given back: it would otherwise begin anew with that lock held.
+    fn close(&self, placement: Placement) -> Placement {
+        let mut closed = placement;
+        for places in &mut closed.locks {
+            loop {
+                let before = places.len();
+                for trace in self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace)) {
+                    self.sections(trace, places);
+                }
+                if places.len() == before {
+                    break;
+                }
+            }
+        }
+        closed
+    }
+
+    /// Adds the places of critical sections that begin at one of the places.
+    fn sections(&self, trace: &Trace, places: &mut BTreeSet<usize>) {
+        for events in crate::sites::by_thread(trace) {
+            let mut held = Vec::new();
+            for event in events.iter().map(|at| &trace.events[*at]) {
+                let Some(place) = self.sites.known(trace.site(event.site)) else { continue };
+                if event.verb.takes_lock() && event.ok {
+                    held.push((event.object, places.contains(&place)));
+                } else if event.verb.gives_lock() {
+                    held.retain(|(object, _)| *object != event.object);
+                } else if held.iter().any(|(_, inside)| *inside) && !crate::steps::is_structure(event) {
+                    places.insert(place);
+                }
+            }
+        }
     }
 
     /// What a counterexample asks for.

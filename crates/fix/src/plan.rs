@@ -60,9 +60,7 @@ pub fn fix_with<'a>(
             if !seen.complete {
                 search.sample_kinds();
             }
-            if search.known.is_empty() {
-                search.remember(crate::search::bad_of(failure.clone()));
-            }
+            search.remember(crate::search::bad_of(failure.clone()));
             let mut plan = Plan { search: &mut search, failure, found: Vec::new(), no_lock: None, notes: Vec::new() };
             plan.all();
             let Plan { mut found, no_lock, notes, .. } = plan;
@@ -85,7 +83,7 @@ fn baseline(seen: &Seen) -> Baseline {
         failing: seen.failing,
         schedules: seen.all.sum().filter(|_| seen.complete),
         good: seen.good.sum().filter(|_| seen.complete),
-        parallelism: seen.spans.parallelism(),
+        parallelism: seen.spans.parallelism().or_else(|| seen.any_spans.parallelism()),
     }
 }
 
@@ -140,6 +138,7 @@ impl Plan<'_, '_> {
         }
         self.order();
         self.wake_all();
+        self.advise();
     }
 
     fn add(
@@ -289,6 +288,64 @@ impl Plan<'_, '_> {
             let none = Overlay::default();
             for site in self.search.notifications() {
                 self.try_as(FixKind::WakeAll, vec![Edit::WakeAll { site }].into(), &none);
+            }
+        }
+    }
+
+    /// What no virtual edit can try, where the failure shows that it is called for.
+    fn advise(&mut self) {
+        let trace = &self.failure.trace;
+        let found = !self.found.is_empty();
+        match &self.failure.detail {
+            FailureDetail::Deadlock { waiting, cycle } if cycle.len() == 1 => {
+                let edge = waiting.iter().find(|edge| edge.thread == cycle[0]);
+                let line = edge.map_or(0, |edge| trace.site(edge.site).line);
+                self.notes.push(format!(
+                    "do this instead: give the lock back before it is taken again on line {line}, and look \
+                     again at what was read under it"
+                ));
+            }
+            FailureDetail::Deadlock { waiting, .. } => {
+                let gone = waiting.iter().flat_map(|edge| &edge.holders).find_map(|(holder, site)| {
+                    let ended = trace.thread(*holder).end == racefuzz_trace::ThreadEnd::Finished;
+                    site.filter(|_| ended).map(|site| trace.site(site).line)
+                });
+                if let Some(line) = gone {
+                    self.notes.push(format!(
+                        "do this instead: give back the lock that is taken on line {line} on every way out"
+                    ));
+                } else if waiting.iter().any(|edge| edge.verb == Verb::Woken) {
+                    self.notes.push(
+                        "a condition variable remembers nothing: set a flag under the lock before the \
+                         notification, and wait in a loop until it is set"
+                            .to_owned(),
+                    );
+                }
+            }
+            _ if !found && trace.events.iter().any(|event| event.verb == Verb::Woken) => {
+                self.notes.push(
+                    "do this instead: look at the condition again after every wait, `while` and not `if`"
+                        .to_owned(),
+                );
+            }
+            _ if !found && trace.threads.iter().any(|thread| thread.task) => {
+                self.notes.push(
+                    "do this instead: do not await between the read and the write, or hold an async lock \
+                     over both; a lock that blocks would stop the other tasks with the executor"
+                        .to_owned(),
+                );
+            }
+            _ => {}
+        }
+        let own_locks = trace.objects.iter().any(|object| {
+            matches!(object.kind, racefuzz_trace::ObjectKind::Mutex | racefuzz_trace::ObjectKind::RwLock)
+        });
+        let exchanges = trace.events.iter().any(|event| {
+            matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak)
+        });
+        if exchanges && !own_locks {
+            for (fix, _) in self.found.iter_mut().filter(|(fix, _)| fix.kind.is_lock()) {
+                fix.notes.push("with a lock this is no longer lock-free".to_owned());
             }
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct Seen {
     pub(crate) all: Schedules,
     pub(crate) good: Schedules,
     pub(crate) spans: Spans,
+    /// Failing executions included.
+    pub(crate) any_spans: Spans,
 }
 
 pub(crate) struct Search<'a> {
@@ -135,6 +137,7 @@ impl<'a> Search<'a> {
             } else {
                 seen.spans.add(trace);
             }
+            seen.any_spans.add(trace);
             if !weak {
                 add(&mut seen, ended, trace);
             }

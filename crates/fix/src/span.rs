@@ -4,7 +4,7 @@
 //! thread, and for what others must do first: end, give a lock back, notify, send. That a variable was
 //! written before makes nobody wait.
 
-use crate::steps::is_step;
+use crate::steps::{before_oracles, is_step};
 use racefuzz_trace::{Event, ObjectId, OpKind, Parallelism, Trace, Verb};
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub fn work_and_span(trace: &Trace) -> (u64, u64) {
     // When each object was last given back, or told something: by those who exclude all, by all.
     let mut given: HashMap<ObjectId, (u64, u64)> = HashMap::new();
     let mut work = 0;
-    for event in &trace.events {
+    for event in before_oracles(trace) {
         let me = event.thread.index();
         let mut time = thread_time[me];
         match event.kind {

@@ -19,6 +19,12 @@ pub(crate) fn is_step(trace: &Trace, event: &Event) -> bool {
     }
 }
 
+/// The events up to the point where every thread has ended: what comes then looks at the result.
+pub(crate) fn before_oracles(trace: &Trace) -> &[Event] {
+    let end = trace.events.iter().rposition(|event| event.kind == OpKind::Finish);
+    &trace.events[..end.map_or(trace.events.len(), |end| end + 1)]
+}
+
 /// Whether an event changes what it names.
 pub(crate) fn writes(event: &Event) -> bool {
     event.kind.writes() && event.ok

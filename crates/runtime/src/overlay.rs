@@ -722,7 +722,17 @@ fn twin(key: Key, shared: bool, defer: bool, sort: bool, verb: Verb, site: Site)
         taken.extend(with(|execution| std::mem::take(&mut me(execution).deferred))?);
     }
     taken.push((key, shared));
-    taken.sort();
+    with(|execution| taken.sort_by_key(|(key, _)| place_of(execution, *key)))?;
     taken.into_iter().try_for_each(|(key, shared)| acquire(key, shared, For::Guard, site))?;
     Ok(FREE)
+}
+
+/// What one order of all locks goes by: where they are created, then the first use.
+fn place_of(execution: &Execution, key: Key) -> (&'static str, u32, u32, u32) {
+    let object = match key {
+        Key::Own(_, Some(object)) => object,
+        _ => return ("", 0, 0, 0),
+    };
+    let created = execution.objects[object as usize].created.location();
+    (created.file(), created.line(), created.column(), object)
 }
