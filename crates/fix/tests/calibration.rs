@@ -59,7 +59,7 @@ fn under_lock(lines: &[u32]) -> Left {
     let sites: Vec<Site> = sites.into_iter().filter(|site| lines.contains(&site.line)).collect();
     assert_eq!(sites.len(), lines.len(), "every line is a step's");
     let lock = Edit::Lock { lock: LockName::New(0), sites, shared: Vec::new() };
-    let overlay = if lines.is_empty() { none } else { Overlay::from(vec![lock]) };
+    let overlay = if lines.is_empty() { Overlay::default() } else { Overlay::from(vec![lock]) };
     let mut found = Vec::new();
     let engines: [Box<dyn Verifier>; 2] = [
         Box::new(Dfs::new(&program, config(), None)),
