@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Search for changes that repair a scenario, and prove them.
     Fix(FixArgs),
+    /// Find out what of a scenario's synchronisation is needed.
+    Audit(AuditArgs),
     /// Repeat one schedule, from its token or from a report file.
     Replay(ReplayArgs),
     /// List the scenarios.
@@ -244,6 +246,30 @@ pub(crate) struct FixArgs {
     /// Write the best repair as a unified diff to a file.
     #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) patch: Option<PathBuf>,
+}
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  racefuzz audit counter-locked              which lock is never needed?
+  racefuzz audit gil                         why does the global lock not help?
+  racefuzz audit publish-relaxed-fixed       which orderings are needed?";
+
+#[derive(Args, Debug)]
+#[command(after_help = AUDIT_EXAMPLES)]
+pub(crate) struct AuditArgs {
+    /// The scenario.
+    pub(crate) name: String,
+    /// Executions after which the exploration of one change is given up and executions are sampled.
+    #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) max_executions: u64,
+    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Which values a load may return.
+    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: MemoryModel,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 const REPLAY_EXAMPLES: &str = "\

@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit;
 mod clause;
 pub mod count;
 mod describe;
@@ -52,6 +53,7 @@ pub mod span;
 mod steps;
 mod verifier;
 
+pub use audit::audit;
 pub use dfs::Dfs;
 pub use graph_engine::Graphs;
 pub use options::Options;

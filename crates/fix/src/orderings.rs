@@ -5,7 +5,7 @@ use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay
 use std::collections::BTreeMap;
 
 /// An atomic access: what it is, and its ordering as it stands.
-type Accesses = BTreeMap<Site, (OpKind, MemoryOrder)>;
+pub(crate) type Accesses = BTreeMap<Site, (OpKind, MemoryOrder)>;
 
 /// The orderings an access of this kind may have, weakest first, that are at least as strong.
 fn stronger(kind: OpKind, than: MemoryOrder) -> Vec<MemoryOrder> {
@@ -31,7 +31,7 @@ pub(crate) struct Ordered {
 }
 
 impl Search<'_> {
-    fn accesses(&self) -> Accesses {
+    pub(crate) fn accesses(&self) -> Accesses {
         let mut accesses = Accesses::new();
         let traces = self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace));
         for trace in traces {

@@ -12,7 +12,7 @@ use racefuzz_trace::{
     Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Certainty, Trace, Verdict,
 };
 use racefuzz_runtime::Config;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,6 +61,14 @@ pub(crate) struct Seen {
     pub(crate) spans: Spans,
     /// Failing executions included.
     pub(crate) any_spans: Spans,
+    outputs: BTreeSet<Vec<String>>,
+}
+
+impl Seen {
+    /// Whether every execution prints the same lines, and prints some.
+    pub(crate) fn one_output(&self) -> bool {
+        self.outputs.len() == 1 && !self.outputs.contains(&Vec::new())
+    }
 }
 
 pub(crate) struct Search<'a> {
@@ -138,6 +146,9 @@ impl<'a> Search<'a> {
                 seen.spans.add(trace);
             }
             seen.any_spans.add(trace);
+            if seen.outputs.len() < 2 {
+                seen.outputs.insert(trace.console().map(str::to_owned).collect());
+            }
             if !weak {
                 add(&mut seen, ended, trace);
             }

@@ -3,7 +3,7 @@
 use crate::show;
 use racefuzz_fix::Options;
 use racefuzz_report::{Command, DiskSources, Sources, Style};
-use racefuzz_trace::{FixReport, Inject, MemoryModel, Settings};
+use racefuzz_trace::{AuditReport, FixReport, Inject, MemoryModel, Settings};
 use std::time::Duration;
 
 /// Searches for changes that repair a program, and proves them.
@@ -84,6 +84,13 @@ impl Fixer {
     /// Searches. Never panics on a bug: look at the report.
     pub fn fix(&self, program: impl Fn() + Sync) -> FixReport {
         racefuzz_fix::fix(&self.options, &program)
+    }
+}
+
+impl Fixer {
+    /// Audits the program's synchronisation: what of it is needed, and what it leaves.
+    pub fn audit(&self, program: impl Fn() + Sync) -> AuditReport {
+        racefuzz_fix::audit(&self.options, &program)
     }
 }
 

@@ -111,7 +111,7 @@ pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
 pub use racefuzz_trace::{
-    Engine, Event, Fix, FixKind, FixReport, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
+    AuditReport, Engine, Event, Fix, FixKind, FixReport, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
     RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
 };
 #[cfg(feature = "model")]

@@ -43,8 +43,8 @@ mod words;
 pub use anomaly::explain;
 pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 #[cfg(feature = "json")]
-pub use format::json::{fix_json, json};
-pub use format::text::{Command, Style, fix_text, text};
+pub use format::json::{audit_json, fix_json, json};
+pub use format::text::{Command, Style, audit_text, fix_text, text};
 pub use racefuzz_trace::RunReport;
 pub use repair::patch;
 pub use sources::{DiskSources, Sources};

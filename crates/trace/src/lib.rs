@@ -20,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audit;
 mod event;
 mod failure;
 mod ids;
@@ -33,6 +34,7 @@ mod site;
 mod token;
 mod value;
 
+pub use audit::{AuditReport, Audited, Finding, Subject};
 pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Waiting};
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};

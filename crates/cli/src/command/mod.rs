@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod check;
+mod audit;
 mod fix;
 mod list;
 mod replay;
@@ -22,6 +23,7 @@ pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(tool, args),
         Command::Check(args) => check::run(tool, args),
+        Command::Audit(args) => audit::run(tool, args),
         Command::Fix(args) => fix::run(tool, args),
         Command::Replay(args) => replay::run(tool, args),
         Command::List(args) => list::run(tool, args),

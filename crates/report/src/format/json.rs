@@ -1,7 +1,7 @@
 //! JSON: the whole report with its explanations, for other programs.
 
 use crate::{Explanation, Sources, explain};
-use racefuzz_trace::{FixReport, RunReport};
+use racefuzz_trace::{AuditReport, FixReport, RunReport};
 use serde::Serialize;
 
 /// Version of this form; raised when a field changes its meaning or goes away.
@@ -59,6 +59,23 @@ struct FixDocument<'a> {
 pub fn fix_json(report: &FixReport, sources: &dyn Sources) -> String {
     let explanation = report.failure.as_ref().map(|failure| explain(failure, sources));
     let document = FixDocument { format: "racefuzz-fix", version: VERSION, report, explanation };
+    let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
+    out.push('\n');
+    out
+}
+
+/// An audit as pretty-printed JSON.
+///
+/// # Panics
+/// Never: the types hold nothing that JSON cannot express.
+pub fn audit_json(report: &AuditReport) -> String {
+    #[derive(Serialize)]
+    struct AuditDocument<'a> {
+        format: &'static str,
+        version: u32,
+        report: &'a AuditReport,
+    }
+    let document = AuditDocument { format: "racefuzz-audit", version: VERSION, report };
     let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
     out.push('\n');
     out

@@ -231,6 +231,12 @@ fn kept_words(kept: Kept) -> String {
     format!("keeps {share} ({} of {} {of})", wide(kept.schedules), wide(kept.of))
 }
 
+/// What a program is that is sequential as it stands.
+pub(super) fn sequential_words(one_output: bool) -> String {
+    let loop_ = if one_output { ", and every execution prints the same lines: a plain loop suffices" } else { "" };
+    format!("sequential: no two steps ever run at once{loop_}")
+}
+
 /// What it means that nothing runs at once.
 fn sequential(fix: &Fix) -> Vec<String> {
     if !fix.is_sequential() {

@@ -1,5 +1,6 @@
 //! Text for people: verdict, story, trace, places, statistics, what to type next.
 
+mod audit;
 mod excerpts;
 mod fix;
 mod next;
@@ -10,6 +11,7 @@ mod verdict;
 
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
+pub use audit::audit_text;
 pub use fix::fix_text;
 use pen::{Pen, Role};
 use racefuzz_trace::{Failure, FailureKind, RunReport};
