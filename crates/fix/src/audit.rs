@@ -207,13 +207,13 @@ fn nested(traces: &[Trace]) -> Vec<(Site, Site)> {
             let Some(inner) = event.object.filter(|_| event.verb.takes_lock()) else { return };
             let Some(inner) = created(trace, inner) else { return };
             let now: BTreeSet<Site> = held.iter().filter_map(|lock| created(trace, *lock)).collect();
-            outer
-                .entry(inner)
-                .and_modify(|always| always.retain(|lock| now.contains(lock)))
-                .or_insert(now);
+            outer.entry(inner).and_modify(|always| always.retain(|lock| now.contains(lock))).or_insert(now);
         });
     }
-    outer.into_iter().flat_map(|(inner, outer)| outer.into_iter().map(move |lock| (inner.clone(), lock))).collect()
+    outer
+        .into_iter()
+        .flat_map(|(inner, outer)| outer.into_iter().map(move |lock| (inner.clone(), lock)))
+        .collect()
 }
 
 fn unprotected(traces: &[Trace]) -> Vec<(Site, Vec<Site>)> {
@@ -232,7 +232,8 @@ fn unprotected(traces: &[Trace]) -> Vec<(Site, Vec<Site>)> {
                 OpKind::Finish => alive -= 1,
                 _ => {}
             }
-            let Some(object) = event.object.filter(|_| is_step(trace, event) && !is_added(trace, event)) else {
+            let Some(object) = event.object.filter(|_| is_step(trace, event) && !is_added(trace, event))
+            else {
                 return;
             };
             let plain = matches!(trace.object(object).kind, ObjectKind::Variable | ObjectKind::Cell);

@@ -28,15 +28,13 @@ pub(crate) fn clause(bad: &Bad, graph: &Graph, sites: &mut Sites) -> Clause {
         ]));
     }
     let threads = by_thread(trace);
-    let steps: Vec<usize> =
-        (0..trace.events.len()).filter(|at| is_step(trace, &trace.events[*at])).collect();
+    let steps: Vec<usize> = (0..trace.events.len()).filter(|at| is_step(trace, &trace.events[*at])).collect();
     for (thread, events) in threads.iter().enumerate() {
         let own: Vec<usize> =
             events.iter().copied().filter(|at| is_step(trace, &trace.events[*at])).collect();
         for f in steps.iter().copied().filter(|f| trace.events[*f].thread.index() != thread) {
             let Some((from, to)) = interrupted(graph, &own, f) else { continue };
-            let stretch: Vec<usize> =
-                events.iter().copied().filter(|at| (from..=to).contains(at)).collect();
+            let stretch: Vec<usize> = events.iter().copied().filter(|at| (from..=to).contains(at)).collect();
             let mut way = sites.between(trace, &stretch);
             way.insert(sites.number(trace.site(trace.events[f].site)));
             ways.insert(way);
@@ -77,9 +75,8 @@ pub(crate) fn runs(trace: &Trace, sites: &Sites, covered: &BTreeSet<usize>) -> V
             let mut open = false;
             for at in events {
                 let event = &trace.events[*at];
-                let inside =
-                    sites.known(trace.site(event.site)).is_some_and(|site| covered.contains(&site))
-                        && !crate::steps::is_structure(event);
+                let inside = sites.known(trace.site(event.site)).is_some_and(|site| covered.contains(&site))
+                    && !crate::steps::is_structure(event);
                 if inside {
                     if !open {
                         runs.push(Vec::new());

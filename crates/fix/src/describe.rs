@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The locks of an overlay with the places where each is held.
 fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, BTreeSet<usize>, BTreeSet<usize>)> {
-    let numbers = |places: &[Site]| places.iter().filter_map(|site| sites.known(site)).collect::<BTreeSet<_>>();
+    let numbers =
+        |places: &[Site]| places.iter().filter_map(|site| sites.known(site)).collect::<BTreeSet<_>>();
     overlay
         .edits
         .iter()
@@ -38,7 +39,8 @@ pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec
             }
         }
         for ((first, last), inside) in found {
-            let reads = inside.iter().all(|site| sites.known(site).is_some_and(|site| shared.contains(&site)));
+            let reads =
+                inside.iter().all(|site| sites.known(site).is_some_and(|site| shared.contains(&site)));
             regions.push(Region {
                 lock: lock.clone(),
                 shared: reads,
@@ -53,8 +55,10 @@ pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec
 
 /// Places of steps that locks of the overlay guard.
 pub(crate) fn guarded(overlay: &Overlay, sites: &Sites) -> u32 {
-    let all: BTreeSet<usize> =
-        held(overlay, sites).into_iter().flat_map(|(_, places, shared)| places.into_iter().chain(shared)).collect();
+    let all: BTreeSet<usize> = held(overlay, sites)
+        .into_iter()
+        .flat_map(|(_, places, shared)| places.into_iter().chain(shared))
+        .collect();
     all.intersection(&sites.steps).count() as u32
 }
 
@@ -77,8 +81,11 @@ pub(crate) fn now_waits(overlay: &Overlay, trace: &Trace, sites: &Sites) -> Opti
     for (_, places, shared) in held(overlay, sites) {
         let all: BTreeSet<usize> = places.union(&shared).copied().collect();
         let runs = runs(trace, sites, &all);
-        let stretches: Vec<(usize, &Vec<usize>)> =
-            runs.iter().enumerate().flat_map(|(thread, runs)| runs.iter().map(move |run| (thread, run))).collect();
+        let stretches: Vec<(usize, &Vec<usize>)> = runs
+            .iter()
+            .enumerate()
+            .flat_map(|(thread, runs)| runs.iter().map(move |run| (thread, run)))
+            .collect();
         for (thread, run) in &stretches {
             let inside = |at: usize, other: &[usize]| other[0] < at && at < other[other.len() - 1];
             let holder = stretches

@@ -87,12 +87,16 @@ impl Explorer for Path {
         }
         if self.at == self.nodes.len() {
             let asleep = |thread: &ThreadId| self.sleep.iter().any(|(other, _)| other == thread);
-            let mut options: Vec<_> = choice.options.iter().copied().filter(|thread| !asleep(thread)).collect();
+            let mut options: Vec<_> =
+                choice.options.iter().copied().filter(|thread| !asleep(thread)).collect();
             // The running thread first: the executions with few switches come early.
-            if let Some(current) = choice.current.and_then(|current| options.iter().position(|t| *t == current)) {
+            if let Some(current) =
+                choice.current.and_then(|current| options.iter().position(|t| *t == current))
+            {
                 options[..=current].rotate_right(1);
             }
-            let options: Vec<_> = options.into_iter().map(|thread| (thread, choice.pending(thread))).collect();
+            let options: Vec<_> =
+                options.into_iter().map(|thread| (thread, choice.pending(thread))).collect();
             if options.is_empty() {
                 self.redundant = true;
                 return choice.default_thread();
@@ -156,13 +160,17 @@ impl<'a> Dfs<'a> {
         Self { program, config, deadline }
     }
 
-    fn run(&self, task: Task<'_>, count_points: bool, visit: &mut dyn FnMut(&Visit<'_>) -> Go) -> Option<Explored> {
+    fn run(
+        &self,
+        task: Task<'_>,
+        count_points: bool,
+        visit: &mut dyn FnMut(&Visit<'_>) -> Go,
+    ) -> Option<Explored> {
         let overlay = (!task.overlay.is_empty()).then(|| Arc::new(task.overlay.clone()));
         let config = Config { memory: task.memory, overlay, count_points, ..self.config.clone() };
         let mut runner = Runner::new(config);
         let weak = task.memory != MemoryModel::Sc;
-        let mut path =
-            Path { nodes: Vec::new(), at: 0, sleep: Vec::new(), redundant: false, weak };
+        let mut path = Path { nodes: Vec::new(), at: 0, sleep: Vec::new(), redundant: false, weak };
         let mut seen = HashSet::new();
         let mut explored = Explored::default();
         let mut runs = 0u64;

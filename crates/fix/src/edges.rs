@@ -41,9 +41,8 @@ impl Search<'_> {
             let (OpKind::Spawn, Some(child)) = (event.kind, event.other) else { continue };
             let spawned = trace.site(event.site);
             let behind = &trace.events[at + 1..];
-            let early = behind.iter().take_while(|later| {
-                !(later.thread == child && later.kind == OpKind::Finish)
-            });
+            let early =
+                behind.iter().take_while(|later| !(later.thread == child && later.kind == OpKind::Finish));
             for later in early.filter(|later| later.thread == event.thread) {
                 if is_structure(later) || is_added(trace, later) {
                     continue;

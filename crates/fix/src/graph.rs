@@ -66,8 +66,7 @@ impl Graph {
             }
         }
         for events in of.values() {
-            let stores: Vec<usize> =
-                events.iter().copied().filter(|at| writes(&trace.events[*at])).collect();
+            let stores: Vec<usize> = events.iter().copied().filter(|at| writes(&trace.events[*at])).collect();
             stores.windows(2).for_each(|pair| self.edge(pair[0], pair[1]));
             for at in events {
                 let event = &trace.events[*at];

@@ -1,6 +1,6 @@
 //! The graph engine as a verifier.
 
-use crate::verifier::{Explored, Go, Visit, Task, Verifier};
+use crate::verifier::{Explored, Go, Task, Verifier, Visit};
 use racefuzz_check::Options;
 use racefuzz_trace::{ReadsFrom, Trace};
 use std::collections::HashSet;
@@ -37,7 +37,11 @@ impl Verifier for Graphs<'_> {
             }
             !stopped && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
         });
-        Explored { complete: counts.whole && !stopped, executions: seen.len() as u64, blocked: counts.blocked }
+        Explored {
+            complete: counts.whole && !stopped,
+            executions: seen.len() as u64,
+            blocked: counts.blocked,
+        }
     }
 }
 
@@ -61,7 +65,8 @@ fn class(trace: &Trace) -> u64 {
             Some(ReadsFrom::Step(step)) => names.get(step as usize).copied(),
             _ => None,
         };
-        let what = (event.verb, trace.site(event.site), &event.read, &event.wrote, event.ok, from, &event.text);
+        let what =
+            (event.verb, trace.site(event.site), &event.read, &event.wrote, event.ok, from, &event.text);
         what.hash(&mut threads[event.thread.index()]);
         if let Some(object) = event.object
             && event.kind.writes()

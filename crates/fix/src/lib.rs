@@ -58,5 +58,5 @@ pub use dfs::Dfs;
 pub use graph_engine::Graphs;
 pub use options::Options;
 pub use plan::{fix, fix_with};
-pub use racefuzz_trace::{Fix, FixKind, FixReport, Overlay};
+pub use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Overlay};
 pub use verifier::{Bad, Explored, Go, Task, Verifier, Visit};

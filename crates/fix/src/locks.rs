@@ -183,7 +183,7 @@ pub(crate) fn waits_for_added(bad: &Bad) -> bool {
     let Some(FailureDetail::Deadlock { waiting, .. }) = &bad.detail else {
         return bad.kind == FailureKind::StepLimit;
     };
-    waiting.iter().any(|edge| {
-        edge.object.is_some_and(|object| bad.trace.object(object).kind == ObjectKind::Added)
-    })
+    waiting
+        .iter()
+        .any(|edge| edge.object.is_some_and(|object| bad.trace.object(object).kind == ObjectKind::Added))
 }

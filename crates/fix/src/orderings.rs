@@ -36,7 +36,8 @@ impl Search<'_> {
         let traces = self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace));
         for trace in traces {
             for event in &trace.events {
-                let atomic = event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Atomic);
+                let atomic =
+                    event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Atomic);
                 let fence = event.kind == OpKind::Fence;
                 let access = matches!(event.kind, OpKind::Load | OpKind::Store | OpKind::Rmw) && atomic;
                 if !(fence || access) {
@@ -66,9 +67,9 @@ impl Search<'_> {
                 .collect()
         };
         // First without SeqCst, which costs most.
-        let strongest = [top(2), top(1)].into_iter().find(|orders| {
-            !orders.is_empty() && self.fails(&overlay(orders)).is_none()
-        });
+        let strongest = [top(2), top(1)]
+            .into_iter()
+            .find(|orders| !orders.is_empty() && self.fails(&overlay(orders)).is_none());
         let Some(strongest) = strongest else { return Vec::new() };
         let mut found: Vec<Ordered> = Vec::new();
         for backwards in [false, true] {
@@ -117,8 +118,12 @@ impl Search<'_> {
 
     /// One fence, before any step, that repairs the program.
     pub(crate) fn fences(&mut self) -> Vec<Ordered> {
-        let places: Vec<Site> =
-            self.sites.steps.intersection(&self.sites.concurrent).map(|site| self.sites.site(*site).clone()).collect();
+        let places: Vec<Site> = self
+            .sites
+            .steps
+            .intersection(&self.sites.concurrent)
+            .map(|site| self.sites.site(*site).clone())
+            .collect();
         let mut found: Vec<Ordered> = Vec::new();
         for order in [MemoryOrder::Acquire, MemoryOrder::Release, MemoryOrder::SeqCst] {
             for before in &places {
@@ -128,7 +133,11 @@ impl Search<'_> {
                 let overlay = Overlay::from(vec![Edit::Fence { before: before.clone(), order }]);
                 // A stronger one at the same place says no more.
                 let known = found.iter().any(|found| {
-                    found.overlay.edits.iter().any(|edit| matches!(edit, Edit::Fence { before: other, .. } if other == before))
+                    found
+                        .overlay
+                        .edits
+                        .iter()
+                        .any(|edit| matches!(edit, Edit::Fence { before: other, .. } if other == before))
                 });
                 if !known && self.fails(&overlay).is_none() {
                     found.push(Ordered { overlay, needed: Vec::new() });

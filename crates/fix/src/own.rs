@@ -35,7 +35,8 @@ impl Search<'_> {
             let mut objects: BTreeMap<&Site, BTreeSet<u32>> = BTreeMap::new();
             for event in &trace.events {
                 let Some(object) = event.object else { continue };
-                let here = self.sites.known(trace.site(event.site)).is_some_and(|site| places.contains(&site));
+                let here =
+                    self.sites.known(trace.site(event.site)).is_some_and(|site| places.contains(&site));
                 let kind = trace.object(object).kind;
                 let data = matches!(kind, ObjectKind::Variable | ObjectKind::Atomic | ObjectKind::Cell);
                 if let (true, true, Some(created)) = (here, data, trace.object(object).created) {
@@ -63,9 +64,8 @@ impl Search<'_> {
                     if !matches!(kind, ObjectKind::Variable | ObjectKind::Atomic) {
                         continue;
                     }
-                    let between = events[at + 1..].iter().take_while(|next| {
-                        trace.events[**next].kind == OpKind::Local
-                    });
+                    let between =
+                        events[at + 1..].iter().take_while(|next| trace.events[**next].kind == OpKind::Local);
                     let between: Vec<usize> = between.copied().collect();
                     let Some(next) = events.get(at + 1 + between.len()) else { continue };
                     let store = &trace.events[*next];
@@ -74,7 +74,8 @@ impl Search<'_> {
                         continue;
                     }
                     let key = (trace.site(event.site).clone(), trace.site(store.site).clone());
-                    let entry = pairs.entry(key).or_insert_with(|| (trace.site(created).clone(), BTreeSet::new()));
+                    let entry =
+                        pairs.entry(key).or_insert_with(|| (trace.site(created).clone(), BTreeSet::new()));
                     let inside = between.iter().chain([index, next]);
                     entry.1.extend(inside.map(|at| trace.site(trace.events[*at].site).clone()));
                 }
@@ -115,7 +116,10 @@ impl Search<'_> {
                 created.extend(place.map(|place| trace.site(place).clone()));
             }
             for edge in waiting.iter().filter(|edge| cycle.len() > 1 && cycle.contains(&edge.thread)) {
-                let held = waiting.iter().flat_map(|other| &other.holders).find(|(holder, _)| *holder == edge.thread);
+                let held = waiting
+                    .iter()
+                    .flat_map(|other| &other.holders)
+                    .find(|(holder, _)| *holder == edge.thread);
                 if let Some((_, Some(first))) = held {
                     let (first, second) = (trace.site(*first).clone(), trace.site(edge.site).clone());
                     let pair = (first, second, created.iter().cloned().collect());

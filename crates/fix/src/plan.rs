@@ -9,8 +9,8 @@ use crate::rank;
 use crate::search::{Measured, Search, Seen, Tried};
 use crate::verifier::Verifier;
 use racefuzz_trace::{
-    Baseline, Certificate, Edit, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixKind,
-    FixReport, LockName, Overlay, Certainty, Schedule, Verb, Verdict,
+    Baseline, Certainty, Certificate, Edit, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix,
+    FixKind, FixReport, LockName, Overlay, Schedule, Verb, Verdict,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,7 +61,8 @@ pub fn fix_with<'a>(
                 search.sample_kinds();
             }
             search.remember(crate::search::bad_of(failure.clone()));
-            let mut plan = Plan { search: &mut search, failure, found: Vec::new(), no_lock: None, notes: Vec::new() };
+            let mut plan =
+                Plan { search: &mut search, failure, found: Vec::new(), no_lock: None, notes: Vec::new() };
             plan.all();
             let Plan { mut found, no_lock, notes, .. } = plan;
             rank::keep(&mut found, seen.good.sum().filter(|_| seen.complete));
@@ -340,9 +341,10 @@ impl Plan<'_, '_> {
         let own_locks = trace.objects.iter().any(|object| {
             matches!(object.kind, racefuzz_trace::ObjectKind::Mutex | racefuzz_trace::ObjectKind::RwLock)
         });
-        let exchanges = trace.events.iter().any(|event| {
-            matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak)
-        });
+        let exchanges = trace
+            .events
+            .iter()
+            .any(|event| matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak));
         if exchanges && !own_locks {
             for (fix, _) in self.found.iter_mut().filter(|(fix, _)| fix.kind.is_lock()) {
                 fix.notes.push("with a lock this is no longer lock-free".to_owned());

@@ -54,7 +54,8 @@ fn dominates(one: &Fix, other: &Fix) -> bool {
 pub(crate) fn rank(mut fixes: Vec<Fix>) -> Vec<Fix> {
     fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
-        let by = (0..fixes.len()).find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));
+        let by = (0..fixes.len())
+            .find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));
         fixes[at].dominated_by = by.map(|by| by as u32 + 1);
     }
     fixes

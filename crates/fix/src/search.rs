@@ -8,10 +8,10 @@ use crate::options::Options;
 use crate::sites::Sites;
 use crate::span::Spans;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
-use racefuzz_trace::{
-    Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Certainty, Trace, Verdict,
-};
 use racefuzz_runtime::Config;
+use racefuzz_trace::{
+    Certainty, Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;

@@ -84,10 +84,7 @@ fn waits(event: &Event) -> Waits {
 fn tells(event: &Event) -> bool {
     use Verb::{Arrive, DropSender, NotifyAll, NotifyOne, OnceEnd, Send, TrySend, Wake};
     event.verb.gives_lock()
-        || matches!(
-            event.verb,
-            Arrive | DropSender | NotifyAll | NotifyOne | OnceEnd | Send | TrySend | Wake
-        )
+        || matches!(event.verb, Arrive | DropSender | NotifyAll | NotifyOne | OnceEnd | Send | TrySend | Wake)
 }
 
 /// The parallelism over many orders of grants.

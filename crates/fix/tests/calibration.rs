@@ -69,7 +69,11 @@ fn under_lock(lines: &[u32]) -> Left {
         let (mut good, mut bad, mut spans) = (Schedules::default(), Schedules::default(), Spans::default());
         let explored = engine.explore(task(&overlay, MemoryModel::Sc), &mut |visit| {
             spans.add(visit.trace);
-            if visit.failure.is_some() { bad.add(visit.trace) } else { good.add(visit.trace) }
+            if visit.failure.is_some() {
+                bad.add(visit.trace)
+            } else {
+                good.add(visit.trace)
+            }
             Go::On
         });
         assert!(explored.complete);
@@ -113,9 +117,14 @@ fn the_lock_from_read_to_write_keeps_every_good_schedule() {
 
 #[test]
 fn a_lock_that_begins_too_early_keeps_few() {
-    let lines =
-        ["note(\"a1\");", "note(\"a2\");", "let next = shared.get() + 1;", "note(\"c\");", "shared.set(next);"]
-            .map(line_of);
+    let lines = [
+        "note(\"a1\");",
+        "note(\"a2\");",
+        "let next = shared.get() + 1;",
+        "note(\"c\");",
+        "shared.set(next);",
+    ]
+    .map(line_of);
     let left = under_lock(&lines);
     assert_eq!((left.good, left.failing), (25_920, 0));
     assert_eq!(format!("{:.2} %", 100.0 * left.good as f64 / 14_917_860.0), "0.17 %");

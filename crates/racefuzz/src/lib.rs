@@ -111,8 +111,9 @@ pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
 pub use racefuzz_trace::{
-    AuditReport, Engine, Event, Fix, FixKind, FixReport, Failure, FailureDetail, FailureKind, Inject, MemoryModel, Outcome, Proof,
-    RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace, UnknownName,
+    AuditReport, Engine, Event, Failure, FailureDetail, FailureKind, Fix, FixKind, FixReport, Inject,
+    MemoryModel, Outcome, Proof, RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace,
+    UnknownName,
 };
 #[cfg(feature = "model")]
 pub use show::{Style, render, render_with};

@@ -83,7 +83,10 @@ fn changes(fix: &Fix, sources: &dyn Sources) -> BTreeMap<String, Changes> {
                 push(&mut changes.before, start, join);
             }
             Edit::Await { first, .. } => {
-                let wait = format!("{indent}// wait here until line {} is done: a join, a flag, a channel", first.line);
+                let wait = format!(
+                    "{indent}// wait here until line {} is done: a join, a flag, a channel",
+                    first.line
+                );
                 push(&mut changes.before, start, wait);
             }
             _ => {}
@@ -191,7 +194,8 @@ fn with_order(line: &str, column: usize, order: &str) -> Option<String> {
 fn hunk(file: &str, text: &str, changes: &Changes) -> Hunk {
     let touched: Vec<usize> =
         changes.before.keys().chain(changes.behind.keys()).chain(changes.instead.keys()).copied().collect();
-    let (first, last) = (touched.iter().min().copied().unwrap_or(1), touched.iter().max().copied().unwrap_or(1));
+    let (first, last) =
+        (touched.iter().min().copied().unwrap_or(1), touched.iter().max().copied().unwrap_or(1));
     let mut lines = Vec::new();
     let mut skipped = false;
     for (number, text) in (1..).zip(text.lines()).filter(|(number, _)| (first..=last).contains(number)) {
@@ -226,8 +230,13 @@ pub fn patch(report: &FixReport, sources: &dyn Sources) -> Option<String> {
         let text = sources.text(&file)?;
         let lines: Vec<&str> = text.lines().collect();
         declare_locks(fix, &text, lines.len(), &mut changes);
-        let mut touched: Vec<usize> =
-            changes.before.keys().chain(changes.behind.keys()).chain(changes.instead.keys()).copied().collect();
+        let mut touched: Vec<usize> = changes
+            .before
+            .keys()
+            .chain(changes.behind.keys())
+            .chain(changes.instead.keys())
+            .copied()
+            .collect();
         touched.sort_unstable();
         touched.dedup();
         // Writing to a string cannot fail.
@@ -281,11 +290,7 @@ fn declare_locks(fix: &Fix, text: &str, last: usize, changes: &mut Changes) {
     for number in names {
         let suffix = if number == 0 { String::new() } else { format!("_{}", number + 1) };
         push(&mut changes.behind, last, String::new());
-        push(
-            &mut changes.behind,
-            last,
-            format!("static NEW_LOCK{suffix}: {mutex}<()> = {mutex}::new(());"),
-        );
+        push(&mut changes.behind, last, format!("static NEW_LOCK{suffix}: {mutex}<()> = {mutex}::new(());"));
     }
 }
 

@@ -209,8 +209,7 @@ impl Applied {
 
     /// Where the lock is created that an edit is about, if such a lock has been used.
     fn created_at(&self, edit: u32) -> Option<Site> {
-        let (location, _) =
-            self.known.iter().find(|(_, plan)| self.plans[**plan].created.contains(&edit))?;
+        let (location, _) = self.known.iter().find(|(_, plan)| self.plans[**plan].created.contains(&edit))?;
         // SAFETY: the keys are addresses of `&'static Location`s.
         Some(Site::at(unsafe { &**location }))
     }
@@ -291,10 +290,7 @@ pub(crate) fn applies() -> bool {
 
 /// The running thread states an operation at a place, on the object that `object` gives.
 #[inline(always)]
-pub(crate) fn before(
-    site: Site,
-    object: impl FnOnce(&mut Execution) -> Option<u32>,
-) -> Result<(), Absent> {
+pub(crate) fn before(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Result<(), Absent> {
     if applies() { stated(site, object) } else { Ok(()) }
 }
 
@@ -419,9 +415,9 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
     let sorted = applied.plans[at].sort_second;
     let deferred = if sorted { std::mem::take(&mut me(execution).deferred) } else { SmallVec::new() };
     leave(execution, &mut acts, |open| {
-        wanted.iter().any(|want| {
-            want.edit == open.edit && want.key == open.key && (want.shared || !open.shared)
-        })
+        wanted
+            .iter()
+            .any(|want| want.edit == open.edit && want.key == open.key && (want.shared || !open.shared))
     });
     me(execution).deferred = deferred;
     let plan = &applied.plans[at];
@@ -429,9 +425,10 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
         for thread in 0..execution.thread_count as u32 {
             let spawned = execution.threads[thread as usize].spawned_at;
             let joined = spawned.is_some_and(|site| {
-                applied.known.get(&std::ptr::from_ref(site.location())).is_some_and(|plan| {
-                    applied.plans[*plan].spawned.contains(edit)
-                })
+                applied
+                    .known
+                    .get(&std::ptr::from_ref(site.location()))
+                    .is_some_and(|plan| applied.plans[*plan].spawned.contains(edit))
             });
             if joined && thread != execution.current {
                 acts.push(Act::Join(ThreadId(thread)));
@@ -454,7 +451,8 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
 
 /// Several edits may be about one new lock.
 fn first_of(overlay: &Overlay, number: u32) -> u32 {
-    let same = |edit: &Edit| matches!(edit, Edit::Lock { lock: LockName::New(other), .. } if *other == number);
+    let same =
+        |edit: &Edit| matches!(edit, Edit::Lock { lock: LockName::New(other), .. } if *other == number);
     overlay.edits.iter().position(same).unwrap_or(0) as u32
 }
 
@@ -497,12 +495,7 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
     result
 }
 
-fn on(
-    key: Key,
-    how: Update,
-    site: Site,
-    f: impl FnOnce(&mut u64, &mut ops::Told<'_>),
-) -> Result<(), Absent> {
+fn on(key: Key, how: Update, site: Site, f: impl FnOnce(&mut u64, &mut ops::Told<'_>)) -> Result<(), Absent> {
     let object = with(|execution| {
         let mut applied = execution.overlay.take()?;
         let created = match key {
@@ -539,7 +532,9 @@ fn nested(key: Key, shared: bool, whom: For) -> Result<bool, Absent> {
     with(|execution| {
         let mut held = me(execution).held.iter_mut();
         let fits = |held: &Held| {
-            held.key == key && (shared || !held.shared) && (held.shared || whom == For::Region || held.guards == 0)
+            held.key == key
+                && (shared || !held.shared)
+                && (held.shared || whom == For::Region || held.guards == 0)
         };
         let Some(held) = held.find(|held| fits(held)) else { return false };
         match whom {
@@ -678,12 +673,14 @@ fn instead(execution: &mut Execution, created: Site, object: u32, verb: Verb, si
         Edit::Drop { guards, .. } => guards.is_empty() || about_guard(&applied, *edit),
         _ => false,
     });
-    let about = plan.created.iter().copied().filter(|edit| applied.overlay.edits[*edit as usize].edits_own_lock());
+    let about =
+        plan.created.iter().copied().filter(|edit| applied.overlay.edits[*edit as usize].edits_own_lock());
     let first = about.min();
     let own = applied.has(created, |edit| matches!(edit, Edit::Lock { lock: LockName::Own(_), .. }));
     let reads = matches!(verb, Verb::ReadLock | Verb::TryReadLock | Verb::ReadUnlock)
         || applied.plans[created].created.iter().any(|edit| {
-            matches!(applied.overlay.edits[*edit as usize], Edit::Share { .. }) && about_guard(&applied, *edit)
+            matches!(applied.overlay.edits[*edit as usize], Edit::Share { .. })
+                && about_guard(&applied, *edit)
         });
     let result = if dropped {
         Instead::Dropped

@@ -22,8 +22,9 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     let sources = tool.registry.sources();
     if let Some(file) = &args.patch {
         match racefuzz_report::patch(&report, &sources) {
-            Some(patch) => std::fs::write(file, patch)
-                .map_err(|error| Failure::Write { file: file.clone(), error })?,
+            Some(patch) => {
+                std::fs::write(file, patch).map_err(|error| Failure::Write { file: file.clone(), error })?
+            }
             None => output::note_line("no repair can be written as a patch: none was written")
                 .map_err(Failure::Output)?,
         }

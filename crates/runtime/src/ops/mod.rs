@@ -13,6 +13,7 @@ mod state;
 mod threads;
 mod tracked;
 
+pub use crate::overlay::wakes_all;
 pub use atomic::{Rmw, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
 pub use cell::{read, write};
 pub use counted::{
@@ -27,7 +28,6 @@ pub use threads::{
     JoinOutcome, SpawnOptions, Spawned, current_task, current_thread, give_way, is_finished, join,
     join_thread, outlive, panicking, park, sleep, spawn, thread_name, unpark, yield_now,
 };
-pub use crate::overlay::wakes_all;
 pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};

@@ -199,7 +199,8 @@ pub(super) fn choose_timeout(execution: &mut Execution, deadline: Option<u64>) -
 #[cold]
 fn unrecorded<R>(mut word: u64, f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R) -> R {
     let (mut ok, mut other, mut hold, mut text) = (true, None, false, None);
-    let told = &mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: false };
+    let told =
+        &mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: false };
     f(&mut word, told, 0)
 }
 

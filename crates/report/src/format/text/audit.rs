@@ -20,7 +20,8 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
     let mut lines = match (&report.failure, report.holds) {
         (Some(failure), _) => {
             let story = explain(failure, sources);
-            let mut lines = verdict::line(&pen, Role::Bug, "bug", &format!("{program}: {}", story.headline), "");
+            let mut lines =
+                verdict::line(&pen, Role::Bug, "bug", &format!("{program}: {}", story.headline), "");
             lines.extend(pen.paragraph(&story.paragraph, 6));
             lines
         }
@@ -43,7 +44,9 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
             true => String::new(),
             false => format!("; line {} has none", at.join(", ")),
         };
-        lines.extend(pen.paragraph(&format!("{}: no lock is held at all of its accesses{at}", name(object)), 1));
+        lines.extend(
+            pen.paragraph(&format!("{}: no lock is held at all of its accesses{at}", name(object)), 1),
+        );
     }
     for cycle in &report.cycles {
         let names: Vec<String> = cycle.iter().map(name).collect();
@@ -51,7 +54,10 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
         lines.extend(pen.paragraph(&text, 1));
     }
     if let Some(parallelism) = report.parallelism {
-        let text = format!("parallelism {:.2}: {} steps, {} in a row", parallelism.mean, parallelism.work, parallelism.span);
+        let text = format!(
+            "parallelism {:.2}: {} steps, {} in a row",
+            parallelism.mean, parallelism.work, parallelism.span
+        );
         lines.extend(pen.paragraph(&text, 1));
         if parallelism.is_sequential() {
             lines.extend(pen.paragraph(&sequential_words(report.one_output), 1));
@@ -80,12 +86,12 @@ fn one(pen: &Pen<'_>, audited: &Audited, name: &dyn Fn(&Site) -> String) -> Vec<
         Finding::Needed { fails, .. } => {
             (Role::Good, "needed", format!("{subject}: without it, {}", clean(fails)))
         }
-        Finding::Orders { first, then } => (
-            Role::Good,
-            "orders",
-            format!("{subject} puts line {} before line {}", first.line, then.line),
-        ),
-        Finding::OrdersNothing => (Role::Open, "orders nothing", format!("{subject} orders no two steps that conflict")),
+        Finding::Orders { first, then } => {
+            (Role::Good, "orders", format!("{subject} puts line {} before line {}", first.line, then.line))
+        }
+        Finding::OrdersNothing => {
+            (Role::Open, "orders nothing", format!("{subject} orders no two steps that conflict"))
+        }
         Finding::GivenBackBetween { first, last } => (
             Role::Bug,
             "too short",

@@ -5,9 +5,7 @@ use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks};
 use crate::words::{clean, count, number};
 use crate::{Command, Sources, explain};
-use racefuzz_trace::{
-    Certainty, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Site, Verdict,
-};
+use racefuzz_trace::{Certainty, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Site, Verdict};
 
 /// What was found out about repairs, as text with a newline at its end.
 pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
@@ -53,11 +51,9 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
         (Some(all), Some(good)) if all > 1 => {
             format!("{} of {} schedules are good", wide(good), wide(all))
         }
-        _ if base.complete => format!(
-            "{} of {} fail",
-            number(base.failing),
-            count(base.executions, "execution", "executions")
-        ),
+        _ if base.complete => {
+            format!("{} of {} fail", number(base.failing), count(base.executions, "execution", "executions"))
+        }
         _ => "too many schedules to count".to_owned(),
     };
     let mut lines = verdict::line(pen, Role::Bug, "fix", &format!("{program}: {}", story.headline), &seen);
@@ -78,13 +74,8 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
 
 fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn Sources) -> Vec<String> {
     let title = title(fix);
-    let head = verdict::line(
-        pen,
-        Role::Good,
-        &format!("{:>3}", index + 1),
-        &title,
-        &verdict_words(fix.verdict),
-    );
+    let head =
+        verdict::line(pen, Role::Good, &format!("{:>3}", index + 1), &title, &verdict_words(fix.verdict));
     let mut lines = head;
     if let Some(by) = fix.dominated_by {
         lines.extend(pen.paragraph(&format!("({by} is at least as good in everything)"), 6));
@@ -126,10 +117,9 @@ fn title(fix: &Fix) -> String {
     let edits: Vec<String> = fix.overlay.edits.iter().map(edit_words).collect();
     if fix.kind == FixKind::OneStep {
         return match fix.regions.first() {
-            Some(region) => format!(
-                "lines {} and {} as one read-modify-write",
-                region.first.line, region.last.line
-            ),
+            Some(region) => {
+                format!("lines {} and {} as one read-modify-write", region.first.line, region.last.line)
+            }
             None => "one read-modify-write".to_owned(),
         };
     }
@@ -169,7 +159,9 @@ fn edit_words(edit: &Edit) -> String {
         Edit::Join { spawned, before } => {
             format!("join the threads spawned on line {} before line {}", spawned.line, before.line)
         }
-        Edit::Await { first, before } => format!("line {} waits until line {} is done", before.line, first.line),
+        Edit::Await { first, before } => {
+            format!("line {} waits until line {} is done", before.line, first.line)
+        }
         Edit::Order { site, order } => format!("{} on line {}", order.name(), site.line),
         Edit::Fence { before, order } => format!("a fence({}) before line {}", order.name(), before.line),
         Edit::Sort { first, second, .. } => {
@@ -185,11 +177,9 @@ fn edit_words(edit: &Edit) -> String {
 /// No bug: how sure.
 pub(super) fn verdict_words(verdict: Verdict) -> String {
     match verdict.certainty {
-        Certainty::Verified => format!(
-            "verified, {}, {}",
-            count(verdict.executions, "execution", "executions"),
-            verdict.memory
-        ),
+        Certainty::Verified => {
+            format!("verified, {}, {}", count(verdict.executions, "execution", "executions"), verdict.memory)
+        }
         Certainty::Sampled => format!("no bug in {}, {}", number(verdict.executions), verdict.memory),
     }
 }
@@ -198,9 +188,10 @@ fn measures(report: &FixReport, fix: &Fix) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(fix.kept.map(kept_words));
     if let Some(left) = fix.parallelism {
-        let before = report.baseline.parallelism.map_or(String::new(), |before| {
-            format!("{} \u{2192} ", ratio(before))
-        });
+        let before = report
+            .baseline
+            .parallelism
+            .map_or(String::new(), |before| format!("{} \u{2192} ", ratio(before)));
         parts.push(format!("parallelism {before}{}", ratio(left)));
     }
     if fix.locks > 0 {
@@ -233,7 +224,8 @@ fn kept_words(kept: Kept) -> String {
 
 /// What a program is that is sequential as it stands.
 pub(super) fn sequential_words(one_output: bool) -> String {
-    let loop_ = if one_output { ", and every execution prints the same lines: a plain loop suffices" } else { "" };
+    let loop_ =
+        if one_output { ", and every execution prints the same lines: a plain loop suffices" } else { "" };
     format!("sequential: no two steps ever run at once{loop_}")
 }
 
@@ -249,7 +241,9 @@ fn sequential(fix: &Fix) -> Vec<String> {
              parallelism, and a plain loop does the same"
                 .to_owned(),
         ),
-        _ => out.push("sequential: no two steps run at once any more; shrink it where that matters".to_owned()),
+        _ => {
+            out.push("sequential: no two steps run at once any more; shrink it where that matters".to_owned())
+        }
     }
     if fix.one_output {
         out.push(
@@ -272,7 +266,10 @@ fn shown(pen: &Pen<'_>, hunk: &Hunk) -> Vec<String> {
         };
         let number = line.number.map_or(String::new(), |number| number.to_string());
         let text = pen.glyphs(&clean(&line.text));
-        let text = format!("{mark} {}", cut(text.trim_end(), room, if pen.style.ascii { "..." } else { "\u{2026}" }));
+        let text = format!(
+            "{mark} {}",
+            cut(text.trim_end(), room, if pen.style.ascii { "..." } else { "\u{2026}" })
+        );
         lines.push(format!("      {number:>gutter$} {}", pen.paint(role, text.trim_end())));
     }
     lines

@@ -23,8 +23,17 @@ pub(super) struct Pen<'a> {
 }
 
 /// The glyphs of the report and what stands for them in ASCII.
-const GLYPHS: &[(&str, &str)] =
-    &[("➜", "->"), ("⇒", "=>"), ("◂", "<"), ("…", "..."), ("±", "+/-"), ("≈", "~"), ("→", "->"), ("“", "\""), ("”", "\"")];
+const GLYPHS: &[(&str, &str)] = &[
+    ("➜", "->"),
+    ("⇒", "=>"),
+    ("◂", "<"),
+    ("…", "..."),
+    ("±", "+/-"),
+    ("≈", "~"),
+    ("→", "->"),
+    ("“", "\""),
+    ("”", "\""),
+];
 
 impl Pen<'_> {
     /// The text with the glyphs the style allows.

@@ -1,0 +1,120 @@
+//! Every scenario: the repaired ones need nothing, the racy ones get the repair that their twin
+//! embodies, or one that is as good.
+
+use racefuzz_fix::{Edit, Fix, FixKind, FixReport, Options, fix};
+use racefuzz_scenarios::registry;
+use racefuzz_trace::{Certainty, MemoryOrder};
+
+fn repairs(name: &str) -> FixReport {
+    let registry = registry();
+    let scenario = registry.find(name).unwrap();
+    let params = scenario.params(&[]).unwrap();
+    let options = Options { program: name.to_owned(), ..Options::default() };
+    fix(&options, &scenario.program(&params))
+}
+
+fn best(report: &FixReport, kind: FixKind) -> &Fix {
+    report.fixes().iter().find(|fix| fix.kind == kind).unwrap_or_else(|| {
+        panic!("{}: no repair of the kind {kind:?}, but {:?}", report.program, report.fixes())
+    })
+}
+
+/// The orders that a repair gives accesses, by line.
+fn orders(fix: &Fix) -> Vec<(u32, MemoryOrder)> {
+    let order = |edit: &Edit| match edit {
+        Edit::Order { site, order } => (site.line, *order),
+        other => panic!("no ordering: {other:?}"),
+    };
+    fix.overlay.edits.iter().map(order).collect()
+}
+
+#[test]
+fn what_holds_needs_nothing() {
+    for scenario in registry().iter().filter(|s| s.expected == racefuzz::scenario::Expected::Holds) {
+        let report = repairs(scenario.name);
+        assert!(report.nothing_to_fix(), "{}: {:?}", scenario.name, report.failure);
+    }
+}
+
+#[test]
+fn every_repair_of_what_fails_is_verified() {
+    for scenario in registry().iter().filter(|s| s.expected != racefuzz::scenario::Expected::Holds) {
+        let report = repairs(scenario.name);
+        assert!(!report.nothing_to_fix(), "{}", scenario.name);
+        for fix in report.fixes() {
+            assert_eq!(fix.verdict().certainty, Certainty::Verified, "{}: {fix:?}", scenario.name);
+        }
+        let advised = report.no_lock.is_some() || !report.notes.is_empty();
+        assert!(!report.fixes().is_empty() || advised, "{} is left without a word", scenario.name);
+    }
+}
+
+#[test]
+fn a_lost_update_needs_one_lock_from_read_to_store() {
+    let report = repairs("refcount");
+    let first = &report.fixes()[0];
+    assert_eq!((first.kind, first.locks, first.guarded), (FixKind::NewLock, 1, 3));
+    assert!(first.kept().unwrap().is_all());
+    assert!(first.is_sequential());
+    assert_eq!(first.needed.len(), 2, "one certificate for each end");
+    assert_eq!(best(&report, FixKind::OneStep).kept().unwrap().share(), 1.0);
+    assert_eq!(report.fixes().iter().filter(|fix| fix.kind == FixKind::NewLock).count(), 1);
+}
+
+#[test]
+fn the_counter_needs_a_join_and_locks() {
+    let report = repairs("counter");
+    assert!(report.no_lock.as_ref().unwrap().contains("Finished"));
+    let locks: Vec<&Fix> = report.fixes().iter().filter(|fix| fix.kind == FixKind::NewLock).collect();
+    assert!(locks.iter().all(|fix| matches!(fix.besides[..], [Edit::Join { .. }])));
+    let one = locks.iter().find(|fix| fix.locks == 1).unwrap();
+    assert!(one.is_sequential() && one.one_output);
+    let two = locks.iter().find(|fix| fix.locks == 2).unwrap();
+    assert!(!two.is_sequential());
+    assert!(two.kept().unwrap().schedules > one.kept().unwrap().schedules);
+}
+
+#[test]
+fn a_publication_needs_two_orderings_and_no_more() {
+    let report = repairs("publish-relaxed");
+    let fix = best(&report, FixKind::Ordering);
+    assert_eq!(orders(fix), [(57, MemoryOrder::Release), (62, MemoryOrder::Acquire)]);
+    assert_eq!(fix.needed.len(), 2);
+}
+
+#[test]
+fn a_lock_order_deadlock_needs_an_order_and_no_lock() {
+    for name in ["lock-order", "dining-philosophers"] {
+        let report = repairs(name);
+        assert!(report.no_lock.is_some());
+        assert!(report.fixes().iter().all(|fix| fix.kind == FixKind::LockOrder), "{name}");
+        assert!(!report.fixes().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_lock_that_is_there_is_used() {
+    for name in ["gil", "bank-transfer", "pool-slot", "cache-stampede", "read-skew", "lock-not-respected"] {
+        let report = repairs(name);
+        assert!(best(&report, FixKind::OwnLock).kept().unwrap().is_all(), "{name}");
+    }
+}
+
+#[test]
+fn a_lost_wake_up_needs_another_notification() {
+    best(&repairs("bounded-buffer"), FixKind::WakeAll);
+}
+
+#[test]
+fn a_store_buffer_needs_a_fence() {
+    let report = repairs("dekker");
+    let fence = best(&report, FixKind::Fence);
+    assert!(matches!(fence.overlay.edits[..], [Edit::Fence { order: MemoryOrder::SeqCst, .. }]));
+}
+
+#[test]
+fn aba_is_repaired_by_a_lock_that_costs_lock_freedom() {
+    let report = repairs("treiber-stack");
+    let lock = best(&report, FixKind::NewLock);
+    assert!(lock.notes.iter().any(|note| note.contains("lock-free")));
+}
