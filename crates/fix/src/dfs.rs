@@ -196,7 +196,9 @@ impl<'a> Dfs<'a> {
                     }
                 }
             }
-            let late = || runs % 32 == 0 && self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let late = || {
+                runs.is_multiple_of(32) && self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            };
             if explored.executions >= task.budget || runs >= task.budget.saturating_mul(8) || late() {
                 explored.complete = !path.advance();
                 return Some(explored);

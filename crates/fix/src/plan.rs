@@ -186,21 +186,21 @@ impl Plan<'_, '_> {
         let everything = Placement::one(self.search.sites.concurrent.clone()).overlay(&self.search.sites);
         let none = Overlay::default();
         let mut base = none.clone();
-        if let Tried::Bad(bad) = self.search.try_overlay(&everything) {
-            if !waits_for_added(&bad) {
-                self.no_lock = Some(format!(
-                    "with everything that threads do under one lock it still fails: {}",
-                    bad.message
-                ));
-                self.search.remember((*bad).clone());
-                match self.search.order_edges(&everything, 1).into_iter().next() {
-                    Some(edge) => base = vec![edge].into(),
-                    None => return,
-                }
-                if self.search.fails(&base).is_none() {
-                    // The edge alone does it; no lock is needed.
-                    return;
-                }
+        if let Tried::Bad(bad) = self.search.try_overlay(&everything)
+            && !waits_for_added(&bad)
+        {
+            self.no_lock = Some(format!(
+                "with everything that threads do under one lock it still fails: {}",
+                bad.message
+            ));
+            self.search.remember((*bad).clone());
+            match self.search.order_edges(&everything, 1).into_iter().next() {
+                Some(edge) => base = vec![edge].into(),
+                None => return,
+            }
+            if self.search.fails(&base).is_none() {
+                // The edge alone does it; no lock is needed.
+                return;
             }
         }
         let placed = self.search.place_locks(&base);

@@ -37,9 +37,9 @@ pub fn work_and_span(trace: &Trace) -> (u64, u64) {
         if let Some(object) = event.object {
             let (exclusive, all) = given.get(&object).copied().unwrap_or_default();
             time = match waits(event) {
-                Waits::ForAll => time.max(all),
-                Waits::ForWriters => time.max(exclusive),
-                Waits::ForNobody => time,
+                Waits::All => time.max(all),
+                Waits::Writers => time.max(exclusive),
+                Waits::Nobody => time,
             };
         }
         if is_step(trace, event) {
@@ -65,18 +65,19 @@ pub fn work_and_span(trace: &Trace) -> (u64, u64) {
     (work, thread_time.into_iter().max().unwrap_or(0))
 }
 
+/// For whom an event waits.
 enum Waits {
-    ForAll,
-    ForWriters,
-    ForNobody,
+    All,
+    Writers,
+    Nobody,
 }
 
 fn waits(event: &Event) -> Waits {
     use Verb::{Await, Lock, OnceBegin, OnceCheck, Pass, Poll, ReadLock, Recv, Woken, WriteLock};
     match event.verb {
-        Lock | WriteLock | Woken | Pass | OnceBegin | OnceCheck | Recv | Poll | Await => Waits::ForAll,
-        ReadLock => Waits::ForWriters,
-        _ => Waits::ForNobody,
+        Lock | WriteLock | Woken | Pass | OnceBegin | OnceCheck | Recv | Poll | Await => Waits::All,
+        ReadLock => Waits::Writers,
+        _ => Waits::Nobody,
     }
 }
 

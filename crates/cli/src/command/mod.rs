@@ -1,7 +1,7 @@
 //! The commands, one file each.
 
-mod check;
 mod audit;
+mod check;
 mod fix;
 mod list;
 mod replay;
