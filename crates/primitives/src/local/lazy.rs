@@ -37,6 +37,19 @@ impl<T> std::fmt::Debug for Lazy<T> {
     }
 }
 
+/// What every static of [`lazy_static!`](macro@crate::local::lazy_static) is, as in the
+/// `lazy_static` crate.
+pub trait LazyStatic {
+    #[doc(hidden)]
+    fn initialize(lazy: &Self);
+}
+
+/// Makes the value of a lazy static now, if it was not made before.
+#[track_caller]
+pub fn initialize<T: LazyStatic>(lazy: &T) {
+    LazyStatic::initialize(lazy);
+}
+
 #[cfg(feature = "model")]
 mod model {
     use super::Lazy;

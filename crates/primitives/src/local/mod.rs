@@ -11,7 +11,7 @@ mod lazy;
 
 #[cfg(feature = "model")]
 pub use self::key::{AccessError, LocalKey};
-pub use self::lazy::Lazy;
+pub use self::lazy::{Lazy, LazyStatic, initialize};
 #[cfg(not(feature = "model"))]
 pub use std::thread::{AccessError, LocalKey};
 
@@ -83,8 +83,21 @@ pub use std::thread_local;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __racefuzz_lazy_static {
+    ($(#[$attribute:meta])* $visible:vis static ref $($rest:tt)*) => {
+        $crate::__racefuzz_lazy_static_of!([$crate::local::Lazy] $(#[$attribute])* $visible static ref $($rest)*);
+    };
     () => {};
-    ($(#[$attribute:meta])* $visible:vis static ref $name:ident: $type:ty = $initial:expr; $($rest:tt)*) => {
+}
+
+/// `lazy_static!` with statics of another type that has `__new` and `__get`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __racefuzz_lazy_static_of {
+    ([$($lazy:tt)*]) => {};
+    (
+        [$($lazy:tt)*]
+        $(#[$attribute:meta])* $visible:vis static ref $name:ident: $type:ty = $initial:expr; $($rest:tt)*
+    ) => {
         #[allow(missing_copy_implementations, non_camel_case_types, dead_code)]
         $(#[$attribute])*
         $visible struct $name {
@@ -98,12 +111,17 @@ macro_rules! __racefuzz_lazy_static {
 
             #[track_caller]
             fn deref(&self) -> &$type {
-                static LAZY: $crate::local::Lazy<$type> =
-                    $crate::local::Lazy::__new(::std::stringify!($name), || $initial);
+                static LAZY: $($lazy)*<$type> = $($lazy)*::__new(::std::stringify!($name), || $initial);
                 LAZY.__get()
             }
         }
-        $crate::__racefuzz_lazy_static!($($rest)*);
+        impl $crate::local::LazyStatic for $name {
+            #[track_caller]
+            fn initialize(lazy: &Self) {
+                let _ = &**lazy;
+            }
+        }
+        $crate::__racefuzz_lazy_static_of!([$($lazy)*] $($rest)*);
     };
 }
 

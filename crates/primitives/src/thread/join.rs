@@ -27,6 +27,23 @@ where
     JoinHandle::in_execution(unsafe { ops::spawn(ops::SpawnOptions::default(), Site::caller(), f) })
 }
 
+/// [`spawn`] of what need not be `Send`, nor need its result: the threads of an execution never run at
+/// the same time, and each step of one happens before the next step of any.
+///
+/// # Panics
+/// Outside an execution, where they do.
+#[track_caller]
+pub fn spawn_unsend<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + 'static,
+    T: 'static,
+{
+    assert!(ops::mode() != Err(Absent::Outside), "a thread that is not Send was spawned outside of a model");
+    // SAFETY: `f` and its result are `'static`; all threads of an execution are coroutines of one
+    // operating-system thread, so that nothing is sent to another.
+    JoinHandle::in_execution(unsafe { ops::spawn(ops::SpawnOptions::default(), Site::caller(), f) })
+}
+
 /// Owned permission to join a thread, as `std::thread::JoinHandle`; dropping it detaches the thread.
 ///
 /// A panic of a thread is a failure of the execution unless its result is taken by
@@ -44,7 +61,7 @@ pub(super) enum Kind<T> {
 }
 
 // SAFETY: as for std's handle: a thread is only made with a `T: Send`, and the handle gives no
-// access to it but by value.
+// access to it but by value. Or it was made by `spawn_unsend`, and its value stays in the execution.
 unsafe impl<T> Send for JoinHandle<T> {}
 // SAFETY: as above; nothing is reached through a shared handle but the thread's state.
 unsafe impl<T> Sync for JoinHandle<T> {}

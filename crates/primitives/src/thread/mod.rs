@@ -21,7 +21,7 @@ mod unjoined;
 pub use self::{
     builder::Builder,
     handle::{Thread, ThreadId},
-    join::{JoinHandle, spawn},
+    join::{JoinHandle, spawn, spawn_unsend},
     model::*,
     scope::{Scope, ScopedJoinHandle, scope},
 };

@@ -1,6 +1,6 @@
 //! Atomic accesses and fences.
 
-use crate::execution::{Absent, Execution, Now, alive, free_event, with};
+use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
 use crate::memory::Knowledge;
 use crate::object::{Primitive, WriteRef};
@@ -414,7 +414,8 @@ pub fn rebase<P: Primitive>(primitive: &P) {
     primitive.shared().forget();
 }
 
-/// A non-atomic read of an atomic: races with every store that does not happen before it.
+/// A non-atomic read of an atomic: races with every store that does not happen before it. Reads are
+/// not remembered, so it is a scheduling point: the store then comes first in some execution.
 pub fn unsync_read<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absent> {
     unsync(primitive, OpKind::Read, site)
 }
@@ -426,10 +427,15 @@ pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absen
 
 fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    let op = |object| Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
+    if kind == OpKind::Read {
+        let object = enter(|execution| execution.resolve(primitive))?;
+        post(visible(op(object), site))?;
+    }
     let raced = free_event(|execution| {
         let object = execution.resolve(primitive);
         prepare(execution, object);
-        let op = Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
+        let op = op(object);
         let now = execution.event(&op);
         let clock = &execution.threads[now.thread as usize].clock;
         let unknown = |(thread, time): (u32, u32)| time != 0 && !clock.knows(thread, time);

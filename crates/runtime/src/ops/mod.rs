@@ -25,7 +25,7 @@ pub use local::{
 };
 pub use state::{Hold, TimedOut, Told, Update, update, update_choosing};
 pub use threads::{
-    JoinOutcome, SpawnOptions, Spawned, current_task, current_thread, give_way, is_finished, join,
+    JoinOutcome, SpawnOptions, Spawned, current_task, current_thread, give_way, has_ended, is_finished, join,
     join_thread, outlive, panicking, park, sleep, spawn, thread_name, unpark, yield_now,
 };
 pub use tracked::{alloc, dealloc, track, untrack};

@@ -348,32 +348,48 @@ pub fn outlive(thread: ThreadId) {
     }
 }
 
-/// Whether a thread has ended: a step.
+/// Whether a thread has ended: a step. Who asks in vain gives way, as asking again is waiting.
 pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> {
+    let finished = ended(spawned.thread, spawned.epoch, site)?;
+    if !finished {
+        give_way()?;
+    }
+    Ok(finished)
+}
+
+/// Whether a thread of the running execution has ended (the root has when the program has returned):
+/// a step of one who does not wait for that.
+pub fn has_ended(thread: ThreadId, site: Site) -> Result<bool, Absent> {
+    let epoch = with(|execution| execution.epoch)?;
+    ended(thread, epoch, site)
+}
+
+fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
     overlay::before_local(site)?;
     let op = local_op(Verb::IsFinished);
     post(visible(op, site))?;
     with(|execution| {
         let now = execution.event(&op);
-        let same = spawned.epoch == execution.epoch;
+        let same = epoch == execution.epoch;
         execution.counts_observed |= same;
         let known = match execution.config.count_points && same {
-            true => super::graphed::has_ended(execution, &now, &op, end_object(spawned.thread.0), site),
+            true => super::graphed::has_ended(execution, &now, &op, end_object(thread.0), site),
             false => None,
         };
-        let target = &execution.threads[spawned.thread.index()];
-        let finished = known.unwrap_or(!same || target.status == Status::Finished);
+        let target = &execution.threads[thread.index()];
+        let finished = known.unwrap_or_else(|| {
+            !same
+                || target.status == Status::Finished
+                || matches!(target.pending.condition, Condition::AllFinished)
+        });
         let ended = mix(target.path, u64::from(target.time));
         execution.class =
             execution.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
         execution.log(&now, &op, u64::from(finished));
         execution.record(&op, site, |_, event| {
             event.ok = finished;
-            event.other = Some(spawned.thread);
+            event.other = Some(thread);
         });
-        if !finished {
-            execution.give_way();
-        }
         finished
     })
 }
