@@ -36,21 +36,26 @@
 //!   where std's is.
 //! * `SeqCst` is sequentially consistent, read-modify-writes are atomic, waits with a timeout time
 //!   out, and a channel whose senders are gone says so.
-//! * A wait with a timeout may time out at any moment. Spurious wake-ups, and spurious failures of
-//!   `compare_exchange_weak`, come with `RACEFUZZ_INJECT=spurious,timeout` only.
+//! * A wait with a timeout may time out at any moment. Spurious wake-ups of condition variables and
+//!   parked threads, and spurious failures of `compare_exchange_weak`, come with
+//!   `RACEFUZZ_INJECT=spurious,timeout` only. `future::block_on` may poll once for no reason, as under
+//!   loom.
 //! * Outside a model the types behave as std's instead of panicking (but for
 //!   [`thread::spawn`], which takes what is not `Send`).
 //! * Types have other sizes: no code may count on loom's.
 #![deny(unsafe_code)]
 
+pub mod future;
 pub mod hint;
 pub mod lazy_static;
 pub mod model;
 pub mod sync;
 pub mod thread;
 
-pub use racefuzz::{alloc, cell, future};
-pub use racefuzz::{lazy_static, thread_local};
+#[doc(inline)]
+pub use crate::__loom_lazy_static as lazy_static;
+pub use racefuzz::thread_local;
+pub use racefuzz::{alloc, cell};
 
 #[doc(inline)]
 pub use crate::model::model;
@@ -68,3 +73,9 @@ pub fn stop_exploring() {}
 
 /// loom does not go back to the branch before this. Sampling never goes back: does nothing.
 pub fn skip_branch() {}
+
+/// What the macros expand to; no part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use racefuzz_primitives::__racefuzz_lazy_static_of as lazy_static_of;
+}

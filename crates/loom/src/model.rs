@@ -1,11 +1,12 @@
 //! Running a program under many schedules.
 
-use racefuzz::{Fuzzer, Inject, Outcome, Report, Schedule, Settings};
-use racefuzz_report::{Command, DiskSources};
-use std::cell::Cell;
-use std::io::Write;
+use racefuzz::ported::Ported;
+use racefuzz::{Fuzzer, Inject, Outcome, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// loom's default of [`Builder::max_branches`].
+const LOOM_BRANCHES: usize = 1_000;
 
 /// Runs the program under many schedules, with the settings of [`Builder::new`].
 ///
@@ -27,8 +28,9 @@ where
 pub struct Builder {
     /// No limit here: racefuzz runs as many threads as the program spawns.
     pub max_threads: usize,
-    /// Raises the number of steps after which an execution counts as one that never ends (100,000),
-    /// if it is larger. `LOOM_MAX_BRANCHES`.
+    /// The number of steps after which an execution counts as one that never ends, if it is below
+    /// loom's default of 1,000 or above racefuzz's of 100,000, which holds in between.
+    /// `LOOM_MAX_BRANCHES`.
     pub max_branches: usize,
     /// No more executions than these, if that is less than 2,000. `LOOM_MAX_PERMUTATIONS`.
     pub max_permutations: Option<usize>,
@@ -63,7 +65,7 @@ impl Builder {
     pub fn new() -> Self {
         Self {
             max_threads: crate::MAX_THREADS,
-            max_branches: variable("LOOM_MAX_BRANCHES").unwrap_or(1_000),
+            max_branches: variable("LOOM_MAX_BRANCHES").unwrap_or(LOOM_BRANCHES),
             max_permutations: variable("LOOM_MAX_PERMUTATIONS"),
             max_duration: variable("LOOM_MAX_DURATION").map(Duration::from_secs),
             preemption_bound: variable("LOOM_MAX_PREEMPTIONS"),
@@ -90,22 +92,17 @@ impl Builder {
     where
         F: Fn() + Sync + Send + 'static,
     {
-        let name = name();
-        let fuzzer = self.fuzzer(&name);
-        let report = match replayed(&name) {
-            Some(schedule) => fuzzer.replay(&schedule, f).report,
-            None => fuzzer.fuzz(f),
-        };
-        count(&report);
+        let test = Ported::new();
+        let report = test.run(self.fuzzer(), f);
         match report.outcome() {
             Outcome::Passed => {}
             Outcome::Incomplete if self.max_duration.is_some() && report.executions() > 0 => {}
-            Outcome::Failed | Outcome::Incomplete => panic!("\n{}", text(&report)),
+            Outcome::Failed | Outcome::Incomplete => panic!("\n{}", test.text(&report)),
         }
     }
 
     #[track_caller]
-    fn fuzzer(&self, name: &str) -> Fuzzer {
+    fn fuzzer(&self) -> Fuzzer {
         if let Some(file) = &self.checkpoint_file {
             panic!(
                 "checkpoint_file ({}): racefuzz keeps no checkpoints; run a failing schedule again with \
@@ -113,15 +110,12 @@ impl Builder {
                 file.display()
             );
         }
-        if let Some(mode) = variable::<String>("RACEFUZZ_MODE").filter(|mode| mode != "fuzz") {
-            panic!("RACEFUZZ_MODE={mode}: a model can be run by `fuzz` only");
-        }
         let most = self.max_permutations.map_or(Self::DEFAULT_ITERATIONS, |most| most.max(1) as u64);
         let steps = u32::try_from(self.max_branches).unwrap_or(u32::MAX);
+        let least = if self.max_branches < LOOM_BRANCHES { 0 } else { Settings::DEFAULT_MAX_STEPS };
         let mut fuzzer = Fuzzer::new()
-            .name(name)
             .iterations(most.min(Self::DEFAULT_ITERATIONS))
-            .max_steps(steps.max(Settings::DEFAULT_MAX_STEPS))
+            .max_steps(steps.max(least))
             .inject(Inject { timeout: true, ..Inject::default() });
         if let Some(bound) = self.preemption_bound {
             fuzzer = fuzzer.depth(u32::try_from(bound).unwrap_or(u32::MAX).saturating_add(1));
@@ -129,7 +123,7 @@ impl Builder {
         if let Some(longest) = self.max_duration {
             fuzzer = fuzzer.max_time(longest);
         }
-        fuzzer.from_env().unwrap_or_else(|error| panic!("{error}"))
+        fuzzer
     }
 }
 
@@ -145,58 +139,4 @@ fn variable<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = std::env::var(name).ok()?;
     let Ok(parsed) = value.trim().parse() else { panic!("invalid value for `{name}`: {value}") };
     Some(parsed)
-}
-
-/// The test's name, which is that of its thread, and which of its models this is.
-fn name() -> String {
-    thread_local! {
-        static MODELS: Cell<u32> = const { Cell::new(0) };
-    }
-    let model = MODELS.get() + 1;
-    MODELS.set(model);
-    let thread = std::thread::current();
-    let test = thread.name().unwrap_or("model");
-    if model == 1 { test.to_owned() } else { format!("{test}#{model}") }
-}
-
-/// The schedule that `RACEFUZZ_REPLAY` asks for, if it is one of this program.
-#[track_caller]
-fn replayed(program: &str) -> Option<Schedule> {
-    let schedule: Schedule = variable("RACEFUZZ_REPLAY")?;
-    (schedule.program == program).then_some(schedule)
-}
-
-/// Adds a line with the model's name and its executions to the file `RACEFUZZ_COUNT_FILE`.
-fn count(report: &Report) {
-    let Some(file) = std::env::var_os("RACEFUZZ_COUNT_FILE") else { return };
-    let line = format!("{}\t{}\n", report.program, report.executions());
-    let written = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&file)
-        .and_then(|mut file| file.write_all(line.as_bytes()));
-    if let Err(error) = written {
-        panic!("RACEFUZZ_COUNT_FILE={}: {error}", file.display());
-    }
-}
-
-fn text(report: &Report) -> String {
-    let next: Vec<Command> = report
-        .failures()
-        .iter()
-        .take(1)
-        .map(|failure| Command {
-            label: "replay".to_owned(),
-            line: format!(
-                "RACEFUZZ_REPLAY='{}' cargo test {}",
-                failure.schedule(),
-                report.program.split('#').next().unwrap_or_default()
-            ),
-        })
-        .collect();
-    let mut style = racefuzz::Style::default();
-    if let Some(width) = variable("RACEFUZZ_WIDTH") {
-        style.width = width;
-    }
-    racefuzz::render_with(report, &DiskSources::new(), &style, &next)
 }

@@ -16,7 +16,8 @@ pub mod atomic {
 /// A place where one thread waits for another's notification, which is kept if nobody waits yet.
 /// What happens before a notification happens before the wait that it ends.
 ///
-/// A wait ends for no reason only where that is injected (loom lets each `Notify` do so once).
+/// A wait ends for no reason only where that is injected. (loom lets each `Notify` do so once, but only
+/// when no other thread can go on.)
 #[derive(Debug)]
 pub struct Notify {
     notified: Mutex<bool>,

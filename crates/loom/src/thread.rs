@@ -1,21 +1,14 @@
-//! `std::thread`, but that [`spawn`] wants no `Send`, as loom's does not.
+//! `std::thread`, with three ways of loom's: [`spawn`] wants no `Send`, the first thread has no name,
+//! and stacks are measured in words.
 
 pub use racefuzz::thread::{
-    AccessError, LocalKey, Result, Scope, ScopedJoinHandle, Thread, ThreadId, available_parallelism, current,
-    panicking, park, park_timeout, scope, sleep, yield_now,
+    AccessError, LocalKey, Result, Scope, ScopedJoinHandle, ThreadId, available_parallelism, panicking, park,
+    park_timeout, scope, sleep, yield_now,
 };
-use racefuzz_runtime::{Absent, ops};
+use racefuzz_primitives::thread::spawn_unsend;
+use racefuzz_runtime::ops;
 use std::fmt;
 use std::io;
-
-/// What goes from one thread of an execution to another.
-struct Moved<T>(T);
-
-// SAFETY: made by `spawn` only inside an execution, and by `Builder::spawn` for what is `Send`. The
-// threads of an execution never run at the same time, and each step of one happens before the next
-// step of any, for the processor as for the compiler.
-#[expect(unsafe_code, reason = "loom's `spawn` takes what is not `Send`")]
-unsafe impl<T> Send for Moved<T> {}
 
 /// Spawns a thread, as `std::thread::spawn`. What it is given, and gives back, need not be `Send`: the
 /// threads of a model take turns.
@@ -28,16 +21,38 @@ where
     F: FnOnce() -> T + 'static,
     T: 'static,
 {
-    assert!(ops::mode() != Err(Absent::Outside), "loom::thread::spawn was called outside of a model");
-    JoinHandle(racefuzz::thread::spawn(moved(f)))
+    JoinHandle::new(spawn_unsend(f))
 }
 
-fn moved<F: FnOnce() -> T, T>(f: F) -> impl FnOnce() -> Moved<T> + Send {
-    let f = Moved(f);
-    move || {
-        // All of it is captured, not the field alone.
-        let f = f;
-        Moved((f.0)())
+/// The running thread.
+pub fn current() -> Thread {
+    let first = ops::current_thread() == Ok(racefuzz_trace::ThreadId::ROOT);
+    Thread { thread: racefuzz::thread::current(), first }
+}
+
+/// A handle to a thread, as `std::thread::Thread`.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    thread: racefuzz::thread::Thread,
+    /// The model's closure runs on it.
+    first: bool,
+}
+
+impl Thread {
+    /// The thread's identifier.
+    pub fn id(&self) -> ThreadId {
+        self.thread.id()
+    }
+
+    /// The thread's name, if it was spawned with one.
+    pub fn name(&self) -> Option<&str> {
+        if self.first { None } else { self.thread.name() }
+    }
+
+    /// Gives the thread its park token. Happens before its [`park`] returns.
+    #[track_caller]
+    pub fn unpark(&self) {
+        self.thread.unpark();
     }
 }
 
@@ -57,9 +72,10 @@ impl Builder {
         Self(self.0.name(name))
     }
 
-    /// The thread's stack in bytes, if that is more than the run's default.
+    /// The thread's stack, if that is more than the run's default: in words, as loom takes it,
+    /// although it says bytes.
     pub fn stack_size(self, size: usize) -> Self {
-        Self(self.0.stack_size(size))
+        Self(self.0.stack_size(size.saturating_mul(size_of::<usize>())))
     }
 
     /// Spawns a thread.
@@ -75,7 +91,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.0.spawn(moved(f)).map(JoinHandle)
+        self.0.spawn(f).map(JoinHandle::new)
     }
 
     /// Spawns a thread of a scope.
@@ -100,12 +116,19 @@ impl Builder {
 }
 
 /// Owned permission to join a thread, as `std::thread::JoinHandle`; dropping it detaches the thread.
-pub struct JoinHandle<T>(racefuzz::thread::JoinHandle<Moved<T>>);
+pub struct JoinHandle<T> {
+    handle: racefuzz::thread::JoinHandle<T>,
+    thread: Thread,
+}
 
 impl<T> JoinHandle<T> {
+    fn new(handle: racefuzz::thread::JoinHandle<T>) -> Self {
+        Self { thread: Thread { thread: handle.thread().clone(), first: false }, handle }
+    }
+
     /// The thread.
     pub fn thread(&self) -> &Thread {
-        self.0.thread()
+        &self.thread
     }
 
     /// Waits for the thread's end and takes its result.
@@ -114,18 +137,18 @@ impl<T> JoinHandle<T> {
     /// With the panic's payload, if it panicked.
     #[track_caller]
     pub fn join(self) -> Result<T> {
-        self.0.join().map(|moved| moved.0)
+        self.handle.join()
     }
 
     /// Whether the thread has ended.
     #[track_caller]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.handle.is_finished()
     }
 }
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.handle.fmt(f)
     }
 }

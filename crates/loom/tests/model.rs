@@ -102,7 +102,6 @@ fn max_duration_ends_the_run_and_it_passes() {
 fn the_other_fields_change_nothing_for_a_correct_program() {
     let count = executions(|builder| {
         builder.max_threads = 2;
-        builder.max_branches = 10;
         builder.preemption_bound = Some(0);
         builder.checkpoint_interval = 1;
         builder.expect_explicit_explore = true;
@@ -118,6 +117,14 @@ fn a_preemption_bound_hides_nothing() {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(1);
     builder.check(|| increments(|count| count.store(count.load(SeqCst) + 1, SeqCst)));
+}
+
+#[test]
+#[should_panic(expected = "livelock")]
+fn few_branches_are_few_steps() {
+    let mut builder = Builder::new();
+    builder.max_branches = 2;
+    builder.check(|| (0..3).for_each(|_| thread::yield_now()));
 }
 
 #[test]

@@ -64,6 +64,62 @@ fn a_notification_is_kept_and_publishes() {
 }
 
 #[test]
+#[should_panic(expected = "polled for nothing")]
+fn a_future_may_be_polled_for_no_reason() {
+    loom::model(|| {
+        let mut polls = 0;
+        let woken = Arc::new(AtomicBool::new(false));
+        block_on(poll_fn(|context| {
+            polls += 1;
+            if polls == 1 {
+                let (waker, woken) = (context.waker().clone(), Arc::clone(&woken));
+                thread::spawn(move || {
+                    woken.store(true, SeqCst);
+                    waker.wake();
+                });
+                return Poll::Pending;
+            }
+            assert!(woken.load(SeqCst), "polled for nothing");
+            Poll::Ready(())
+        }));
+    });
+}
+
+#[test]
+#[should_panic(expected = "lazy_static during shutdown")]
+fn a_thread_that_outlives_the_model_has_no_statics() {
+    loom::model(|| {
+        thread::spawn(|| assert!(!READY.load(SeqCst)));
+    });
+}
+
+#[test]
+#[should_panic(expected = "data race")]
+fn an_unsynchronised_load_races_with_stores() {
+    loom::model(|| {
+        let mine = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&mine);
+        // SAFETY: the execution ends at the race.
+        thread::spawn(move || unsafe { theirs.unsync_load() });
+        mine.store(1, Relaxed);
+    });
+}
+
+#[test]
+fn the_first_thread_has_no_name_and_stacks_are_words() {
+    loom::model(|| {
+        const WORDS: usize = 1 << 16;
+        assert_eq!(thread::current().name(), None);
+        let deep = thread::Builder::new()
+            .stack_size(2 * WORDS)
+            .spawn(|| std::hint::black_box(&mut [1_usize; WORDS]).len())
+            .unwrap();
+        assert_eq!(deep.thread().name(), None);
+        assert_eq!(deep.join().unwrap(), WORDS);
+    });
+}
+
+#[test]
 #[should_panic(expected = "deadlock")]
 fn a_notification_is_taken_by_one_wait() {
     loom::model(|| {

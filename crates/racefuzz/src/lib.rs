@@ -46,6 +46,8 @@ mod fixer;
 #[cfg(feature = "model")]
 mod fuzzer;
 #[cfg(feature = "model")]
+pub mod ported;
+#[cfg(feature = "model")]
 mod regressions;
 #[cfg(feature = "model")]
 pub mod scenario;
