@@ -1,7 +1,7 @@
 //! Running a program under many schedules.
 
-use racefuzz::ported::Ported;
-use racefuzz::{Fuzzer, Inject, Outcome, Settings};
+use racefuzz::ported::{Mode, Ported};
+use racefuzz::{Checker, Fuzzer, Inject, Outcome, Settings};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,10 +93,11 @@ impl Builder {
         F: Fn() + Sync + Send + 'static,
     {
         let test = Ported::new();
-        let report = test.run(self.fuzzer(), f);
+        let report = test.run(Mode::Fuzz, self.fuzzer(), self.checker(), f);
+        let limited = self.max_duration.is_some() || self.max_permutations.is_some();
         match report.outcome() {
             Outcome::Passed => {}
-            Outcome::Incomplete if self.max_duration.is_some() && report.executions() > 0 => {}
+            Outcome::Incomplete if limited && report.executions() > 0 => {}
             Outcome::Failed | Outcome::Incomplete => panic!("\n{}", test.text(&report)),
         }
     }
@@ -124,6 +125,17 @@ impl Builder {
             fuzzer = fuzzer.max_time(longest);
         }
         fuzzer
+    }
+
+    fn checker(&self) -> Checker {
+        let mut checker = Checker::new();
+        if let Some(most) = self.max_permutations {
+            checker = checker.max_executions(most.max(1) as u64);
+        }
+        if let Some(longest) = self.max_duration {
+            checker = checker.max_time(longest);
+        }
+        checker
     }
 }
 

@@ -131,6 +131,13 @@ impl Fuzzer {
         self
     }
 
+    /// Whether to repeat every execution that passes, and fail if it goes another way then: to find
+    /// nondeterminism that is not the schedule's.
+    pub fn check_determinism(mut self, check: bool) -> Self {
+        self.options.check_determinism = check;
+        self
+    }
+
     /// Schedules to try before the first iteration, such as those that failed earlier.
     pub fn first(mut self, schedules: Vec<Schedule>) -> Self {
         self.options.first = schedules;

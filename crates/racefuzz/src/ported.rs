@@ -4,6 +4,7 @@
 //! a report, with the other tool's test found again by its name: what the crates with loom's and
 //! shuttle's interfaces share, and where it is decided how their tests are run.
 
+use crate::checker::Checker;
 use crate::fuzzer::{Fuzzer, SettingError};
 use crate::show;
 use racefuzz_report::{Command, DiskSources};
@@ -19,9 +20,11 @@ pub struct Ported {
 
 /// How a program is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub enum Mode {
     /// Some thousand schedules are sampled.
     Fuzz,
+    /// Every execution is explored.
+    Check,
 }
 
 impl Ported {
@@ -40,17 +43,35 @@ impl Ported {
     }
 
     /// Runs the program: by the schedule `RACEFUZZ_REPLAY` asks for, if it is one of this program,
-    /// else as `RACEFUZZ_MODE` says. The settings of the environment (see [`Fuzzer::from_env`]) win.
+    /// else as `RACEFUZZ_MODE` says (`fuzz` or `check`), or else in the mode given. The settings of
+    /// the environment (see [`Fuzzer::from_env`]) win; an exploration takes those it has a use for.
     /// Adds a line with the name and the number of executions to the file `RACEFUZZ_COUNT_FILE`.
     ///
     /// # Panics
     /// If a variable's value is none.
     #[track_caller]
-    pub fn run(&self, fuzzer: Fuzzer, program: impl Fn() + Sync) -> RunReport {
+    pub fn run(
+        &self,
+        otherwise: Mode,
+        fuzzer: Fuzzer,
+        checker: Checker,
+        program: impl Fn() + Sync,
+    ) -> RunReport {
         let fuzzer = fuzzer.name(&self.name).from_env().unwrap_or_else(|error| panic!("{error}"));
-        let report = match (replayed(&self.name), mode()) {
+        let report = match (replayed(&self.name), mode(otherwise)) {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,
             (None, Mode::Fuzz) => fuzzer.fuzz(program),
+            (None, Mode::Check) => {
+                let options = &fuzzer.options;
+                checker
+                    .name(&self.name)
+                    .memory_model(options.settings.memory)
+                    .max_steps(options.settings.max_steps)
+                    .inject(options.settings.inject)
+                    .stack_size(options.stack_size)
+                    .workers(options.workers)
+                    .check(program)
+            }
         };
         count(&report);
         report
@@ -75,12 +96,14 @@ impl Ported {
     }
 }
 
-/// The mode `RACEFUZZ_MODE` asks for.
+/// The mode `RACEFUZZ_MODE` asks for, or the given one.
 #[track_caller]
-fn mode() -> Mode {
+fn mode(otherwise: Mode) -> Mode {
     match std::env::var("RACEFUZZ_MODE").as_deref() {
-        Err(_) | Ok("fuzz") => Mode::Fuzz,
-        Ok(other) => panic!("{}", SettingError::new("RACEFUZZ_MODE", other, "known: fuzz")),
+        Err(_) => otherwise,
+        Ok("fuzz") => Mode::Fuzz,
+        Ok("check") => Mode::Check,
+        Ok(other) => panic!("{}", SettingError::new("RACEFUZZ_MODE", other, "known: fuzz, check")),
     }
 }
 
