@@ -36,6 +36,9 @@ pub struct Options {
     pub first: Vec<Schedule>,
     /// Whether the run enumerates executions: then an iteration cannot be had again by its number.
     pub enumerates: bool,
+    /// Whether every execution that passes is repeated, to find nondeterminism that is not the
+    /// schedule's.
+    pub check_determinism: bool,
     /// The process ends with an error when an execution shows no event for so long: an endless
     /// loop in which nothing is instrumented.
     pub watchdog: Option<Duration>,
@@ -77,6 +80,7 @@ impl Default for Options {
             max_time: None,
             roots: Vec::new(),
             first: Vec::new(),
+            check_determinism: false,
             enumerates: false,
             watchdog: Some(Self::DEFAULT_WATCHDOG),
             overlay: None,

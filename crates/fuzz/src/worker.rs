@@ -4,9 +4,11 @@ use crate::confirm::{Caught, Found};
 use crate::driver::{Cut, Run};
 use crate::guard::{self, Pulse};
 use crate::profile::{Lesson, Profile};
+use crate::replay::Follow;
 use crate::strategy::{self, Samplers};
 use crate::tally::Sample;
-use racefuzz_runtime::{Ended, Record, Runner};
+use racefuzz_runtime::{Detected, Ended, Record, Runner};
+use racefuzz_trace::{Choice, FailureKind, ThreadId};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -58,7 +60,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             }
             guard::at(iteration, profile.count_points);
             let sampler = self.samplers.start(iteration, profile);
-            let ended = self.runner.run(self.run.program, sampler, Record::Choices);
+            let mut ended = self.runner.run(self.run.program, sampler, Record::Choices);
             if let Some(lesson) = sampler.lesson() {
                 chunk.lessons.push(lesson);
             }
@@ -66,11 +68,12 @@ impl<'r, 'a> Worker<'r, 'a> {
                 chunk.lessons.push(Lesson { count_points: true, ..Lesson::default() });
             }
             chunk.left_over |= !ended.left_over.is_empty();
+            let first = self.repeat(&mut ended);
             self.fuel = self.fuel.saturating_sub(32 + ended.steps);
             let failed = ended.failure.is_some();
             chunk.samples.push(sample(&ended));
             if failed {
-                self.caught(iteration, ended, profile.count_points, &mut chunk);
+                self.caught(iteration, ended, first, profile.count_points, &mut chunk);
                 if !self.run.options.keep_going {
                     self.run.lowest_failing.fetch_min(iteration, Ordering::Relaxed);
                     break;
@@ -81,14 +84,45 @@ impl<'r, 'a> Worker<'r, 'a> {
         chunk
     }
 
+    /// Repeats an execution that passed, if that is asked for. If it goes another way then, it has
+    /// failed after all; returned are the choices and the log it had.
+    fn repeat(&mut self, ended: &mut Ended) -> Option<(Vec<Choice>, Vec<u64>)> {
+        if !self.run.options.check_determinism || ended.failure.is_some() {
+            return None;
+        }
+        let (choices, log) = (self.runner.choices().to_vec(), self.runner.log().to_vec());
+        let again = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Choices);
+        if again.failure.is_none() && log == self.runner.log() {
+            return None;
+        }
+        ended.failure = Some(Detected {
+            kind: FailureKind::Nondeterminism,
+            message: "the program behaves differently under the same schedule".to_owned(),
+            thread: ThreadId::ROOT,
+            step: ended.steps,
+            identity: 0,
+            detail: None,
+        });
+        Some((choices, log))
+    }
+
     #[cold]
-    fn caught(&mut self, iteration: u64, ended: Ended, count_points: bool, chunk: &mut Chunk) {
+    fn caught(
+        &mut self,
+        iteration: u64,
+        ended: Ended,
+        first: Option<(Vec<Choice>, Vec<u64>)>,
+        count_points: bool,
+        chunk: &mut Chunk,
+    ) {
         let Some(detected) = ended.failure else { return };
         self.run.failing.fetch_add(1, Ordering::Relaxed);
         if !self.met.insert(detected.identity) {
             return;
         }
         let options = self.run.options;
+        let (choices, log) =
+            first.unwrap_or_else(|| (self.runner.choices().to_vec(), self.runner.log().to_vec()));
         chunk.caught.push(Caught {
             found: Found {
                 iteration,
@@ -96,8 +130,8 @@ impl<'r, 'a> Worker<'r, 'a> {
                 settings: options.settings.clone(),
             },
             detected,
-            choices: self.runner.choices().to_vec(),
-            log: self.runner.log().to_vec(),
+            choices,
+            log,
             left_over: ended.left_over,
             count_points,
         });
