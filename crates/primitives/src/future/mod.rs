@@ -20,6 +20,8 @@
 
 #[cfg(feature = "model")]
 mod executor;
+#[cfg(feature = "model")]
+pub mod parallel;
 mod plain;
 #[cfg(feature = "model")]
 mod task;
