@@ -33,6 +33,7 @@
 //! assert!(ended.failure.is_none());
 //! ```
 
+mod backend;
 mod clock;
 mod config;
 mod execution;
@@ -57,6 +58,7 @@ mod statics;
 mod stuck;
 mod thread;
 
+pub use backend::{Backend, Session};
 pub use clock::Clock;
 pub use config::Config;
 pub use execution::Absent;

@@ -42,7 +42,10 @@ pub(crate) fn install_hook() {
             if info.payload().is::<Disowned>() {
                 uncount();
             } else if execution.is_null() {
-                previous(info);
+                match crate::backend::session() {
+                    Some(session) => session.panicked(),
+                    None => previous(info),
+                }
             } else {
                 // SAFETY: the hook runs on the thread and inside the execution that panics; code of
                 // the runtime does not panic while it holds a reference, but for broken invariants,
@@ -88,9 +91,9 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
     thread.panicked = Some(Panicked { message, site, step, injected, taken: None, order });
 }
 
-const NO_TEXT: &str = "a panic with a payload that is no text";
+pub(crate) const NO_TEXT: &str = "a panic with a payload that is no text";
 
-fn message_of(payload: &dyn Any) -> Option<String> {
+pub(crate) fn message_of(payload: &dyn Any) -> Option<String> {
     match payload.downcast_ref::<&'static str>() {
         Some(text) => Some((*text).to_owned()),
         None => payload.downcast_ref::<String>().cloned(),

@@ -159,9 +159,8 @@ impl<A: Real> Inner<A> {
             _ => {}
         }
         let verb = if weak { Verb::CompareExchangeWeak } else { Verb::CompareExchange };
-        let (from, to) = (A::to_word(current), A::to_word(new));
-        let change = |word| (word == from).then_some(to);
-        match ops::rmw(self, (success.into(), failure.into()), verb, site, change) {
+        let values = (A::to_word(current), A::to_word(new));
+        match ops::compare_exchange(self, (success.into(), failure.into()), verb, site, values) {
             Ok(done) => {
                 self.keep(&done);
                 let read = A::from_word(done.read);

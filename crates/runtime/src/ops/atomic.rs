@@ -1,5 +1,6 @@
 //! Atomic accesses and fences.
 
+use crate::backend;
 use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
 use crate::memory::Knowledge;
@@ -214,6 +215,9 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 /// An atomic load: the word read.
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.load(primitive, order);
+    }
     let order = overlay::order(site, order);
     let (value, spins) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
@@ -259,6 +263,9 @@ pub fn store<P: Primitive>(
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.store(primitive, value, order);
+    }
     let order = overlay::order(site, order);
     step(primitive, OpKind::Store, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
@@ -310,6 +317,9 @@ pub fn rmw<P: Primitive>(
     site: Site,
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.rmw(primitive, success, verb, &f);
+    }
     let (success, failure) = overlay::orders(site, success, failure);
     let (rmw, spins) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
         if execution.memory.is_some() {
@@ -364,9 +374,28 @@ pub fn rmw<P: Primitive>(
     if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
 }
 
+/// An atomic compare-exchange: writes `new` if the word read is `current`, and else is a load. The
+/// orders are those of success and failure.
+#[inline]
+pub fn compare_exchange<P: Primitive>(
+    primitive: &P,
+    orders: (MemoryOrder, MemoryOrder),
+    verb: Verb,
+    site: Site,
+    (current, new): (u64, u64),
+) -> Result<Rmw, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.compare_exchange(primitive, orders, verb, (current, new));
+    }
+    rmw(primitive, orders, verb, site, |word| (word == current).then_some(new))
+}
+
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
 /// next step.
 pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.fence(order);
+    }
     overlay::before_local(site)?;
     let order = overlay::order(site, order);
     let op = Op { kind: OpKind::Fence, verb: Verb::Fence, order, object: Op::NO_OBJECT, lock: false };
@@ -400,6 +429,9 @@ pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
 
 /// The newest word of an atomic, without a step: for values that are exclusively owned.
 pub fn newest<P: Primitive>(primitive: &P) -> Option<u64> {
+    if let Some(session) = backend::hosted() {
+        return session.newest(primitive);
+    }
     with(|execution| {
         let object = primitive.shared().index_in(execution.epoch)?;
         Some(execution.objects[object as usize].value)
@@ -426,6 +458,9 @@ pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absen
 }
 
 fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.unsync(primitive, kind == OpKind::Write);
+    }
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
     let op = |object| Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
     if kind == OpKind::Read {

@@ -4,6 +4,7 @@
 //! count, so they are events but no scheduling points; an execution that looks at a count says so
 //! in its result, and the driver then makes them scheduling points (`Config::count_points`).
 
+use crate::backend::{self, Session};
 use crate::execution::{Absent, Execution, enter, free_event, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
@@ -25,6 +26,10 @@ impl Counted {
         self.created
     }
 
+    fn on(self, session: &Session) -> Result<u32, Absent> {
+        if self.epoch == session.epoch() { Ok(self.object) } else { Err(Absent::Outside) }
+    }
+
     fn of(self, execution: &Execution) -> Option<u32> {
         (self.epoch == execution.epoch).then_some(self.object)
     }
@@ -32,6 +37,10 @@ impl Counted {
 
 /// A new counted object, with one reference.
 pub fn counted_new(site: Site) -> Option<Counted> {
+    if let Some(session) = backend::hosted() {
+        let object = session.counted_new()?;
+        return Some(Counted { epoch: session.epoch(), object, created: site });
+    }
     with(|execution| {
         let object = execution.new_object(ObjectKind::Arc, site, 1);
         execution.objects[object as usize].alive = true;
@@ -47,6 +56,9 @@ pub fn counted_new(site: Site) -> Option<Counted> {
 /// A reference is cloned (or made weak).
 #[inline]
 pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.counted_clone(counted.on(session)?);
+    }
     event(counted, Verb::RefClone, site, |_, _| {})
 }
 
@@ -55,6 +67,9 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
 /// did, as the destructor of the value must.
 #[inline]
 pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.counted_drop(counted.on(session)?, last);
+    }
     event(counted, Verb::RefDrop, site, |execution, object| {
         let me = execution.current as usize;
         let thread = &mut execution.threads[me];
@@ -92,6 +107,9 @@ pub fn counted_gone(counted: Counted) {
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.
 #[inline]
 pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.counted_drop(counted.on(session)?, || false);
+    }
     event(counted, Verb::RefDrop, site, |_, _| {})
 }
 
@@ -133,6 +151,9 @@ fn count_point(op: Op, site: Site) -> Result<(), Absent> {
 /// is asked whether the caller turned out to hold the only reference, in which case it knows what
 /// every earlier holder did.
 pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() -> bool) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.counted_observe(counted.on(session)?);
+    }
     let op = enter(|execution| {
         let object = counted.of(execution).ok_or(Absent::Outside)?;
         execution.counts_observed = true;

@@ -2,6 +2,7 @@
 //! values that live as long as a thread or an execution.
 
 use super::local_op;
+use crate::backend;
 use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// A step that touches nothing shared; its text is made only if the execution is recorded.
 pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
     overlay::before_local(site)?;
     let op = local_op(Verb::Note);
     post(Pending { invisible: with(|execution| execution.memory.is_some())?, ..visible(op, site) })?;
@@ -34,6 +38,9 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
 
 /// One of the values below `count`, every one of them possible.
 pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.choose(count);
+    }
     let op = local_op(Verb::Nondet);
     free_event(|execution| {
         let now = execution.event(&op);
@@ -47,12 +54,18 @@ pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
 
 /// Whether something happens that need not (a spurious wake-up); always false unless injected.
 pub fn choose_spurious() -> bool {
+    if let Some(session) = backend::hosted() {
+        return session.choose_spurious();
+    }
     with(|execution| execution.config.inject.spurious && execution.choose(Point::Spurious, 2) == 1)
         == Ok(true)
 }
 
 /// Ends the execution, without a verdict, unless the condition holds.
 pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.assume(condition, site);
+    }
     enter(|execution| {
         let op = local_op(Verb::Assume);
         if !condition {
@@ -64,6 +77,9 @@ pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
 
 /// Writes a line to the execution's console: a step.
 pub fn print(line: String, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.print(line);
+    }
     overlay::before_local(site)?;
     let op = enter(|execution| {
         if execution.console_object == NOBODY {
@@ -98,17 +114,26 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
 
 /// The lines printed so far.
 pub fn console_lines() -> Result<Vec<String>, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.console_lines();
+    }
     with(|execution| execution.console.clone())
 }
 
 /// Runs an oracle when every thread has ended; oracles run in the order in which they were given.
 pub fn at_end(oracle: Box<dyn FnOnce()>) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.at_end(oracle);
+    }
     with(|execution| execution.finals.push(oracle))
 }
 
 /// Virtual time since the execution began. Looking at it takes a little, so that loops that wait
 /// for a time to pass end.
 pub fn now() -> Result<Duration, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.now();
+    }
     with(|execution| {
         if execution.memory.is_some() {
             // What a thread sees must not depend on others that it did not synchronise with.
@@ -128,6 +153,9 @@ fn virtual_time(execution: &mut crate::execution::Execution) -> Duration {
 
 /// Lets virtual time pass without giving way.
 pub fn advance(time: Duration) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
     with(|execution| {
         execution.now = crate::ops::state::deadline(execution, time);
         crate::ops::state::sleeps(execution, time);
@@ -141,6 +169,9 @@ pub fn with_local<T: 'static, R>(
     make: impl FnOnce() -> T,
     f: impl FnOnce(&T) -> R,
 ) -> Result<Option<R>, Absent> {
+    if let Some(session) = backend::hosted() {
+        return hosted_slot(session, false, key, make, f);
+    }
     with_slot(host_locals, key, make, f)
 }
 
@@ -157,7 +188,30 @@ pub fn with_global<T: 'static, R>(
     make: impl FnOnce() -> T,
     f: impl FnOnce(&T) -> R,
 ) -> Result<Option<R>, Absent> {
+    if let Some(session) = backend::hosted() {
+        return hosted_slot(session, true, key, make, f);
+    }
     with_slot(|execution| &mut execution.globals, key, make, f)
+}
+
+fn hosted_slot<T: 'static, R>(
+    session: &backend::Session,
+    global: bool,
+    key: usize,
+    make: impl FnOnce() -> T,
+    f: impl FnOnce(&T) -> R,
+) -> Result<Option<R>, Absent> {
+    let value = match session.slot(global, key) {
+        Err(()) => return Ok(None),
+        Ok(Some(value)) => value,
+        Ok(None) => {
+            let made: Box<dyn Any> = Box::new(make());
+            let value: *const dyn Any = &raw const *made;
+            session.put(global, key, made);
+            value
+        }
+    };
+    Ok(Some(f(in_slot(value))))
 }
 
 fn with_slot<T: 'static, R>(
@@ -184,9 +238,12 @@ fn with_slot<T: 'static, R>(
             value
         }
     };
+    Ok(Some(f(in_slot(value))))
+}
+
+fn in_slot<'a, T: 'static>(value: *const dyn Any) -> &'a T {
     // SAFETY: the value is boxed, so it stays where it is, and it is dropped only at the end of the
-    // thread (or execution), after the last call that could be running here.
+    // thread (or execution), after the last call that could be running with it.
     let value = unsafe { &*value };
-    let value = value.downcast_ref::<T>().expect("one key, one type");
-    Ok(Some(f(value)))
+    value.downcast_ref::<T>().expect("one key, one type")
 }

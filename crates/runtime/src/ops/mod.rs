@@ -14,7 +14,7 @@ mod threads;
 mod tracked;
 
 pub use crate::overlay::wakes_all;
-pub use atomic::{Rmw, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
+pub use atomic::{Rmw, compare_exchange, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
 pub use cell::{read, write};
 pub use counted::{
     Counted, counted_clone, counted_drop, counted_drop_weak, counted_gone, counted_new, counted_observe,
@@ -41,7 +41,7 @@ use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 pub fn mode() -> Result<(), Absent> {
     let execution = current();
     if execution.is_null() {
-        return Err(Absent::Outside);
+        return crate::backend::session().map_or(Err(Absent::Outside), |session| session.mode());
     }
     // SAFETY: see `execution::with`; a plain read.
     match unsafe { (*execution).phase } {
@@ -64,6 +64,7 @@ pub fn detached<R>(f: impl FnOnce() -> R) -> R {
     }
     let _attach = Attach(current());
     set_current(std::ptr::null_mut());
+    let _alone = crate::backend::set(None);
     f()
 }
 

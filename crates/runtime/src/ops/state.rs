@@ -4,6 +4,7 @@
 //! A blocked thread is always one that *awaits a test of an object's word*; the operation and the
 //! test are one atomic event.
 
+use crate::backend;
 use crate::execution::{Absent, Execution, enter, with};
 use crate::explorer::Op;
 use crate::object::{Primitive, Shown, Test};
@@ -84,6 +85,13 @@ pub struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// For operations that nobody records.
+    pub(crate) fn unheard<R>(f: impl FnOnce(&mut Told<'_>) -> R) -> R {
+        let (mut ok, mut hold) = (true, true);
+        let (mut other, mut text) = (None, None);
+        f(&mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: false })
+    }
+
     /// The operation did not do what it was asked (a `try_lock` on a taken lock); it does not
     /// become a holder.
     pub fn failed(&mut self) {
@@ -129,6 +137,9 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     count: impl FnOnce() -> usize,
     f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
 ) -> Result<Result<R, TimedOut>, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.update(primitive, &how, count, f).map(Ok);
+    }
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
     if let Some(word) = overlay::replace(primitive, how.verb, site)? {
         return Ok(Ok(unrecorded(word, f)));

@@ -1,6 +1,7 @@
 //! Threads: creation, end, join, parking.
 
 use super::local_op;
+use crate::backend;
 use crate::execution::{Absent, Execution, Phase, alive, current, enter, free_event, mix, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
@@ -81,6 +82,9 @@ pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<
 where
     F: FnOnce() -> T,
 {
+    if let Some(session) = backend::hosted() {
+        return spawn_hosted(session, options, body);
+    }
     overlay::before_local(site)?;
     let pointer = alive()?;
     // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
@@ -179,6 +183,35 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
     }
 }
 
+/// [`spawn`] on another engine.
+fn spawn_hosted<F, T>(
+    session: &'static backend::Session,
+    options: SpawnOptions,
+    body: F,
+) -> Result<Spawned<T>, Absent>
+where
+    F: FnOnce() -> T,
+{
+    let packet = Arc::new(Packet(UnsafeCell::new(None)));
+    let theirs = Arc::clone(&packet);
+    let run: Box<dyn FnOnce() + '_> = Box::new(move || {
+        let result = catch_unwind(AssertUnwindSafe(body));
+        if let Err(payload) = &result {
+            session.note_escaped(session.current(), payload.as_ref());
+        }
+        match result {
+            Err(payload) if session.mode().is_err() => resume_unwind(payload),
+            // SAFETY: nobody else touches the packet before this thread has ended.
+            result => unsafe { *theirs.0.get() = Some(result) },
+        }
+    });
+    // SAFETY: only the lifetime changes, as the caller of `spawn` promises. A thread of an execution
+    // that is over is never resumed, and what it holds is never dropped.
+    let run = unsafe { std::mem::transmute::<Box<dyn FnOnce() + '_>, Box<dyn FnOnce()>>(run) };
+    let thread = session.spawn(options.name, options.task, run)?;
+    Ok(Spawned { thread: ThreadId(thread), epoch: session.epoch(), packet })
+}
+
 /// Destroys the running thread's local values.
 pub(crate) fn destroy_locals() {
     // SAFETY: see `execution::with`; a plain read.
@@ -265,14 +298,19 @@ pub(crate) fn finish(execution: &mut Execution) {
 ///
 /// `Err(Absent)` if there is nothing to take: the execution is being torn down, or is another one.
 pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent> {
-    let same = enter(|execution| execution.epoch == spawned.epoch)?;
+    let same = match backend::hosted() {
+        Some(session) => session.epoch() == spawned.epoch,
+        None => enter(|execution| execution.epoch == spawned.epoch)?,
+    };
     if !same {
         return Err(Absent::Outside);
     }
     join_thread(spawned.thread, false, site)?;
     // SAFETY: the thread has ended, and this handle, the only one, is consumed.
     let result = unsafe { (*spawned.packet.0.get()).take() };
-    if let Some(Err(_)) = &result {
+    if let Some(session) = backend::hosted() {
+        session.take_panic(spawned.thread.0, true);
+    } else if let Some(Err(_)) = &result {
         // The caller has it now. A panic of a thread-local's destructor is in no result.
         with(|execution| {
             if let Some(panicked) = &mut execution.threads[spawned.thread.index()].panicked {
@@ -288,6 +326,9 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
 pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Absent> {
     overlay::before_local(site)?;
     let target = thread.0;
+    if let Some(session) = backend::hosted() {
+        return session.join(target, take);
+    }
     let op = Op {
         kind: OpKind::Join,
         verb: Verb::Join,
@@ -350,6 +391,13 @@ pub fn outlive(thread: ThreadId) {
 
 /// Whether a thread has ended: a step. Who asks in vain gives way, as asking again is waiting.
 pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> {
+    if let Some(session) = backend::hosted() {
+        return if session.epoch() == spawned.epoch {
+            session.is_finished(spawned.thread.0)
+        } else {
+            Ok(true)
+        };
+    }
     let finished = ended(spawned.thread, spawned.epoch, site)?;
     if !finished {
         give_way()?;
@@ -397,6 +445,9 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
 /// The running thread; of a task, the thread it runs on.
 pub fn current_thread() -> Result<ThreadId, Absent> {
     let task = current_task()?;
+    if current().is_null() {
+        return Ok(task);
+    }
     // SAFETY: see `execution::with`; a plain read, also while threads are torn down.
     let threads = unsafe { &(*current()).threads };
     Ok(threads.get(task.index()).map_or(task, |thread| ThreadId(thread.host)))
@@ -405,7 +456,9 @@ pub fn current_thread() -> Result<ThreadId, Absent> {
 /// The running thread or task, as events name it.
 pub fn current_task() -> Result<ThreadId, Absent> {
     match current() {
-        execution if execution.is_null() => Err(Absent::Outside),
+        execution if execution.is_null() => {
+            backend::session().map_or(Err(Absent::Outside), |session| Ok(ThreadId(session.current())))
+        }
         // SAFETY: see `execution::with`; a plain read, also while threads are torn down.
         execution => Ok(ThreadId(unsafe { (*execution).current })),
     }
@@ -413,6 +466,9 @@ pub fn current_task() -> Result<ThreadId, Absent> {
 
 /// The name of a thread of the running execution.
 pub fn thread_name(thread: ThreadId) -> Option<String> {
+    if let Some(session) = backend::hosted() {
+        return session.thread_name(thread.0);
+    }
     with(|execution| execution.threads.get(thread.index())?.name.clone()).ok().flatten()
 }
 
@@ -420,7 +476,10 @@ pub fn thread_name(thread: ThreadId) -> Option<String> {
 pub fn panicking() -> bool {
     let execution = current();
     if execution.is_null() {
-        return std::thread::panicking();
+        return match backend::session() {
+            Some(session) => session.panicking(),
+            None => std::thread::panicking(),
+        };
     }
     // SAFETY: see `execution::with`; also while threads are torn down.
     std::thread::panicking() && unsafe { (*execution).unwinds() }
@@ -451,6 +510,9 @@ fn token_op(verb: Verb, thread: u32) -> Op {
 /// Waits for the running thread's park token, for `timeout` at most, and takes it. Whether it was
 /// woken by a token (and not by the timeout, or for no reason).
 pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.park(timeout);
+    }
     overlay::before_local(site)?;
     if super::choose_spurious() {
         return Ok(false);
@@ -496,6 +558,9 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
 
 /// Gives a thread its park token: a step.
 pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.unpark(thread.0);
+    }
     overlay::before_local(site)?;
     let op = token_op(Verb::Unpark, thread.0);
     post(visible(op, site))?;
@@ -538,6 +603,9 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
 
 /// The running thread gives way to the others.
 pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.yield_now();
+    }
     overlay::before_local(site)?;
     let graphed = enter(|execution| {
         execution.give_way();
@@ -564,12 +632,18 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
 
 /// The running thread is not offered again until another one has acted: no step.
 pub fn give_way() -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
     with(Execution::give_way)
 }
 
 /// The running thread sleeps: a step, after which virtual time has passed. Any other thread may run
 /// meanwhile, and none must: a sleep orders nothing.
 pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
     overlay::before_local(site)?;
     let op = local_op(Verb::Sleep);
     let mut pending = visible(op, site);

@@ -1,5 +1,6 @@
 //! Tracked allocations.
 
+use crate::backend;
 use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
@@ -21,7 +22,9 @@ pub unsafe fn alloc(layout: Layout, site: Site) -> *mut u8 {
     // SAFETY: the caller promises what `std::alloc::alloc` asks for.
     let memory =
         unsafe { if layout.size() == 0 { layout.align() as *mut u8 } else { std::alloc::alloc(layout) } };
-    if !memory.is_null() {
+    if let (Some(session), false) = (backend::hosted(), memory.is_null()) {
+        session.alloc(memory as usize, layout);
+    } else if !memory.is_null() {
         let _ = with(|execution| {
             let object = new_tracked(execution, site);
             execution.allocations.add(memory as usize, layout, object);
@@ -54,6 +57,9 @@ fn note(execution: &mut Execution, kind: OpKind, verb: Verb, object: u32, site: 
 /// (uses by other threads of an execution are found and reported).
 pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
     let address = memory as usize;
+    if backend::hosted().is_some_and(|session| session.dealloc(address, site)) {
+        return;
+    }
     let known = with(|execution| {
         let Some(block) = execution.allocations.get_mut(address) else { return Ok(false) };
         let object = block.object;
@@ -148,6 +154,9 @@ fn in_heap(address: usize) -> bool {
 
 /// Starts to track a value for leaks: what `untrack` must be called with.
 pub fn track(site: Site) -> Option<u32> {
+    if let Some(session) = backend::hosted() {
+        return session.track();
+    }
     with(|execution| {
         let object = new_tracked(execution, site);
         execution.live_references += 1;
@@ -158,6 +167,9 @@ pub fn track(site: Site) -> Option<u32> {
 
 /// The tracked value is released.
 pub fn untrack(object: u32) {
+    if let Some(session) = backend::hosted() {
+        return session.untrack(object);
+    }
     let _ = with(|execution| {
         let entry = &mut execution.objects[object as usize];
         if std::mem::replace(&mut entry.alive, false) {
