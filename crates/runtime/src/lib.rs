@@ -58,7 +58,7 @@ mod statics;
 mod stuck;
 mod thread;
 
-pub use backend::{Backend, Session};
+pub use backend::{Backend, Body, Session};
 pub use clock::Clock;
 pub use config::Config;
 pub use execution::Absent;

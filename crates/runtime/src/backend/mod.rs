@@ -26,6 +26,9 @@ use std::time::Duration;
 /// A method that cannot do what it is asked ends the execution by unwinding; from then on
 /// [`over`](Self::over) is true, and none of the others is called.
 pub trait Backend {
+    /// An execution begins, on the engine's first thread.
+    fn begin(&self);
+
     /// Whether the present execution came to an end before the program did.
     fn over(&self) -> bool;
 
@@ -78,7 +81,13 @@ pub trait Backend {
     fn cell(&self, object: u32, writes: bool);
 
     /// Starts a thread; `task` if it is an async task of the running one.
-    fn spawn(&self, thread: u32, task: bool, body: Box<dyn FnOnce()>);
+    fn spawn(&self, thread: u32, task: bool, body: Body);
+
+    /// A thread begins: it is the running one.
+    fn entered(&self, thread: u32);
+
+    /// The running thread has done all that is the program's.
+    fn left(&self);
 
     /// Waits for a thread's end.
     fn join(&self, thread: u32);
@@ -112,6 +121,20 @@ pub trait Backend {
 
     /// Tracked memory is released.
     fn released(&self);
+}
+
+/// What a thread runs.
+pub struct Body(Box<dyn FnOnce()>);
+
+// SAFETY: the threads of an execution share one operating-system thread (see `Backend`), so the body
+// stays where it is; engines ask for `Send` because std does.
+unsafe impl Send for Body {}
+
+impl Body {
+    /// Runs it, on the thread it was made for.
+    pub fn run(self) {
+        (self.0)();
+    }
 }
 
 thread_local! {

@@ -1,5 +1,6 @@
 //! The runtime's operations as another engine does them; each mirrors the one of that name in `ops`.
 
+use super::Body;
 use super::session::{Session, Thread};
 use crate::execution::Absent;
 use crate::object::Primitive;
@@ -125,7 +126,12 @@ impl Session {
             threads.push(Thread { name, ..Thread::default() });
             threads.len() as u32 - 1
         };
-        self.backend.spawn(thread, task, Box::new(move || self.run_thread(thread, body)));
+        let run = move || {
+            self.backend.entered(thread);
+            self.run_thread(thread, body);
+            self.backend.left();
+        };
+        self.backend.spawn(thread, task, Body(Box::new(run)));
         Ok(thread)
     }
 

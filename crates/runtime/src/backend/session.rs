@@ -108,6 +108,7 @@ impl Session {
     pub fn iterate() {
         let session = super::session().expect("the engine was started by `Session::run`");
         session.clear();
+        session.backend.begin();
         session.epoch.set(EPOCHS.fetch_add(1, Ordering::Relaxed));
         session.threads.borrow_mut().push(Thread::default());
         session.run_thread(0, session.program);
@@ -120,6 +121,7 @@ impl Session {
             next += 1;
         }
         session.conclude();
+        session.backend.left();
     }
 
     /// Forgets the last execution.
