@@ -79,3 +79,16 @@ fn both_engines_agree_on_every_scenario_that_loom_can_run() {
     }
     assert!(agreed >= 60, "{agreed} scenarios are compared");
 }
+
+#[test]
+fn a_checker_runs_loom_where_it_is_provided() {
+    racefuzz::provide_loom(|options, program, observer| check_watched(options, program, observer).report);
+    let registry = registry();
+    let refcount = registry.find("refcount").unwrap();
+    let params = refcount.params(&[]).unwrap();
+    let report = refcount.checker(&params).engine(racefuzz::Engine::Loom).check(refcount.program(&params));
+    assert_eq!(report.outcome(), Outcome::Failed);
+    assert_eq!(report.proof.unwrap().engine, racefuzz::Engine::Loom);
+    // It can be shown, though loom gives no trace.
+    assert!(racefuzz::render(&report).contains("refcount"));
+}

@@ -4,7 +4,19 @@ use crate::fuzzer::{SettingError, read};
 use crate::show;
 use racefuzz_check::{Observer, Options};
 use racefuzz_trace::{Engine, Inject, MemoryModel, Outcome, RunReport, Settings};
+use std::sync::OnceLock;
 use std::time::Duration;
+
+/// How an engine that is not part of this library explores a program.
+pub type Engineer = fn(&Options, &(dyn Fn() + Sync), &dyn Observer) -> RunReport;
+
+static LOOM: OnceLock<Engineer> = OnceLock::new();
+
+/// Provides [`Engine::Loom`], once for the process; the first caller wins. The library does without
+/// it, so that it depends on little: the command line brings it.
+pub fn provide_loom(explore: Engineer) {
+    let _ = LOOM.set(explore);
+}
 
 /// Explores every execution of a program that a memory model allows, one for each equivalence class.
 ///
@@ -53,7 +65,8 @@ impl Checker {
         self
     }
 
-    /// What explores: [`Engine::Graph`].
+    /// What explores: [`Engine::Graph`], or [`Engine::Loom`] where that is
+    /// [provided](crate::provide_loom).
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
         self
@@ -135,8 +148,11 @@ impl Checker {
     /// # Panics
     /// As [`Checker::check`].
     pub fn check_watched(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
-        assert!(self.engine == Engine::Graph, "the engine `{}` is not part of this library", self.engine);
-        racefuzz_check::check(&self.options, &program, observer)
+        match (self.engine, LOOM.get()) {
+            (Engine::Graph, _) => racefuzz_check::check(&self.options, &program, observer),
+            (Engine::Loom, Some(explore)) => explore(&self.options, &program, observer),
+            (engine, _) => panic!("the engine `{engine}` is not part of this library"),
+        }
     }
 }
 

@@ -102,7 +102,7 @@ pub use racefuzz_primitives::var::Var;
 pub use racefuzz_primitives::{note, println};
 
 #[cfg(feature = "model")]
-pub use checker::{Checker, check};
+pub use checker::{Checker, Engineer, check, provide_loom};
 #[cfg(feature = "model")]
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
