@@ -18,10 +18,11 @@ const SAMPLED: u64 = 100_000;
 const LOOM_RW_3_2: u64 = 8_552_194;
 
 macro_rules! programs {
-    ($module:ident, $($crate_name:ident)::+) => {
+    ($module:ident, $($crate_name:ident)::+, $arc:path) => {
         mod $module {
             use $($crate_name)::+::sync::atomic::{AtomicUsize, Ordering};
-            use $($crate_name)::+::sync::{Arc, Mutex};
+            use $arc as Arc;
+            use $($crate_name)::+::sync::Mutex;
             use $($crate_name)::+::thread;
 
             /// `n` threads, each `k` times a load and a store of one atomic.
@@ -64,8 +65,9 @@ macro_rules! programs {
     };
 }
 
-programs!(ours, racefuzz);
-programs!(theirs, loom);
+// Loom's own `Arc` multiplies its iterations, std's does not; racefuzz's costs no execution.
+programs!(ours, racefuzz, racefuzz::sync::Arc);
+programs!(theirs, loom, std::sync::Arc);
 
 /// `i += j` against `j += i`, `n` times each, every access relaxed.
 fn fib(n: usize) {
