@@ -1,6 +1,6 @@
 //! Floor 3, the checking side: explores every execution graph of a program, each exactly once.
 //!
-//! In go a program and [`Options`]; out comes a [`RunReport`](racefuzz_trace::RunReport) that says
+//! In go a program and [`Options`]; out comes a [`RunReport`] that says
 //! `Passed` only if every graph that the memory model allows was explored. A graph is an execution
 //! up to the order of events that do not depend on each other: program order, reads-from and
 //! modification order.

@@ -91,8 +91,9 @@ impl Session {
             used: RefCell::default(),
             panics: RefCell::default(),
         };
+        let pointer = &raw const session;
         // SAFETY: as above: the reference is dropped with `_entered`, before the session.
-        let lent = unsafe { &*(&raw const session) };
+        let lent = unsafe { &*pointer };
         let result = {
             let _entered = super::set(Some(lent));
             explore()
