@@ -28,7 +28,7 @@ impl fmt::Display for Site {
 ///
 /// ```
 /// use racefuzz_trace::normalize_path;
-/// let path = "/home/a/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/oneshot-0.1.11/src/lib.rs";
+/// let path = "/home/a/.cargo/registry/src/mirror-1949cf8c6b5b557f/oneshot-0.1.11/src/lib.rs";
 /// assert_eq!(normalize_path(path, &[]), "oneshot-0.1.11/src/lib.rs");
 /// assert_eq!(normalize_path("/home/a/app/src/main.rs", &["/home/a/app"]), "src/main.rs");
 /// assert_eq!(normalize_path("src/lib.rs", &[]), "src/lib.rs");
