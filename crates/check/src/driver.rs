@@ -1,281 +1,270 @@
 //! A whole exploration: units handed to workers, results merged in the order of the exploration.
 
 use crate::explore::Item;
-use crate::graph::Graph;
-use crate::options::{Observer, Options, Progress};
+use crate::frontier::{Frontier, Place};
+use crate::keeper::{Keeper, Kept, Start, fingerprint};
+use crate::merged::{Cut, Merged};
+use crate::options::{Observer, Options};
 use crate::probe;
-use crate::show::{self, Shower};
+use crate::show::Shower;
 use crate::spin::Loops;
-use crate::unit::{Done, Failed, Worker};
+use crate::unit::Worker;
+use racefuzz_fuzz::Guard;
 use racefuzz_runtime::Config;
-use racefuzz_trace::{Engine, FORMAT_VERSION, Failure, Outcome, Proof, RunReport, Stats, Strategy};
-use std::collections::{BTreeMap, HashSet};
+use racefuzz_trace::RunReport;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Executions of a unit.
 const FUEL: u64 = 2_000;
-/// Units that the rest of a unit is split into.
-const PIECES: usize = 4;
-
-/// A unit's place in the order of the exploration.
-type Place = Vec<u32>;
-
-enum Unit {
-    Waiting(Vec<Item>),
-    Taken,
-    Done(Box<Done>),
-}
-
-/// Why an exploration ends before everything is explored.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cut {
-    Cancelled,
-    OutOfTime,
-    Enough,
-}
-
-#[derive(Default)]
-struct Merged {
-    stats: Stats,
-    relaxed: bool,
-    failed: Vec<(Failed, u64)>,
-    met: HashSet<u64>,
-    diverged: Option<Graph>,
-    counts_observed: bool,
-    learned: Loops,
-    blocked_at: Option<String>,
-    cut: Option<Cut>,
-    estimate: Option<(f64, f64)>,
-}
+/// Executions between two looks at the clock.
+const GLANCE: u64 = 32;
 
 /// What the workers share; looked at once per unit.
 struct Shared<'a> {
     options: &'a Options,
     program: &'a (dyn Fn() + Sync),
     observer: &'a dyn Observer,
+    keeper: Option<&'a dyn Keeper>,
     config: Config,
     loops: Loops,
+    /// A number of the program, for the keeper.
+    fingerprint: u64,
     deadline: Option<Instant>,
     state: Mutex<State>,
     changed: Condvar,
     over: AtomicBool,
 }
 
-struct State {
-    units: BTreeMap<Place, Unit>,
-    merged: Merged,
+/// How far it is.
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct State {
+    pub(crate) frontier: Frontier,
+    pub(crate) merged: Merged,
 }
 
 impl Shared<'_> {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    fn cut(&self) -> Option<Cut> {
+        if self.observer.cancelled() {
+            Some(Cut::Cancelled)
+        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Some(Cut::OutOfTime)
+        } else {
+            None
+        }
+    }
+
+    fn keep(&self, state: &State, finally: bool) {
+        if let Some(keeper) = self.keeper
+            && (finally || keeper.is_due())
+        {
+            let count_points = self.config.count_points;
+            keeper.keep(&Kept { fingerprint: self.fingerprint, count_points, loops: &self.loops, state });
+        }
+    }
 }
 
-/// Explores a program.
-pub(crate) fn explore(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> RunReport {
+/// The program is not the one that an exploration was begun with.
+#[derive(Debug)]
+pub(crate) struct Changed;
+
+/// Explores a program, from where an earlier exploration ended or from the start.
+///
+/// # Errors
+/// If the program is another one than the earlier exploration's.
+pub(crate) fn explore(
+    options: &Options,
+    program: &(dyn Fn() + Sync),
+    observer: &dyn Observer,
+    keeper: Option<&dyn Keeper>,
+    start: Option<Start>,
+) -> Result<RunReport, Changed> {
     let fuzz = options.fuzz();
+    let deadline = options.max_time.and_then(|time| Instant::now().checked_add(time));
     racefuzz_fuzz::guarded(&fuzz, program, |guard| {
         let mut config = fuzz.config(&options.settings);
         let mut loops = Loops::default();
+        let mut begun = start;
+        if let Some(start) = &begun {
+            config.count_points = start.count_points;
+            loops = start.loops.clone();
+        }
         loop {
-            let merged = run(options, program, observer, &config, &loops, guard);
+            let mut worker = Worker::new(config.clone(), &loops, options.keep_going);
+            let fingerprint = match keeper {
+                Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program)),
+                None => 0,
+            };
+            if begun.as_ref().is_some_and(|start| start.fingerprint != fingerprint) {
+                return Err(Changed);
+            }
+            let fresh = || State { frontier: Frontier::whole(), merged: Merged::default() };
+            let shared = Shared {
+                options,
+                program,
+                observer,
+                keeper,
+                config: config.clone(),
+                loops: loops.clone(),
+                fingerprint,
+                deadline,
+                state: Mutex::new(begun.take().map_or_else(fresh, |start| start.state)),
+                changed: Condvar::new(),
+                over: AtomicBool::new(false),
+            };
+            let merged = run(shared, worker, guard);
             // Now that it is known, clones and drops of counted references are events.
             let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
             if loops.learn(&merged.learned) || counts {
                 continue;
             }
             let shower = Shower { options, fuzz: &fuzz, program, config: &config, loops: &loops, guard };
-            return conclude(options, merged, &shower);
+            return Ok(merged.conclude(options, &shower));
         }
     })
 }
 
-fn run(
-    options: &Options,
-    program: &(dyn Fn() + Sync),
-    observer: &dyn Observer,
-    config: &Config,
-    loops: &Loops,
-    guard: &racefuzz_fuzz::Guard,
-) -> Merged {
-    let root = vec![Item { graph: Graph::new(), revisited: None }];
-    let shared = Shared {
-        options,
-        program,
-        observer,
-        config: config.clone(),
-        loops: loops.clone(),
-        deadline: options.max_time.and_then(|time| Instant::now().checked_add(time)),
-        state: Mutex::new(State {
-            units: BTreeMap::from([(Place::new(), Unit::Waiting(root))]),
-            merged: Merged::default(),
-        }),
-        changed: Condvar::new(),
-        over: AtomicBool::new(false),
+/// Runs executions under the eyes of the watchdog.
+fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&mut Worker) -> R) -> R {
+    let pulse = guard.watch(worker.runner.heart());
+    pulse.set_active(true);
+    let result = run(worker);
+    pulse.set_active(false);
+    result
+}
+
+fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
+    // Unwritable files are noticed before, not after a long run.
+    shared.keep(&shared.lock(), true);
+    // The first unit and the probes alone, so that what they find depends on nobody else.
+    let (is_new, is_estimated) = {
+        let merged = &shared.lock().merged;
+        (merged.stats.steps == 0, merged.estimate.is_some())
     };
+    if !is_estimated {
+        watched(guard, &mut worker, |worker| {
+            if is_new {
+                step(&shared, worker);
+            }
+            if !shared.is_over() && !shared.lock().frontier.is_empty() {
+                estimate(&shared, worker);
+            }
+        });
+    }
     std::thread::scope(|scope| {
-        for _ in 1..options.workers.max(1) {
+        let is_left = !shared.is_over() && !shared.lock().frontier.is_empty();
+        for _ in 1..if is_left { shared.options.workers.max(1) } else { 1 } {
             scope.spawn(|| {
                 let _entered = guard.enter();
-                work(&shared, guard);
+                let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going);
+                watched(guard, &mut worker, |worker| while step(&shared, worker) {});
             });
         }
-        work(&shared, guard);
+        watched(guard, &mut worker, |worker| while step(&shared, worker) {});
     });
-    shared.state.into_inner().unwrap_or_else(PoisonError::into_inner).merged
+    let state = shared.lock();
+    if state.merged.cut.is_some() {
+        shared.keep(&state, true);
+    }
+    drop(state);
+    let State { mut merged, frontier } = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if matches!(merged.cut, Some(Cut::Cancelled | Cut::OutOfTime)) {
+        // A bug found always wins, wherever it was found.
+        frontier.into_done().filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
+    }
+    merged
 }
 
-fn work(shared: &Shared<'_>, guard: &racefuzz_fuzz::Guard) {
-    let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going);
-    let pulse = guard.watch(worker.runner.heart());
-    loop {
-        let Some((place, items, fuel)) = take(shared) else { return };
-        let start = shared.options.max_executions.map(|_| items.clone());
-        pulse.set_active(true);
-        let mut done = worker.explore(shared.program, items, fuel, u64::MAX);
-        done.start = start;
-        pulse.set_active(false);
-        let is_first = place.is_empty();
-        put(shared, &mut worker, place, done);
-        if is_first && !shared.over.load(Ordering::Relaxed) && !shared.lock().units.is_empty() {
-            pulse.set_active(true);
-            estimate(shared, &mut worker);
-            pulse.set_active(false);
+/// Explores one unit; whether there was one.
+fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
+    let Some((place, items, fuel)) = take(shared) else { return false };
+    let mut looked = 0;
+    let mut stop = |executions: u64| {
+        if executions < looked + GLANCE {
+            return false;
+        }
+        looked = executions;
+        shared.is_over() || shared.cut().is_some()
+    };
+    let done = worker.explore(shared.program, items, fuel, u64::MAX, &mut stop);
+    let mut state = shared.lock();
+    state.frontier.hand_in(place, done);
+    merge(shared, worker, &mut state);
+    shared.observer.progress(&state.merged.progress());
+    if !shared.is_over() && !state.frontier.is_empty() {
+        match shared.cut() {
+            Some(cut) => {
+                state.merged.cut = Some(cut);
+                shared.over.store(true, Ordering::Relaxed);
+            }
+            None => shared.keep(&state, false),
         }
     }
+    shared.changed.notify_all();
+    true
 }
 
-/// The first unit that nobody works at. Waits while there might be another one.
+/// The first unit that nobody works at, and how many executions to explore of it. Waits while there
+/// might be another one.
 fn take(shared: &Shared<'_>) -> Option<(Place, Vec<Item>, u64)> {
     let mut state = shared.lock();
     loop {
-        if shared.over.load(Ordering::Relaxed) {
+        if shared.is_over() {
             return None;
         }
-        let next = state.units.iter_mut().find(|(_, unit)| matches!(unit, Unit::Waiting(_)));
-        if let Some((place, unit)) = next {
-            let Unit::Waiting(items) = std::mem::replace(unit, Unit::Taken) else {
-                unreachable!("just seen")
-            };
-            let place = place.clone();
+        if let Some((place, items)) = state.frontier.take() {
             // Alone, the worker can stop exactly where it is told to.
-            let left = shared.options.max_executions.map(|most| most - state.merged.stats.executions);
+            let left = shared.options.max_executions.map(|most| left(most, &state.merged));
             let alone = shared.options.workers <= 1;
             let fuel = left.filter(|_| alone).map_or(FUEL, |left| left.clamp(1, FUEL));
             return Some((place, items, fuel));
         }
-        if state.units.is_empty() {
+        if state.frontier.is_empty() {
             return None;
         }
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
-/// Hands in what a unit came to, and merges what is next in order.
-fn put(shared: &Shared<'_>, worker: &mut Worker, place: Place, mut done: Done) {
-    let rest = std::mem::take(&mut done.rest);
-    let mut state = shared.lock();
-    if !rest.is_empty() {
-        // The last graph is the next: pieces from the end come first.
-        let size = rest.len().div_ceil(PIECES);
-        let mut rest = rest;
-        let mut piece = 0;
-        while !rest.is_empty() {
-            let items = rest.split_off(rest.len().saturating_sub(size));
-            let mut place = place.clone();
-            place.push(piece);
-            state.units.insert(place, Unit::Waiting(items));
-            piece += 1;
-        }
-    }
-    state.units.insert(place, Unit::Done(Box::new(done)));
-    while let Some(entry) = state.units.first_entry().filter(|entry| matches!(entry.get(), Unit::Done(_))) {
-        let Unit::Done(done) = entry.remove() else { unreachable!("just seen") };
-        merge(shared, worker, &mut state, *done);
-        if shared.over.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    shared.observer.progress(&progress(&state.merged));
-    let cut = if shared.observer.cancelled() {
-        Some(Cut::Cancelled)
-    } else if shared.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-        Some(Cut::OutOfTime)
-    } else {
-        None
-    };
-    if let (Some(cut), false) = (cut, shared.over.load(Ordering::Relaxed) || state.units.is_empty()) {
-        state.merged.cut = Some(cut);
-        // A bug found always wins, wherever it was found.
-        let found: Vec<Place> = state.units.keys().cloned().collect();
-        for place in found {
-            if let Some(Unit::Done(done)) = state.units.remove(&place)
-                && !done.failed.is_empty()
-            {
-                add(&mut state.merged, *done);
-            }
-        }
-        shared.over.store(true, Ordering::Relaxed);
-    }
-    shared.changed.notify_all();
+fn left(most: u64, merged: &Merged) -> u64 {
+    most.saturating_sub(merged.stats.executions)
 }
 
-fn progress(merged: &Merged) -> Progress {
-    Progress {
-        executions: merged.stats.executions,
-        blocked: merged.stats.blocked,
-        failing: merged.stats.failing,
-        estimate: merged.estimate,
-    }
-}
-
-fn add(merged: &mut Merged, done: Done) {
-    let before = merged.stats.executions;
-    merged.stats.executions += done.executions;
-    merged.stats.classes += done.executions;
-    merged.stats.blocked += done.blocked;
-    merged.stats.failing += done.failing;
-    merged.stats.steps += done.steps;
-    merged.stats.abandoned += done.abandoned;
-    merged.relaxed |= done.relaxed;
-    for failed in done.failed {
-        if merged.met.insert(failed.detected.identity) {
-            let index = before + failed.before;
-            merged.failed.push((failed, index));
-        }
-    }
-    merged.diverged = merged.diverged.take().or(done.diverged);
-    merged.blocked_at = merged.blocked_at.take().or(done.blocked_at);
-}
-
-fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State, mut done: Done) {
+/// Merges what is next in order, as far as it is done.
+fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State) {
     let options = shared.options;
-    let mut beyond = false;
-    if let Some(most) = options.max_executions {
-        let left = most - state.merged.stats.executions;
-        if done.executions > left
-            && let Some(start) = done.start.take()
+    while !shared.is_over() {
+        let Some(mut done) = state.frontier.next_done() else { return };
+        let mut beyond = false;
+        if let Some(left) = options.max_executions.map(|most| left(most, &state.merged))
+            && done.executions > left
         {
             // Explored beyond the limit: again, up to it.
-            done = worker.explore(shared.program, start, u64::MAX, left);
+            let start = std::mem::take(&mut done.start);
+            done = worker.explore(shared.program, start, u64::MAX, left, &mut |_| false);
             beyond = true;
         }
-    }
-    let observed = done.counts_observed && !shared.config.count_points;
-    let diverged = done.diverged.is_some();
-    let learned = state.merged.learned.learn(&done.learned);
-    add(&mut state.merged, done);
-    state.merged.counts_observed |= observed;
-    let failed = !state.merged.failed.is_empty() && !options.keep_going;
-    let enough = options.max_executions.is_some_and(|most| state.merged.stats.executions >= most);
-    if enough && !failed && (beyond || !state.units.is_empty()) {
-        state.merged.cut = Some(Cut::Enough);
-    }
-    if failed || observed || learned || diverged || state.merged.cut.is_some() {
-        shared.over.store(true, Ordering::Relaxed);
+        let observed = done.counts_observed && !shared.config.count_points;
+        let learned = state.merged.learned.learn(&done.learned);
+        state.merged.add(done);
+        state.merged.counts_observed |= observed;
+        let failed = !state.merged.failed.is_empty() && !options.keep_going;
+        let enough = options.max_executions.is_some_and(|most| left(most, &state.merged) == 0);
+        if enough && !failed && (beyond || !state.frontier.is_empty()) {
+            state.merged.cut = Some(Cut::Enough);
+        }
+        if failed || observed || learned || state.merged.has_diverged() || state.merged.cut.is_some() {
+            shared.over.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -284,69 +273,9 @@ fn estimate(shared: &Shared<'_>, worker: &mut Worker) {
     let probed = probe::probe(worker, shared.program);
     let mut state = shared.lock();
     state.merged.estimate = Some((probed.mean, probed.error));
-    if shared.options.keep_going {
-        return;
-    }
     // A probe that meets a bug has found it.
-    if let Some(failed) = probed.failed
-        && state.merged.failed.is_empty()
-        && !shared.over.swap(true, Ordering::Relaxed)
-    {
-        let index = state.merged.stats.executions;
-        state.merged.stats.executions += 1;
-        state.merged.stats.failing += 1;
-        state.merged.failed.push((failed, index));
-        shared.changed.notify_all();
-    }
-}
-
-fn conclude(options: &Options, merged: Merged, shower: &Shower<'_>) -> RunReport {
-    let mut failures: Vec<Failure> = merged
-        .failed
-        .into_iter()
-        .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
-        .collect();
-    let diverged = merged.diverged.is_some();
-    if let Some(graph) = merged.diverged {
-        failures.push(show::diverged(shower, graph, merged.stats.executions));
-    }
-    let mut stats = merged.stats;
-    stats.outcomes = 0;
-    let cut = merged.cut.map(|cut| match cut {
-        Cut::Cancelled => "interrupted".to_owned(),
-        Cut::OutOfTime => match options.max_time {
-            Some(time) => format!("the time limit of {time:?} was reached"),
-            None => "out of time".to_owned(),
-        },
-        Cut::Enough => match options.max_executions {
-            Some(1) => "the limit of one execution was reached".to_owned(),
-            Some(most) => format!("the limit of {most} executions was reached"),
-            None => "enough".to_owned(),
-        },
-    });
-    let finished = cut.is_none() && !diverged;
-    let (outcome, stopped) = match cut {
-        cut if !failures.is_empty() => (Outcome::Failed, cut),
-        Some(why) => (Outcome::Incomplete, Some(why)),
-        None if stats.executions > 0 => (Outcome::Passed, None),
-        None => {
-            let at = merged.blocked_at.map_or_else(String::new, |site| format!(" at {site}"));
-            (Outcome::Incomplete, Some(format!("every execution blocks{at}")))
-        }
-    };
-    let explored = finished && (failures.is_empty() || options.keep_going);
-    let whole = explored && stats.executions > 0;
-    RunReport {
-        version: FORMAT_VERSION,
-        program: options.program.clone(),
-        outcome,
-        seed: 0,
-        strategy: Strategy::default(),
-        settings: options.settings.clone(),
-        iterations: 0,
-        stats,
-        failures,
-        stopped,
-        proof: Some(Proof { engine: Engine::Graph, whole, relaxed: merged.relaxed }),
+    if let Some(failed) = probed.failed.filter(|_| !shared.options.keep_going) {
+        state.merged.add_probed(failed);
+        shared.over.store(true, Ordering::Relaxed);
     }
 }

@@ -18,6 +18,7 @@ pub(crate) const NOWHERE: u32 = u32::MAX;
 
 /// How an event acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Kind {
     Read,
     Write,
@@ -29,6 +30,7 @@ pub(crate) enum Kind {
 
 /// One event.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Event {
     /// The thread, in the graph's numbering.
     pub(crate) thread: u32,
@@ -64,6 +66,7 @@ pub(crate) struct Event {
 
 /// A location.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loc {
     /// Its writes in modification order, without the initial one.
     pub(crate) mo: Vec<Id>,
@@ -82,6 +85,7 @@ pub(crate) struct Loc {
 /// be made in place). What is kept is when it was added and what it read, for whether it was added
 /// maximally.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Block {
     pub(crate) thread: u32,
     /// The place in program order of the read.
@@ -96,6 +100,7 @@ pub(crate) struct Block {
 
 /// An execution graph.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Graph {
     pub(crate) events: Vec<Event>,
     /// The events of each thread in program order.

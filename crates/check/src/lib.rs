@@ -29,9 +29,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "checkpoint")]
+mod checkpoint;
 mod driver;
 mod explore;
+mod frontier;
 mod graph;
+mod keeper;
+mod merged;
 mod model;
 mod options;
 mod probe;
@@ -41,9 +46,10 @@ mod show;
 mod spin;
 mod unit;
 
+#[cfg(feature = "checkpoint")]
+pub use checkpoint::{CheckpointError, check_with_checkpoint};
 pub use options::{Observer, Options, Progress, Visited};
 
-use racefuzz_runtime::{Detected, Record, Runner};
 use racefuzz_trace::RunReport;
 
 /// Explores every execution graph of a program, or as many as the options allow.
@@ -51,7 +57,8 @@ use racefuzz_trace::RunReport;
 /// The report depends on the options and the program only, not on the number of workers, unless the
 /// observer or the clock ends the exploration.
 pub fn check(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> RunReport {
-    driver::explore(options, program, observer)
+    driver::explore(options, program, observer, None, None)
+        .unwrap_or_else(|_| unreachable!("there was nothing to go on from"))
 }
 
 /// How an exploration by [`visit`] ended.
@@ -73,44 +80,18 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
     let mut config = options.fuzz().config(&options.settings);
     let mut loops = spin::Loops::default();
     loop {
-        let mut explore = explore::Explore::new(config.memory);
-        explore.loops = loops.clone();
-        let mut runner = Runner::new(config.clone());
-        let mut counts = Counts::default();
-        let mut next = Some(explore::Item { graph: graph::Graph::new(), revisited: None });
-        let mut again = false;
-        while let Some(item) = next {
-            explore.load(item);
-            let ended = runner.run(program, &mut explore, Record::Trace);
-            next = explore.later.pop();
-            if let Some(trial) = explore.trial {
-                loops.learn(&trial.result());
-                again = true;
-                break;
-            }
-            if ended.counts_observed && !config.count_points {
-                config.count_points = true;
-                again = true;
-                break;
-            }
-            if !explore.is_consistent() {
-                continue;
-            }
-            if ended.blocked && ended.failure.is_none() {
-                counts.blocked += 1;
-                continue;
-            }
-            counts.executions += 1;
-            counts.failing += u64::from(ended.failure.is_some());
-            let failure: Option<&Detected> = ended.failure.as_ref();
-            let goes_on = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
-            let enough = options.max_executions.is_some_and(|most| counts.executions >= most);
-            if !goes_on || enough && next.is_some() {
-                return counts;
-            }
+        let mut worker = unit::Worker::new(config.clone(), &loops, true);
+        let done = worker.visit(program, &mut |ended, done| {
+            let failure = ended.failure.as_ref();
+            let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
+            wanted && options.max_executions.is_none_or(|most| done.executions < most)
+        });
+        let counts = done.counts_observed && !std::mem::replace(&mut config.count_points, true);
+        if loops.learn(&done.learned) || counts {
+            continue;
         }
-        if !again {
-            return Counts { whole: true, ..counts };
-        }
+        let whole = done.rest.is_empty() && done.diverged.is_none();
+        let unit::Done { executions, blocked, failing, .. } = done;
+        return Counts { executions, blocked, failing, whole };
     }
 }

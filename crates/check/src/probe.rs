@@ -3,7 +3,6 @@
 //! spread is no promise.
 
 use crate::explore::Item;
-use crate::graph::Graph;
 use crate::unit::{Done, Failed, Worker};
 
 /// Probes taken.
@@ -33,7 +32,7 @@ pub(crate) fn probe(worker: &mut Worker, program: &dyn Fn()) -> Probed {
     let mut done = Done::default();
     let mut sizes = Vec::new();
     for _ in 0..PROBES {
-        let mut item = Item { graph: Graph::new(), revisited: None };
+        let mut item = Item::root();
         let (mut size, mut weight) = (1.0, 1.0);
         for _ in 0..DEEPEST {
             let mut children = worker.children(program, item, &mut done);

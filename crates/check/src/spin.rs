@@ -12,6 +12,7 @@ const ROUNDS: u32 = 200;
 
 /// What is known of the loops of a program, by a number of their places.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loops {
     endless: BTreeMap<u64, bool>,
 }

@@ -8,11 +8,12 @@ use crate::explore::{Explore, Item};
 use crate::graph::Graph;
 use crate::model;
 use crate::spin::Loops;
-use racefuzz_runtime::{Config, Detected, Record, Runner};
+use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::normalize_path;
 use std::collections::HashSet;
 
 /// An execution that failed.
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Failed {
     pub(crate) graph: Graph,
     pub(crate) detected: Detected,
@@ -22,6 +23,7 @@ pub(crate) struct Failed {
 
 /// What a unit came to.
 #[derive(Default)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Done {
     pub(crate) executions: u64,
     pub(crate) blocked: u64,
@@ -32,16 +34,20 @@ pub(crate) struct Done {
     /// The first execution of each failure.
     pub(crate) failed: Vec<Failed>,
     /// A graph that the program did not follow.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) diverged: Option<Graph>,
     /// A loop was tried: the exploration is to begin anew.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
     /// The program looks at reference counts.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) counts_observed: bool,
     /// Where an execution was blocked.
     pub(crate) blocked_at: Option<String>,
-    /// What it began with, where it may have to be explored again.
-    pub(crate) start: Option<Vec<Item>>,
+    /// What it began with, as it may have to be explored again.
+    pub(crate) start: Vec<Item>,
     /// What is left, the next graph last.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) rest: Vec<Item>,
 }
 
@@ -61,18 +67,25 @@ impl Worker {
         Self { runner: Runner::new(config), explore, count_points, keep_going }
     }
 
-    /// Explores for at most `fuel` executions, `most` complete ones, or to the first failure.
-    pub(crate) fn explore(&mut self, program: &dyn Fn(), items: Vec<Item>, fuel: u64, most: u64) -> Done {
+    /// Explores for at most `fuel` executions, `most` complete ones, to the first failure, or until
+    /// `stop`, told how many executions there were, says so.
+    pub(crate) fn explore(
+        &mut self,
+        program: &dyn Fn(),
+        items: Vec<Item>,
+        fuel: u64,
+        most: u64,
+        stop: &mut dyn FnMut(u64) -> bool,
+    ) -> Done {
         let mut done = Done::default();
         let mut met = HashSet::new();
+        let mut ran = 0;
         self.explore.later = items;
-        while done.executions + done.blocked < fuel && done.executions < most {
+        while ran < fuel && done.executions < most && !stop(ran) {
             let Some(item) = self.explore.later.pop() else { break };
-            self.explore.load(item);
-            self.one(program, &mut done, &mut met);
-            let failed = !done.failed.is_empty() && !self.keep_going;
-            let learned = done.learned != Loops::default();
-            if failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points) {
+            self.one(program, item, Record::Choices, &mut done, &mut met);
+            ran = done.executions + done.blocked;
+            if self.is_over(&done) {
                 break;
             }
         }
@@ -80,30 +93,62 @@ impl Worker {
         done
     }
 
-    fn one(&mut self, program: &dyn Fn(), done: &mut Done, met: &mut HashSet<u64>) {
-        let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+    /// Explores until `show`, which sees each complete execution with its trace, says that it is
+    /// enough.
+    pub(crate) fn visit(&mut self, program: &dyn Fn(), show: &mut dyn FnMut(&Ended, &Done) -> bool) -> Done {
+        let mut done = Done::default();
+        let mut met = HashSet::new();
+        self.explore.later = vec![Item::root()];
+        while let Some(item) = self.explore.later.pop() {
+            let before = done.executions;
+            let ended = self.one(program, item, Record::Trace, &mut done, &mut met);
+            let goes_on = done.executions == before || show(&ended, &done);
+            if !goes_on || self.is_over(&done) {
+                break;
+            }
+        }
+        done.rest = std::mem::take(&mut self.explore.later);
+        done
+    }
+
+    /// Whether there is nothing to be had from exploring on.
+    fn is_over(&self, done: &Done) -> bool {
+        let failed = !done.failed.is_empty() && !self.keep_going;
+        let learned = done.learned != Loops::default();
+        failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points)
+    }
+
+    fn one(
+        &mut self,
+        program: &dyn Fn(),
+        item: Item,
+        record: Record,
+        done: &mut Done,
+        met: &mut HashSet<u64>,
+    ) -> Ended {
+        self.explore.load(item);
+        let ended = self.runner.run(program, &mut self.explore, record);
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
         if let Some(trial) = self.explore.trial {
             done.learned = trial.result();
-            return;
-        }
-        if self.explore.diverged {
+        } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
-            return;
+        } else if self.explore.is_consistent() {
+            self.count(&ended, done, met);
         }
-        if !self.explore.is_consistent() {
-            return;
-        }
+        ended
+    }
+
+    fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {
         done.relaxed = done.relaxed || model::might_buffer_loads(&self.explore.graph);
-        if let Some(detected) = ended.failure {
+        if let Some(detected) = &ended.failure {
             done.failing += 1;
             if met.insert(detected.identity) {
                 let (graph, before) = (self.explore.graph.clone(), done.executions);
-                done.failed.push(Failed { graph, detected, before });
+                done.failed.push(Failed { graph, detected: detected.clone(), before });
             }
-            done.executions += 1;
         } else if ended.blocked {
             done.blocked += 1;
             if done.blocked_at.is_none() {
@@ -113,14 +158,14 @@ impl Worker {
                     format!("{}:{}", normalize_path(place.file(), &roots), place.line())
                 });
             }
-        } else {
-            done.executions += 1;
+            return;
         }
+        done.executions += 1;
     }
 
     /// Runs the execution of one graph again, with a recorder.
-    pub(crate) fn record(&mut self, program: &dyn Fn(), graph: Graph) -> racefuzz_runtime::Ended {
-        self.explore.load(Item { graph, revisited: None });
+    pub(crate) fn record(&mut self, program: &dyn Fn(), item: Item) -> Ended {
+        self.explore.load(item);
         self.explore.later.clear();
         let ended = self.runner.run(program, &mut self.explore, Record::Trace);
         self.explore.later.clear();
@@ -130,8 +175,7 @@ impl Worker {
     /// Runs one graph and returns the graphs it leaves to explore.
     pub(crate) fn children(&mut self, program: &dyn Fn(), item: Item, done: &mut Done) -> Vec<Item> {
         self.explore.later.clear();
-        self.explore.load(item);
-        self.one(program, done, &mut HashSet::new());
+        self.one(program, item, Record::Choices, done, &mut HashSet::new());
         std::mem::take(&mut self.explore.later)
     }
 }

@@ -8,6 +8,7 @@ const SMALL: usize = 8;
 /// The first few entries are an array that is copied and joined whole, without a branch: clocks are
 /// copied at every store and joined at every acquire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Clock {
     small: [u32; SMALL],
     /// Entries of the threads from `SMALL` on; those beyond the end are 0.

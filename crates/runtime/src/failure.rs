@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 
 /// A failure of one execution.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Detected {
     /// Its kind.
     pub kind: FailureKind,

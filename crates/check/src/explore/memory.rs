@@ -234,7 +234,8 @@ impl Memory for Explore {
             let mut graph = self.copy();
             graph.event_mut(id).choice = choice;
             graph.event_mut(id).fresh = true;
-            self.later.push(Item { graph, revisited: self.revisited });
+            let revisited = self.revisited;
+            self.later(graph, revisited);
         }
     }
 

@@ -25,10 +25,18 @@ use smallvec::SmallVec;
 
 /// A graph to be explored.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Item {
     pub(crate) graph: Graph,
     /// The read that a backward revisit gave another write: its thread runs last.
     pub(crate) revisited: Option<Id>,
+}
+
+impl Item {
+    /// The empty graph, from which every other one comes.
+    pub(crate) fn root() -> Self {
+        Self { graph: Graph::new(), revisited: None }
+    }
 }
 
 /// Graphs whose memory is kept for others.

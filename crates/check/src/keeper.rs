@@ -1,0 +1,68 @@
+//! What outlives the process: where an exploration stands, so that another one can go on from there.
+
+use crate::driver::State;
+use crate::explore::Item;
+use crate::spin::Loops;
+use crate::unit::Worker;
+use racefuzz_trace::{Event, Trace};
+use std::hash::{Hash, Hasher};
+
+/// Where an exploration stands.
+pub(crate) struct Kept<'a> {
+    /// A number of the program: see [`fingerprint`].
+    pub(crate) fingerprint: u64,
+    /// Clones and drops of counted references are events.
+    pub(crate) count_points: bool,
+    pub(crate) loops: &'a Loops,
+    pub(crate) state: &'a State,
+}
+
+/// The same, to go on from.
+pub(crate) struct Start {
+    pub(crate) fingerprint: u64,
+    pub(crate) count_points: bool,
+    pub(crate) loops: Loops,
+    pub(crate) state: State,
+}
+
+/// Keeps it.
+pub(crate) trait Keeper: Sync {
+    /// Whether it is time to.
+    fn is_due(&self) -> bool;
+
+    /// Does it.
+    fn keep(&self, kept: &Kept<'_>);
+}
+
+/// A number that differs for programs whose first execution differs, but for what it computes with:
+/// an address is another one in each process.
+pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> u64 {
+    let ended = worker.record(program, Item::root());
+    ended.trace.as_ref().map_or(0, hash)
+}
+
+fn hash(trace: &Trace) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    for Event { thread, verb, object, site, .. } in &trace.events {
+        let site = trace.site(*site);
+        (thread.index() as u64, object.map(|object| object.index() as u64)).hash(&mut hasher);
+        format!("{verb:?}").hash(&mut hasher);
+        (site.file.as_str(), site.line, site.column).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// FNV-1a: the same in every process and release, which std's is not.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+}

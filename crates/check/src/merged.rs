@@ -1,0 +1,139 @@
+//! What the units that are done came to, together, in the order of the exploration.
+
+use crate::graph::Graph;
+use crate::options::{Options, Progress};
+use crate::show::{self, Shower};
+use crate::spin::Loops;
+use crate::unit::{Done, Failed};
+use racefuzz_trace::{Engine, FORMAT_VERSION, Failure, Outcome, Proof, RunReport, Stats, Strategy};
+use std::collections::BTreeSet;
+
+/// Why an exploration ends before everything is explored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Cancelled,
+    OutOfTime,
+    Enough,
+}
+
+impl Cut {
+    fn reason(self, options: &Options) -> String {
+        match self {
+            Self::Cancelled => "interrupted".to_owned(),
+            Self::OutOfTime => match options.max_time {
+                Some(time) => format!("the time limit of {time:?} was reached"),
+                None => "out of time".to_owned(),
+            },
+            Self::Enough => match options.max_executions {
+                Some(1) => "the limit of one execution was reached".to_owned(),
+                Some(most) => format!("the limit of {most} executions was reached"),
+                None => "enough".to_owned(),
+            },
+        }
+    }
+}
+
+/// The results so far.
+#[derive(Default)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Merged {
+    pub(crate) stats: Stats,
+    relaxed: bool,
+    /// The first execution of each failure, and how many executions came before it.
+    pub(crate) failed: Vec<(Failed, u64)>,
+    met: BTreeSet<u64>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    diverged: Option<Graph>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) counts_observed: bool,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) learned: Loops,
+    blocked_at: Option<String>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) cut: Option<Cut>,
+    pub(crate) estimate: Option<(f64, f64)>,
+}
+
+impl Merged {
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            executions: self.stats.executions,
+            blocked: self.stats.blocked,
+            failing: self.stats.failing,
+            estimate: self.estimate,
+        }
+    }
+
+    /// Whether the program did something else than before, which ends every exploration.
+    pub(crate) fn has_diverged(&self) -> bool {
+        self.diverged.is_some()
+    }
+
+    /// Adds what comes next in order.
+    pub(crate) fn add(&mut self, done: Done) {
+        let before = self.stats.executions;
+        self.stats.executions += done.executions;
+        self.stats.classes += done.executions;
+        self.stats.blocked += done.blocked;
+        self.stats.failing += done.failing;
+        self.stats.steps += done.steps;
+        self.stats.abandoned += done.abandoned;
+        self.relaxed |= done.relaxed;
+        for failed in done.failed {
+            if self.met.insert(failed.detected.identity) {
+                let index = before + failed.before;
+                self.failed.push((failed, index));
+            }
+        }
+        self.diverged = self.diverged.take().or(done.diverged);
+        self.blocked_at = self.blocked_at.take().or(done.blocked_at);
+    }
+
+    /// A failure met outside the exploration's order, which ends it.
+    pub(crate) fn add_probed(&mut self, failed: Failed) {
+        let index = self.stats.executions;
+        self.stats.executions += 1;
+        self.stats.failing += 1;
+        self.failed.push((failed, index));
+    }
+
+    /// The report.
+    pub(crate) fn conclude(self, options: &Options, shower: &Shower<'_>) -> RunReport {
+        let mut failures: Vec<Failure> = self
+            .failed
+            .into_iter()
+            .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
+            .collect();
+        let diverged = self.diverged.is_some();
+        if let Some(graph) = self.diverged {
+            failures.push(show::diverged(shower, graph, self.stats.executions));
+        }
+        let stats = Stats { outcomes: 0, ..self.stats };
+        let cut = self.cut.map(|cut| cut.reason(options));
+        let finished = cut.is_none() && !diverged;
+        let (outcome, stopped) = match cut {
+            cut if !failures.is_empty() => (Outcome::Failed, cut),
+            Some(why) => (Outcome::Incomplete, Some(why)),
+            None if stats.executions > 0 => (Outcome::Passed, None),
+            None => {
+                let at = self.blocked_at.map_or_else(String::new, |site| format!(" at {site}"));
+                (Outcome::Incomplete, Some(format!("every execution blocks{at}")))
+            }
+        };
+        let explored = finished && (failures.is_empty() || options.keep_going);
+        let whole = explored && stats.executions > 0;
+        RunReport {
+            version: FORMAT_VERSION,
+            program: options.program.clone(),
+            outcome,
+            seed: 0,
+            strategy: Strategy::default(),
+            settings: options.settings.clone(),
+            iterations: 0,
+            stats,
+            failures,
+            stopped,
+            proof: Some(Proof { engine: Engine::Graph, whole, relaxed: self.relaxed }),
+        }
+    }
+}
