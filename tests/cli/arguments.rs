@@ -1,8 +1,6 @@
 //! What can be typed, and what is said to what cannot.
 
-mod support;
-
-use support::{line, run, snapshot};
+use crate::support::{line, run, snapshot};
 
 #[test]
 fn every_error_is_one_line_that_says_what_to_do() {
@@ -59,8 +57,9 @@ fn every_error_is_one_line_that_says_what_to_do() {
         "check --all --param threads=2",
         "check --all --report report.json",
         "check refcount --memory x86",
-        "check refcount --engine loom",
-        "check refcount --engine both",
+        "check refcount --engine lom",
+        "check --all --engine both",
+        "check refcount --engine loom --checkpoint a",
         "check refcount --engine threads",
         "check refcount --max-executions 0",
         "check refcount --workers 0",
@@ -113,7 +112,7 @@ fn help() {
         let ran = line(&format!("{command} --help"));
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         assert_eq!(ran.stdout, line(&format!("help {command}")).stdout, "{command}");
-        assert!(support::widest(&ran.stdout) <= 100, "{}", ran.stdout);
+        assert!(crate::support::widest(&ran.stdout) <= 100, "{}", ran.stdout);
         text.push_str(&format!("$ racefuzz {command} --help\n{}\n", ran.stdout));
     }
     snapshot("cli__help", &text);

@@ -1,11 +1,9 @@
 //! `cargo racefuzz` over a package of somebody else's.
 
-mod support;
-
+use crate::support::Ran;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::Ran;
 
 const TESTS: &str = r#"
 use racefuzz::{Var, sync::{Arc, Mutex}, thread};
@@ -65,7 +63,7 @@ struct Package {
 impl Package {
     /// Cargo tells packages in one target folder apart by their names, wherever they lie.
     fn new(name: &str) -> Self {
-        let package = Self { folder: support::folder() };
+        let package = Self { folder: crate::support::folder() };
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
@@ -215,5 +213,5 @@ fn wrong_arguments_are_said_in_one_line() {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{line}");
         text.push_str(&format!("\n$ cargo racefuzz {line}\n{}", ran.stdout));
     }
-    support::snapshot("cli__cargo", &text);
+    crate::support::snapshot("cli__cargo", &text);
 }

@@ -1,9 +1,7 @@
 //! `racefuzz check`: what it proves, refutes and leaves open, and how it says so.
 
-mod support;
-
+use crate::support::{Ran, line, racefuzz, snapshot};
 use serde_json::Value;
-use support::{Ran, line, racefuzz, snapshot};
 
 /// The JSON report of a check, and its exit code.
 fn report(arguments: &str) -> (Option<i32>, Value) {
@@ -24,7 +22,7 @@ fn every_scenario_shows_what_it_is_expected_to() {
     assert_eq!(line("check --all --workers 2").stdout, ran.stdout);
     let json: Value = serde_json::from_str(&line("check --all --format json").stdout).unwrap();
     let rows = json["scenarios"].as_array().unwrap();
-    assert_eq!(rows.len(), support::scenarios().len());
+    assert_eq!(rows.len(), crate::support::scenarios().len());
     for row in rows {
         assert_eq!(row["as_expected"], true, "{row:#}");
         assert_eq!(row["outcome"] == "passed", row["expected"]["holds"] == true, "{row:#}");
@@ -89,7 +87,7 @@ fn what_the_text_says() {
             .filter(|verdict| ran.stdout.contains(verdict))
             .collect();
         assert_eq!(said.len(), 1, "one verdict: {said:?}\n{}", ran.stdout);
-        assert!(support::widest(&ran.stdout) <= 100, "{}", ran.stdout);
+        assert!(crate::support::widest(&ran.stdout) <= 100, "{}", ran.stdout);
         text.push_str(&format!("$ racefuzz check {arguments}\n{}\n", ran.stdout));
     }
     snapshot("cli__check", &text);

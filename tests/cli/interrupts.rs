@@ -1,12 +1,10 @@
 //! A run that is cut short says what it has, and a bug always wins.
 #![cfg(unix)]
 
-mod support;
-
+use crate::support::{Ran, argument, folder, line, racefuzz, run};
 use std::io::pipe;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use support::{Ran, argument, folder, line, racefuzz, run};
 
 fn start(arguments: &[&str]) -> Child {
     racefuzz(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

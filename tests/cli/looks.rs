@@ -1,8 +1,6 @@
 //! How the output looks in terminals of all kinds.
 
-mod support;
-
-use support::{line, racefuzz, scenarios, snapshot, widest};
+use crate::support::{line, racefuzz, scenarios, snapshot, widest};
 
 #[test]
 fn the_list() {
@@ -117,7 +115,7 @@ fn colour_only_where_it_is_wanted() {
         let with = |variables: &[(&str, &str)]| {
             let mut command = racefuzz(arguments);
             command.envs(variables.iter().copied());
-            support::Ran::from(command.output().unwrap()).stdout
+            crate::support::Ran::from(command.output().unwrap()).stdout
         };
         let piped = with(&[]);
         assert!(!piped.contains('\u{1b}'), "{arguments:?}");
@@ -128,7 +126,7 @@ fn colour_only_where_it_is_wanted() {
         assert_eq!(plain(&forced), plain(&piped), "colours change nothing else");
     }
     let mut wrong = racefuzz(&["run", "nothing"]);
-    let forced: support::Ran = wrong.env("CLICOLOR_FORCE", "1").output().unwrap().into();
+    let forced: crate::support::Ran = wrong.env("CLICOLOR_FORCE", "1").output().unwrap().into();
     assert!(forced.stderr.contains('\u{1b}'));
 }
 

@@ -1,10 +1,8 @@
 //! A failure found once can be shown again, and what cannot be repeated is said so.
 
-mod support;
-
+use crate::support::{Ran, argument, folder, line, run, scenarios, snapshot};
 use serde_json::Value;
 use std::fs;
-use support::{Ran, argument, folder, line, run, scenarios, snapshot};
 
 fn found() -> Ran {
     line("run refcount --seed 42")
@@ -117,7 +115,7 @@ fn what_does_not_repeat_is_said() {
     ] {
         let ran = run(&["replay", argument]);
         let shown = |text: &str| {
-            let text = text.replace(support::argument(folder.path()), "FOLDER");
+            let text = text.replace(crate::support::argument(folder.path()), "FOLDER");
             text.lines().map(|line| format!("  {line}\n")).collect::<String>()
         };
         text.push_str(&format!(

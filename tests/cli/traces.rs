@@ -1,11 +1,9 @@
 //! What every scenario shows, word for word.
 
-mod support;
-
+use crate::support::{folder, line, racefuzz, scenarios, snapshot, widest};
 use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 use std::path::Path;
-use support::{folder, line, racefuzz, scenarios, snapshot, widest};
 
 #[test]
 fn every_scenario_shows_what_it_declares() {
@@ -57,7 +55,7 @@ fn the_output_depends_on_the_arguments_alone() {
         for (home, terminal) in [("/", "dumb"), ("/nowhere", "xterm-256color")] {
             let mut command = racefuzz(&["run", "refcount", "--seed", "42", "--workers", workers]);
             command.current_dir(elsewhere.path()).env("HOME", home).env("TERM", terminal);
-            let again: support::Ran = command.output().unwrap().into();
+            let again: crate::support::Ran = command.output().unwrap().into();
             assert_eq!((again.code, again.stderr.as_str()), (Some(1), ""));
             assert_eq!(again.stdout, first.stdout);
         }

@@ -152,6 +152,8 @@ Examples:
   racefuzz check refcount --keep-going       in how many ways can it fail?
   racefuzz check peterson --memory sc        right without weak memory?
   racefuzz check counter-locked --param threads=5 --workers 2
+  racefuzz check refcount --engine both      what does the loom crate say to it?
+  racefuzz check counter-locked --param threads=8 --max-time 1h --checkpoint long.checkpoint
   racefuzz check --all                       every scenario against what it is expected to show
 
 The output depends on these arguments alone: the same on every machine, for any --workers, unless
@@ -164,7 +166,7 @@ pub(crate) struct CheckArgs {
     #[arg(required_unless_present = "all")]
     pub(crate) name: Option<String>,
     /// Check every scenario, with its default parameters, against what it is expected to show.
-    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "report"])]
+    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "report", "checkpoint"])]
     pub(crate) all: bool,
     /// Which executions are possible.
     #[arg(help_heading = SEARCH, long, default_value_t = MemoryModel::Rc11, value_name = "MODEL", value_parser = named::<MemoryModel>(MemoryModel::NAMES))]
@@ -184,6 +186,9 @@ pub(crate) struct CheckArgs {
     /// Explore everything although an execution failed; report each distinct failure.
     #[arg(help_heading = SEARCH, long)]
     pub(crate) keep_going: bool,
+    /// Keep in this file what is left, and go on from there if it exists; gone when all is explored.
+    #[arg(help_heading = SEARCH, long, value_name = "FILE")]
+    pub(crate) checkpoint: Option<PathBuf>,
     /// A parameter of the scenario (see `racefuzz show`); may be repeated.
     #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) param: Vec<(String, String)>,

@@ -23,6 +23,8 @@ pub(crate) enum Failure {
     NoSchedule { file: PathBuf, reason: String },
     /// A file that cannot be written.
     Write { file: PathBuf, error: io::Error },
+    /// An exploration that cannot be kept in a file, or not be gone on with.
+    Checkpoint(racefuzz::CheckpointError),
     /// Standard output was closed.
     Closed,
     /// Standard output cannot be written.
@@ -54,6 +56,13 @@ impl fmt::Display for Failure {
                 )
             }
             Self::Write { file, error } => write!(f, "cannot write {}: {}", file.display(), reason(error)),
+            Self::Checkpoint(racefuzz::CheckpointError::Read { path, error }) => {
+                write!(f, "cannot read {}: {}", path.display(), reason(error))
+            }
+            Self::Checkpoint(racefuzz::CheckpointError::Write { path, error }) => {
+                write!(f, "cannot write {}: {}", path.display(), reason(error))
+            }
+            Self::Checkpoint(error) => error.fmt(f),
             Self::Closed => f.write_str("standard output was closed before the report was written"),
             Self::Output(error) => write!(f, "cannot write to standard output: {}", reason(error)),
         }

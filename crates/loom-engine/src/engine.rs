@@ -156,7 +156,7 @@ fn failure(options: &Options, kind: FailureKind, message: String, iteration: u64
         step: 0,
         detail: FailureDetail::Panic { site: None, at_end: false },
         iteration,
-        found_by: "loom".to_owned(),
+        found_by: Failure::CHECKED.to_owned(),
         trace: Trace {
             memory: options.settings.memory,
             threads: Vec::new(),

@@ -154,6 +154,28 @@ impl Checker {
             (engine, _) => panic!("the engine `{engine}` is not part of this library"),
         }
     }
+
+    /// The same with the graph engine, which keeps in a file what is left to explore, and goes on
+    /// from there if the file exists: for explorations that take longer than a process may. It is
+    /// removed when everything is explored. Limits on executions hold for all of them together,
+    /// limits on time for this call.
+    ///
+    /// # Errors
+    /// If the file cannot be read or written, or belongs to another program or to other settings.
+    #[cfg(feature = "checkpoint")]
+    pub fn check_with_checkpoint(
+        &self,
+        program: impl Fn() + Sync,
+        observer: &dyn Observer,
+        file: &std::path::Path,
+    ) -> Result<RunReport, racefuzz_check::CheckpointError> {
+        racefuzz_check::check_with_checkpoint(&self.options, &program, observer, file)
+    }
+
+    /// What an engine is asked for.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
 }
 
 impl Default for Checker {

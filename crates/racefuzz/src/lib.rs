@@ -107,6 +107,8 @@ pub use checker::{Checker, Engineer, check, provide_loom};
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
 pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
+#[cfg(feature = "checkpoint")]
+pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]
 pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
 #[cfg(feature = "model")]

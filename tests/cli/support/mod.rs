@@ -1,6 +1,4 @@
 //! Runs the binary as a user does, without the habits of the machine the tests run on.
-// Each test binary uses some of it.
-#![allow(dead_code)]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -74,11 +74,15 @@ fn finish(
         Format::Json => json_text(racefuzz_report::json(report, sources), args),
         Format::Text => plain_text(racefuzz::render_with(report, sources, &output::style(args), next), args),
     })?;
-    Ok(match report.outcome {
+    Ok(exit_code(report.outcome))
+}
+
+fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
         Outcome::Passed => exit::OK,
         Outcome::Failed => exit::BUG,
         Outcome::Incomplete => exit::INCOMPLETE,
-    })
+    }
 }
 
 fn plain_text(text: String, args: OutputArgs) -> String {

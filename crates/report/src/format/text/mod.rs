@@ -14,7 +14,7 @@ use crate::{Explanation, Sources, explain};
 pub use audit::audit_text;
 pub use fix::fix_text;
 use pen::{Pen, Role};
-use racefuzz_trace::{Failure, FailureKind, RunReport};
+use racefuzz_trace::{Engine, Failure, FailureKind, RunReport};
 
 /// How a text report looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
                 let why = match failure.kind {
                     FailureKind::Nondeterminism => {
                         "a schedule does not fix what this program does".to_owned()
+                    }
+                    _ if report.proof.is_some_and(|proof| proof.engine == Engine::Loom) => {
+                        "loom does not tell the schedule".to_owned()
                     }
                     _ => format!("no schedule leads to this execution of {}", report.settings.memory),
                 };

@@ -128,7 +128,8 @@ pub(super) fn line(pen: &Pen<'_>, role: Role, word: &str, left: &str, right: &st
             format!("{}{}", " ".repeat(start), pen.paint(Role::Strong, text))
         });
     }
-    for text in super::pen::wrap(right, room.saturating_sub(start)) {
+    let right = (!right.is_empty()).then_some(right);
+    for text in right.iter().flat_map(|right| super::pen::wrap(right, room.saturating_sub(start))) {
         lines.push(format!("{}{}", " ".repeat(start), pen.paint(Role::Quiet, &text)));
     }
     lines
