@@ -62,13 +62,17 @@ fn mark_stale(view: &View<'_>, finding: &mut Finding) {
         let Some(newest) = view.newer(event) else { continue };
         let shown = finding.objects.iter().any(|object| event.object == Some(*object));
         if shown && !finding.marks.iter().any(|(step, _)| *step == event.step) {
-            let newer = StepRef(newest.step);
-            let text = match view.is_late(event) {
-                true => format!("goes before step {newer}: {} stays", view.wrote(newest)),
-                false => format!("stale: step {newer} wrote {}", view.wrote(newest)),
-            };
-            finding.marks.push((event.step, text));
+            finding.marks.push((event.step, stale(view, event, newest)));
         }
+    }
+}
+
+/// What is to be said of an event that does not know of a newer write.
+fn stale(view: &View<'_>, event: &Event, newest: &Event) -> String {
+    let newer = StepRef(newest.step);
+    match view.is_late(event) {
+        true => format!("goes before step {newer}: {} stays", view.wrote(newest)),
+        false => format!("stale: step {newer} wrote {}", view.wrote(newest)),
     }
 }
 
@@ -161,6 +165,10 @@ impl Writer<'_, '_> {
             self.push(RowKind::Switch, Some(last.thread), text);
         }
         let marks = self.finding.marks.iter().filter(|(marked, _)| *marked == step);
+        let mut marks: Vec<String> = marks.map(|(_, text)| text.clone()).collect();
+        // Beside the story, a row that is there anyway says so if the other one is there, too.
+        let newer = self.view.newer(event).filter(|newest| self.numbers.contains_key(&newest.step));
+        marks.extend(newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest)));
         self.rows.push(Row {
             kind: RowKind::Step,
             number: self.numbers.get(&step).copied(),
@@ -168,7 +176,7 @@ impl Writer<'_, '_> {
             thread: Some(event.thread),
             text: text.to_owned(),
             states: self.states.after(self.view, step),
-            marks: marks.map(|(_, text)| text.clone()).collect(),
+            marks,
         });
         self.last = Some(step);
         self.end_if_last(event);
