@@ -18,12 +18,11 @@ const SAMPLED: u64 = 100_000;
 const LOOM_RW_3_2: u64 = 8_552_194;
 
 macro_rules! programs {
-    ($module:ident, $($crate_name:ident)::+, $arc:path) => {
+    ($module:ident, $tool:ident) => {
         mod $module {
-            use $($crate_name)::+::sync::atomic::{AtomicUsize, Ordering};
-            use $arc as Arc;
-            use $($crate_name)::+::sync::Mutex;
-            use $($crate_name)::+::thread;
+            use $tool::sync::atomic::{AtomicUsize, Ordering};
+            use $tool::sync::{Arc, Mutex};
+            use $tool::thread;
 
             /// `n` threads, each `k` times a load and a store of one atomic.
             pub fn rw(n: usize, k: usize) {
@@ -44,19 +43,17 @@ macro_rules! programs {
                 }
             }
 
-            /// `n` threads, each `k` times under one lock.
+            /// `n` threads, the main one among them, each `k` times under one lock.
             pub fn mutex(n: usize, k: usize) {
                 let x = Arc::new(Mutex::new(0));
-                let threads: Vec<_> = (0..n)
+                let increments = move |x: Arc<Mutex<i32>>| (0..k).for_each(|_| *x.lock().unwrap() += 1);
+                let threads: Vec<_> = (1..n)
                     .map(|_| {
                         let x = Arc::clone(&x);
-                        thread::spawn(move || {
-                            for _ in 0..k {
-                                *x.lock().unwrap() += 1;
-                            }
-                        })
+                        thread::spawn(move || increments(x))
                     })
                     .collect();
+                increments(x);
                 for thread in threads {
                     thread.join().unwrap();
                 }
@@ -65,29 +62,26 @@ macro_rules! programs {
     };
 }
 
-// Loom's own `Arc` multiplies its iterations, std's does not; racefuzz's costs no execution.
-programs!(ours, racefuzz, racefuzz::sync::Arc);
-programs!(theirs, loom, std::sync::Arc);
+programs!(ours, racefuzz);
+programs!(theirs, loom);
 
-/// `i += j` against `j += i`, `n` times each, every access relaxed.
+/// `i += j` against `j += i`, `n` times each, while the main thread looks at both.
 fn fib(n: usize) {
     use racefuzz::sync::Arc;
-    use racefuzz::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use racefuzz::sync::atomic::{AtomicUsize, Ordering};
     use racefuzz::thread;
-    let numbers = Arc::new((AtomicUsize::new(1), AtomicUsize::new(1)));
-    let (one, two) = (Arc::clone(&numbers), Arc::clone(&numbers));
-    let one = thread::spawn(move || {
+    let pair = Arc::new((AtomicUsize::new(1), AtomicUsize::new(1)));
+    let add = move |mine: &AtomicUsize, other: &AtomicUsize| {
         for _ in 0..n {
-            one.0.store(one.0.load(Relaxed) + one.1.load(Relaxed), Relaxed);
+            let sum = mine.load(Ordering::Acquire) + other.load(Ordering::Acquire);
+            mine.store(sum, Ordering::Release);
         }
-    });
-    let two = thread::spawn(move || {
-        for _ in 0..n {
-            two.1.store(two.1.load(Relaxed) + two.0.load(Relaxed), Relaxed);
-        }
-    });
-    one.join().unwrap();
-    two.join().unwrap();
+    };
+    let (a, b) = (Arc::clone(&pair), Arc::clone(&pair));
+    let threads = [thread::spawn(move || add(&a.0, &a.1)), thread::spawn(move || add(&b.1, &b.0))];
+    let largest = 1 << (2 * n);
+    assert!(pair.0.load(Ordering::Acquire) <= largest && pair.1.load(Ordering::Acquire) <= largest);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 /// Verifies a program; how many executions that takes, and the shortest time of several.

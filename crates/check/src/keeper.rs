@@ -8,6 +8,7 @@ use racefuzz_trace::{Event, Trace};
 use std::hash::{Hash, Hasher};
 
 /// Where an exploration stands.
+#[cfg_attr(not(feature = "checkpoint"), expect(dead_code, reason = "nothing keeps it"))]
 pub(crate) struct Kept<'a> {
     /// A number of the program: see [`fingerprint`].
     pub(crate) fingerprint: u64,
