@@ -7,10 +7,13 @@
 use crate::checker::Checker;
 use crate::fuzzer::{Fuzzer, SettingError};
 use crate::show;
+use racefuzz_check::{Observer, Progress};
 use racefuzz_report::{Command, DiskSources};
 use racefuzz_trace::{RunReport, Schedule};
 use std::cell::Cell;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One call of the other tool by the test that runs on this operating-system thread.
 #[derive(Clone, Debug)]
@@ -70,7 +73,7 @@ impl Ported {
                     .inject(options.settings.inject)
                     .stack_size(options.stack_size)
                     .workers(options.workers)
-                    .check(program)
+                    .check_watched(program, &Patience::new(&self.name))
             }
         };
         count(&report);
@@ -94,6 +97,53 @@ impl Ported {
             .collect();
         show::render_with(report, &DiskSources::new(), &show::style_from_env(), &next)
     }
+}
+
+/// Says how far a long exploration is, and what else can be done: whoever waits for a test does not
+/// know whether there is an end to it.
+struct Patience<'a> {
+    name: &'a str,
+    began: Instant,
+    next: Mutex<Duration>,
+}
+
+impl<'a> Patience<'a> {
+    /// When it speaks first; then after twice as long, and so on.
+    const FIRST: Duration = Duration::from_secs(10);
+
+    fn new(name: &'a str) -> Self {
+        Self { name, began: Instant::now(), next: Mutex::new(Self::FIRST) }
+    }
+}
+
+impl Observer for Patience<'_> {
+    fn progress(&self, progress: &Progress) {
+        let passed = self.began.elapsed();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if passed < *next {
+            return;
+        }
+        while *next <= passed {
+            *next *= 2;
+        }
+        // Past the capture of a test's output, which nobody sees before its end.
+        let _ = writeln!(std::io::stderr(), "{}", waiting(self.name, passed, progress));
+    }
+}
+
+fn waiting(name: &str, passed: Duration, progress: &Progress) -> String {
+    let estimate = match progress.estimate {
+        // Below what was seen, or with a spread of its own size, it says nothing.
+        Some((total, error)) if error < total && total > progress.executions as f64 => {
+            format!(" of about {total:.0} (+- {error:.0})")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "racefuzz: {name}: {} executions{estimate} explored in {} s; RACEFUZZ_MODE=fuzz samples instead",
+        progress.executions,
+        passed.as_secs()
+    )
 }
 
 /// The mode `RACEFUZZ_MODE` asks for, or the given one.
@@ -128,5 +178,31 @@ fn count(report: &RunReport) {
         .and_then(|mut file| file.write_all(line.as_bytes()));
     if let Err(error) = written {
         panic!("RACEFUZZ_COUNT_FILE={}: {error}", file.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_shown_where_it_says_something() {
+        let line = |estimate| {
+            waiting(
+                "slow",
+                Duration::from_secs(10),
+                &Progress { executions: 700, estimate, ..Progress::default() },
+            )
+        };
+        assert_eq!(
+            line(Some((9_000.4, 80.0))),
+            "racefuzz: slow: 700 executions of about 9000 (+- 80) explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+        );
+        for useless in [None, Some((600.0, 1.0)), Some((9_000.0, 9_000.0))] {
+            assert_eq!(
+                line(useless),
+                "racefuzz: slow: 700 executions explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+            );
+        }
     }
 }
