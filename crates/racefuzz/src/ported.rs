@@ -9,7 +9,7 @@ use crate::fuzzer::{Fuzzer, SettingError};
 use crate::show;
 use racefuzz_check::{Observer, Progress};
 use racefuzz_report::{Command, DiskSources};
-use racefuzz_trace::{RunReport, Schedule};
+use racefuzz_trace::{Outcome, RunReport, Schedule};
 use std::cell::Cell;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
@@ -48,7 +48,8 @@ impl Ported {
     /// Runs the program: by the schedule `RACEFUZZ_REPLAY` asks for, if it is one of this program,
     /// else as `RACEFUZZ_MODE` says (`fuzz` or `check`), or else in the mode given. The settings of
     /// the environment (see [`Fuzzer::from_env`]) win; an exploration takes those it has a use for.
-    /// Adds a line with the name and the number of executions to the file `RACEFUZZ_COUNT_FILE`.
+    /// Adds a line with the name, the numbers of executions and blocked ones, and the verdict to the
+    /// file `RACEFUZZ_COUNT_FILE`.
     ///
     /// # Panics
     /// If a variable's value is none.
@@ -170,7 +171,14 @@ fn replayed(program: &str) -> Option<Schedule> {
 #[track_caller]
 fn count(report: &RunReport) {
     let Some(file) = std::env::var_os("RACEFUZZ_COUNT_FILE") else { return };
-    let line = format!("{}\t{}\n", report.program, report.executions());
+    let verdict = match report.outcome() {
+        Outcome::Passed if report.proof.is_some() => "verified",
+        Outcome::Passed => "no bug",
+        Outcome::Failed => "bug",
+        Outcome::Incomplete => "incomplete",
+    };
+    let (executions, blocked) = (report.executions(), report.blocked());
+    let line = format!("{}\t{executions}\t{blocked}\t{verdict}\n", report.program);
     let written = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
