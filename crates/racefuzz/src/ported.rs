@@ -28,6 +28,9 @@ pub enum Mode {
     Fuzz,
     /// Every execution is explored.
     Check,
+    /// So many executions are explored. If there are more, some thousand schedules are sampled, too,
+    /// as exploring a part stays near where it began; and stderr says that this is no proof.
+    CheckPart(u64),
 }
 
 impl Ported {
@@ -62,19 +65,37 @@ impl Ported {
         program: impl Fn() + Sync,
     ) -> RunReport {
         let fuzzer = fuzzer.name(&self.name).from_env().unwrap_or_else(|error| panic!("{error}"));
+        let options = &fuzzer.options;
+        let checker = checker
+            .name(&self.name)
+            .memory_model(options.settings.memory)
+            .max_steps(options.settings.max_steps)
+            .inject(options.settings.inject)
+            .stack_size(options.stack_size)
+            .workers(options.workers);
         let report = match (replayed(&self.name), mode(otherwise)) {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,
             (None, Mode::Fuzz) => fuzzer.fuzz(program),
-            (None, Mode::Check) => {
-                let options = &fuzzer.options;
-                checker
-                    .name(&self.name)
-                    .memory_model(options.settings.memory)
-                    .max_steps(options.settings.max_steps)
-                    .inject(options.settings.inject)
-                    .stack_size(options.stack_size)
-                    .workers(options.workers)
-                    .check_watched(program, &Patience::new(&self.name))
+            (None, Mode::Check) => checker.check_watched(program, &Patience::new(&self.name)),
+            (None, Mode::CheckPart(most)) => {
+                let patience = Patience::new(&self.name);
+                let part = checker.max_executions(most).check_watched(&program, &patience);
+                if part.outcome() != Outcome::Incomplete || part.executions() < most {
+                    part
+                } else {
+                    count(&part);
+                    let sampled = fuzzer.fuzz(&program);
+                    if sampled.outcome() == Outcome::Passed {
+                        say(format_args!(
+                            "racefuzz: {}: no bug in {} executions explored and {} sampled; \
+                             RACEFUZZ_MODE=check explores all",
+                            self.name,
+                            part.executions(),
+                            sampled.executions()
+                        ));
+                    }
+                    sampled
+                }
             }
         };
         count(&report);
@@ -127,9 +148,13 @@ impl Observer for Patience<'_> {
         while *next <= passed {
             *next *= 2;
         }
-        // Past the capture of a test's output, which nobody sees before its end.
-        let _ = writeln!(std::io::stderr(), "{}", waiting(self.name, passed, progress));
+        say(format_args!("{}", waiting(self.name, passed, progress)));
     }
+}
+
+/// A line on stderr, past the capture of a test's output, which nobody sees before its end.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn waiting(name: &str, passed: Duration, progress: &Progress) -> String {
