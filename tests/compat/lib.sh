@@ -1,8 +1,11 @@
 # What the scripts share that run published crates' own tests: the tables of crates, copies of their
-# sources, packages in the place of others, and the results of a run. Sourced, with `work` set to the
-# folder everything is written to.
+# sources, packages in the place of others, and the results of a run. Sourced, with `root` set to the
+# repository and `limit` to the seconds the script may take.
+#
+# Both scripts work in one folder, with the same compiler flags: what one has built the other need not.
 
-# name | version | what `cargo test` is told | what it is
+# The users of loom: those that tests/real runs.
+# name | version | what `cargo test` is told, behind -- the part of a test's name | what it is
 crates='
 concurrent-queue | 2.5.0  | --features loom --test loom                     | MPMC queue
 oneshot          | 0.1.13 | --features loom --test loom                     | one-shot channel
@@ -11,7 +14,15 @@ parking          | 2.2.1  | --features loom --test loom                     | th
 event-listener   | 5.4.2  | --features loom --test loom                     | event notification
 boxcar           | 0.2.14 | --features loom --test loom --test loom_buckets | append-only vector
 st3              | 0.4.1  | --test integration                              | work-stealing queue
-bytes            | 1.12.2 | --lib fuzz                                      | reference-counted buffer
+bytes            | 1.12.2 | --lib -- fuzz                                   | reference-counted buffer
+'
+
+# More of them.
+more_crates='
+diatomic-waker   | 0.2.3  | --lib -- loom_                                  | waker cell for one consumer
+async-event      | 0.2.1  | --lib -- loom_                                  | asynchronous event
+sharded-slab     | 0.1.7  | --features loom --lib -- loom                   | concurrent slab
+loom             | 0.7.3  | --features futures --tests                      | its own tests
 '
 
 # Packages that only the crates' benchmarks and other tests use: empty ones are built in their place.
@@ -22,14 +33,24 @@ criterion        | 0.3.99  |
 criterion        | 0.5.99  | cargo_bench_support html_reports
 criterion        | 0.8.99  | cargo_bench_support html_reports
 crossbeam-deque  | 0.8.99  |
+dashmap          | 6.99.0  |
+flurry           | 0.5.99  |
+futures-executor | 0.3.99  |
+memory-stats     | 1.99.0  |
+mimalloc         | 0.1.99  |
+pollster         | 0.3.99  |
+selfsimilar      | 0.1.99  |
+shumai           | 0.2.99  |
+slab             | 0.4.99  |
 tokio            | 1.99.0  | rt rt-multi-thread macros time full
 '
 
 # Each crate has its own name for the one cfg.
-loom_flags='--cfg loom --cfg oneshot_loom --cfg st3_loom --cfg diatomic_waker_loom --cfg async_event_loom -A warnings'
+loom_flags='--cfg loom --cfg oneshot_loom --cfg st3_loom --cfg diatomic_waker_loom --cfg async_event_loom --cap-lints allow'
 
-lib=$(dirname "${BASH_SOURCE[0]}")
+work=$root/target/ported
 unset RACEFUZZ_SEED RACEFUZZ_STRATEGY RACEFUZZ_MEMORY RACEFUZZ_MODE RACEFUZZ_REPLAY RACEFUZZ_INJECT
+export CARGO_INCREMENTAL=0
 unset RUST_BACKTRACE
 
 # The rows of a table above, without comments and without the blanks around fields.
@@ -64,7 +85,7 @@ EOF
 shim_unused() {
     local name version features
     while IFS='|' read -r name version features; do
-        shim "unused/$name-$version" "$name" "$version" "$features" "" ""
+        shim "shims/$name-$version" "$name" "$version" "$features" "" ""
     done < <(rows "$unused")
 }
 
@@ -79,12 +100,12 @@ members = ["crates/*"]
 opt-level = 1
 debug = "line-tables-only"
 
+# The tools, which are to run as in a release, and to be built soon.
 [profile.dev.package."*"]
 opt-level = 2
 debug = false
-
-[profile.release]
-debug = "line-tables-only"
+debug-assertions = false
+overflow-checks = false
 
 [patch.crates-io]
 $patches
@@ -121,54 +142,110 @@ EOF
     done < <(rows "$1")
 }
 
-# Builds a crate's tests (by the time `limit`) and runs them, for so many seconds at most. Leaves how it went in the variables status (124: its time was
-# up), passed, failed and seconds (of processor time), and in LOG.txt (the output), LOG.passed,
-# LOG.findings and LOG.counts (the executions of each model, which the tests' environment asks for).
-run_tests() { # folder log most-seconds cargo-arguments test-arguments
-    local log=$2 most=$3 began=$SECONDS
-    local -a cargo tests
-    read -ra cargo <<<"$4"
-    read -ra tests <<<"$5"
-    cargo=(cargo test --quiet --color never --no-fail-fast "${cargo[@]}")
-    status=0 seconds=0
-    mkdir -p "$(dirname "$log")"
-    rm -f "$log".*
-    (cd "$1" && timeout $((limit - SECONDS)) "${cargo[@]}" --no-run) >"$log.txt" 2>&1 || status=$?
-    local built=$((SECONDS - began))
-    began=$SECONDS
-    if ((status == 0)); then
-        local host
-        host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
-        : >"$log.time"
-        (
-            cd "$1"
-            export RACEFUZZ_COUNT_FILE=$log.counts RACEFUZZ_TIME_FILE=$log.time
-            export "CARGO_TARGET_${host}_RUNNER=$lib/timed"
-            timeout "$most" "${cargo[@]}" -- --format=pretty "${tests[@]}"
-        ) >>"$log.txt" 2>&1 || status=$?
-        seconds=$(awk '{ sum += $1 + $2 } END { print sum + 0 }' "$log.time")
-    fi
-    echo "$(basename "$log"): built in $built s, run in $((SECONDS - began)) s" >&2
-    touch "$log.counts"
-    sed -n 's/^test \(.*\) \.\.\. ok$/\1/p' "$log.txt" | sed 's/ - should panic$//' | sort >"$log.passed"
-    sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log.txt" | sed 's/ - should panic$//' | sort >"$log.findings"
-    passed=$(wc -l <"$log.passed")
-    failed=$(wc -l <"$log.findings")
-    # Neither all passed nor is there a failed one to blame.
-    if ((status != 124 && (passed + failed == 0 || (status != 0 && failed == 0)))); then
-        tail -n 40 "$log.txt" >&2
-        echo "$(basename "$log"): no result, see $log.txt"
-        exit 1
-    fi
+# loom's own tests become a package without loom's sources.
+own_tests() { # workspace
+    local folder=$work/$1/crates/loom-0.7.3
+    rm -rf "$folder/src" "$folder/Cargo.toml.orig"
+    keep "$folder/Cargo.toml" <<EOF
+[package]
+name = "loom-tests"
+version = "0.7.3"
+edition = "2018"
+
+[lib]
+path = "lib.rs"
+
+[features]
+futures = []
+
+[dependencies]
+loom = "0.7"
+
+[dev-dependencies]
+futures-util = "0.3"
+EOF
+    keep "$folder/lib.rs" </dev/null
 }
 
-# The executions of a run.
-executions() { awk -F'\t' '{ sum += $2 } END { print sum + 0 }' "$1.counts"; }
+# A workspace of loom's or shuttle's users, with racefuzz in its place.
+racefuzz_workspace() { # peer lines crates features
+    local line others=$patches
+    copy_sources "$3" "$work/$1-racefuzz/crates"
+    for line in $2; do
+        shim "shims/$1-racefuzz-$line" "$1" "$line.99" "$4" \
+            "real = { package = \"racefuzz-$1\", path = \"$root/crates/$1\" }" 'pub use real::*;'
+    done
+    [[ $1 != loom ]] || own_tests loom-racefuzz
+    workspace "$work/$1-racefuzz"
+    racefuzz_patches=$patches
+    patches=$others
+}
 
-# `--skip` for each test of a table with the crate's name in front.
-skips() { # table name
-    local name
-    rows "$1" | grep "^$2|" | while IFS='|' read -r _ name _; do printf ' --skip %s' "$name"; done || true
+# Builds a crate's tests. Leaves a line "target binary" for each test binary in LOG.binaries.
+build_tests() { # folder log cargo-arguments
+    local log=$2 began=$SECONDS
+    local -a cargo
+    read -ra cargo <<<"${3%% -- *}"
+    mkdir -p "$(dirname "$log")"
+    rm -rf "$log" "$log".*
+    if ! (cd "$1" && timeout $((limit > SECONDS ? limit - SECONDS : 1)) \
+        cargo test --color never --target-dir "$work/target" --no-run "${cargo[@]}") >"$log.build" 2>&1; then
+        ((SECONDS < limit)) || time_up "$(basename "$log")"
+        tail -n 40 "$log.build" >&2
+        echo "$(basename "$log"): not built, see $log.build"
+        exit 1
+    fi
+    sed -n 's/^ *Executable .*[ /]\([^ /]*\)\.rs (\(.*\))$/\1 \2/p' "$log.build" >"$log.binaries"
+    echo "$(basename "$log"): built in $((SECONDS - began)) s" >&2
+}
+
+# Runs each test of a crate in a process of its own, `jobs` side by side, each for so many seconds at
+# most. Leaves a line for each in LOG.results, as `one` prints it, and what it wrote in LOG/.
+run_tests() { # folder log most-seconds cargo-arguments skipped-tests [--include-ignored]
+    local log=$2 most=$3 began=$SECONDS target binary test deadline ignored part=
+    [[ $4 != *" -- "* ]] || part=${4##* -- }
+    deadline=$(($(date +%s) + limit - SECONDS))
+    mkdir -p "$log"
+    while read -r target binary; do
+        ignored=
+        [[ -n ${6-} ]] || ignored=$(cd "$1" && "$binary" --list --ignored | sed -n 's/: test$//p')
+        (cd "$1" && "$binary" --list $part) | sed -n 's/: test$//p' | while read -r test; do
+            [[ $'\n'$5$'\n'$ignored$'\n' != *$'\n'"$test"$'\n'* ]] || continue
+            printf '%s\n' "$target" "$binary" "$test"
+        done
+    done <"$log.binaries" | (cd "$1" && CARGO_MANIFEST_DIR=$PWD xargs -r -d '\n' -n 3 -P "$jobs" \
+        "$root/tests/compat/one" "$log" "$most" "$deadline") >"$log.unsorted"
+    sort "$log.unsorted" >"$log.results"
+    echo "$(basename "$log"): run in $((SECONDS - began)) s" >&2
+    if cut -d' ' -f2 "$log.results" | grep -qx late; then time_up "$(basename "$log")"; fi
+}
+
+# Ends the script if a crate that should have tests has none.
+must_have_tests() { # log
+    [[ -s $1.results ]] && return
+    echo "$(basename "$1"): no tests, see $1.build"
+    exit 1
+}
+
+time_up() { # what
+    echo "$1: the time is up"
+    exit 3
+}
+
+# The sum of a column of results: of tests with an outcome, or of all.
+total() { # log column [outcome]
+    awk -v column="$2" -v outcome="${3-}" 'outcome == "" || $2 == outcome { sum += $column }
+        END { print sum + 0 }' "$1.results"
+}
+
+# The number of tests with an outcome, or of all.
+count() { # log [outcome]
+    awk -v outcome="${2-}" 'outcome == "" || $2 == outcome { n++ } END { print n + 0 }' "$1.results"
+}
+
+# The tests of a table with the crate's name in front, one a line.
+tests_of() { # table name
+    rows "$1" | awk -F'|' -v crate="$2" '$1 == crate { print $2 }'
 }
 
 # Whether a crate was asked for, or none was.

@@ -5,9 +5,10 @@
 //! loom = { package = "racefuzz-loom", version = "0.1" }
 //! ```
 //!
-//! Tests written for loom then run under racefuzz's fuzzer: [`model()`] runs its program under some
-//! thousand schedules, and panics with racefuzz's report (the failing schedule, minimised and
-//! explained) if one of them fails.
+//! Tests written for loom are then explored by racefuzz: [`model()`] runs its program in every way
+//! that RC11 allows, once per equivalence class, and panics with racefuzz's report (the failing
+//! schedule, minimised and explained) if one of them fails. Where that is too much,
+//! `RACEFUZZ_MODE=fuzz` samples some thousand schedules instead.
 //!
 //! ```should_panic
 //! use loom::sync::Arc;
@@ -26,11 +27,13 @@
 //!
 //! # What differs from loom
 //!
-//! * A passing model is `no bug in N executions`, not a proof.
+//! * An exploration needs no bound on preemptions: it has few executions because it runs those only
+//!   once that nobody can tell apart. Where a bound is set, and there are very many all the same,
+//!   the exploration becomes a search.
 //! * [`model::Builder`] says what becomes of each of its fields, and of the `LOOM_*` variables. The
-//!   run itself is set by racefuzz's own: `RACEFUZZ_ITERATIONS` (2,000 by default), `_SEED`,
-//!   `_STRATEGY`, `_MEMORY`, `_MAX_STEPS`, `_DEPTH`, `_WORKERS`, `_INJECT`, `_REPLAY` (a token from a
-//!   report).
+//!   run itself is set by racefuzz's own: `RACEFUZZ_MODE` (`check` or `fuzz`), `_MEMORY`,
+//!   `_MAX_STEPS`, `_WORKERS`, `_INJECT`, `_REPLAY` (a token from a report), and for sampling
+//!   `_ITERATIONS` (2,000 by default), `_SEED`, `_STRATEGY` and `_DEPTH`.
 //! * Any number of threads; `thread::scope`, `Weak`, `Barrier`, `Once`, `OnceLock`, `LazyLock`,
 //!   `sync_channel`, `park_timeout` and the rest of std's concurrency are there, and `new` is const
 //!   where std's is.
@@ -64,14 +67,14 @@ pub use crate::model::model;
 /// refuses more.
 pub const MAX_THREADS: usize = 5;
 
-/// loom starts to branch here. Sampling has no tree to keep small: does nothing.
+/// loom starts to branch here. Here everything is explored: does nothing.
 pub fn explore() {}
 
-/// loom stops branching here, and takes the first schedule there is. Sampling has no tree to keep
-/// small, and goes on choosing: does nothing.
+/// loom stops branching here, and takes the first schedule there is, to keep its tree small. Here
+/// everything is explored: does nothing.
 pub fn stop_exploring() {}
 
-/// loom does not go back to the branch before this. Sampling never goes back: does nothing.
+/// loom does not go back to the branch before this. Here everything is explored: does nothing.
 pub fn skip_branch() {}
 
 /// What the macros expand to; no part of the interface.

@@ -16,6 +16,7 @@ fn failure(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
     }
 }
 
+/// How often a program is run in which three threads add to one atomic: there are 3! orders.
 fn executions(configure: impl FnOnce(&mut Builder)) -> usize {
     let count = std::sync::Arc::new(Count::new(0));
     let mut builder = Builder::new();
@@ -23,22 +24,29 @@ fn executions(configure: impl FnOnce(&mut Builder)) -> usize {
     let counted = std::sync::Arc::clone(&count);
     builder.check(move || {
         counted.fetch_add(1, SeqCst);
+        add_by(3, |count| {
+            count.fetch_add(1, SeqCst);
+        });
     });
     count.load(SeqCst)
 }
 
 fn increments(add: fn(&AtomicUsize)) {
+    add_by(2, add);
+}
+
+fn add_by(threads: usize, add: fn(&AtomicUsize)) {
     let count = Arc::new(AtomicUsize::new(0));
-    let threads: Vec<_> = (0..2)
+    let all: Vec<_> = (0..threads)
         .map(|_| {
             let count = Arc::clone(&count);
             thread::spawn(move || add(&count))
         })
         .collect();
-    for thread in threads {
+    for thread in all {
         thread.join().unwrap();
     }
-    assert_eq!(count.load(SeqCst), 2, "an increment is gone");
+    assert_eq!(count.load(SeqCst), threads, "an increment is gone");
 }
 
 #[test]
@@ -75,14 +83,15 @@ fn a_second_model_of_a_test_has_a_name_of_its_own() {
 }
 
 #[test]
-fn a_model_has_its_iterations() {
-    assert_eq!(executions(|_| ()) as u64, Builder::DEFAULT_ITERATIONS);
+fn a_model_is_run_in_every_way_once() {
+    assert_eq!(executions(|_| ()), 6);
 }
 
 #[test]
 fn max_permutations_bounds_the_run() {
-    assert_eq!(executions(|builder| builder.max_permutations = Some(7)), 7);
+    assert_eq!(executions(|builder| builder.max_permutations = Some(4)), 4);
     assert_eq!(executions(|builder| builder.max_permutations = Some(0)), 1);
+    assert_eq!(executions(|builder| builder.max_permutations = Some(100)), 6);
 }
 
 #[test]
@@ -93,9 +102,12 @@ fn max_duration_ends_the_run_and_it_passes() {
     let counted = std::sync::Arc::clone(&count);
     builder.check(move || {
         counted.fetch_add(1, SeqCst);
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        // 8! orders.
+        add_by(8, |count| {
+            count.fetch_add(1, SeqCst);
+        });
     });
-    assert!((1..2_000).contains(&count.load(SeqCst)));
+    assert!((1..40_320).contains(&count.load(SeqCst)));
 }
 
 #[test]
@@ -108,7 +120,7 @@ fn the_other_fields_change_nothing_for_a_correct_program() {
         builder.location = true;
         builder.log = true;
     });
-    assert_eq!(count as u64, Builder::DEFAULT_ITERATIONS);
+    assert_eq!(count, 6);
 }
 
 #[test]
@@ -149,9 +161,7 @@ fn explore_and_its_kin_are_accepted() {
 #[test]
 fn an_endless_loop_is_a_livelock() {
     let text = failure(|| {
-        let mut builder = Builder::new();
-        builder.max_permutations = Some(1);
-        builder.check(|| {
+        loom::model(|| {
             let flag = AtomicUsize::new(0);
             while flag.load(SeqCst) == 0 {
                 thread::yield_now();
@@ -159,4 +169,10 @@ fn an_endless_loop_is_a_livelock() {
         });
     });
     assert!(text.contains("livelock"), "{text}");
+}
+
+#[test]
+fn a_model_whose_executions_all_block_is_no_proof() {
+    let text = failure(|| loom::model(|| racefuzz::assume(false)));
+    assert!(text.contains("every execution blocks at"), "{text}");
 }

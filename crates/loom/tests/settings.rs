@@ -21,6 +21,12 @@ fn counts() {
     let counted = std::sync::Arc::clone(&count);
     loom::model(move || {
         counted.fetch_add(1, SeqCst);
+        // 3! orders of those who take the lock.
+        let lock = loom::sync::Arc::new(loom::sync::Mutex::new(()));
+        for _ in 0..3 {
+            let lock = loom::sync::Arc::clone(&lock);
+            loom::thread::spawn(move || drop(lock.lock().unwrap()));
+        }
     });
     println!("{} executions", count.load(SeqCst));
 }
@@ -39,11 +45,56 @@ fn fails() {
 }
 
 #[test]
-fn iterations_come_from_the_environment() {
-    let (passed, text) = child("counts", &[("RACEFUZZ_ITERATIONS", "31")]);
-    assert!(passed && text.contains("31 executions"), "{text}");
-    let (passed, text) = child("counts", &[("LOOM_MAX_PERMUTATIONS", "12")]);
-    assert!(passed && text.contains("12 executions"), "{text}");
+fn everything_is_explored_unless_sampling_is_asked_for() {
+    for (variables, executions) in [
+        (&[][..], "6 executions"),
+        (&[("RACEFUZZ_MODE", "check")], "6 executions"),
+        // That is for sampling only.
+        (&[("RACEFUZZ_ITERATIONS", "31")], "6 executions"),
+        (&[("RACEFUZZ_MODE", "fuzz")], "2000 executions"),
+        (&[("RACEFUZZ_MODE", "fuzz"), ("RACEFUZZ_ITERATIONS", "31")], "31 executions"),
+        (&[("RACEFUZZ_MODE", "fuzz"), ("LOOM_MAX_PERMUTATIONS", "12")], "12 executions"),
+        (&[("LOOM_MAX_PERMUTATIONS", "5")], "5 executions"),
+        (&[("LOOM_MAX_PERMUTATIONS", "12")], "6 executions"),
+    ] {
+        let (passed, text) = child("counts", variables);
+        assert!(passed && text.contains(&format!("\n{executions}")), "{variables:?}: {text}");
+    }
+}
+
+#[test]
+fn what_a_limit_cuts_short_is_no_proof_and_says_so() {
+    let (passed, text) = child("counts", &[("LOOM_MAX_PERMUTATIONS", "5")]);
+    assert!(passed && text.contains("no bug in 5 executions"), "{text}");
+    let (passed, text) = child("counts", &[("LOOM_MAX_PERMUTATIONS", "6")]);
+    assert!(passed && !text.contains("no bug in"), "{text}");
+}
+
+#[test]
+#[ignore = "run by the others"]
+fn many() {
+    use loom::sync::Arc;
+    use loom::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    loom::model(|| {
+        // 9! orders.
+        let n = Arc::new(AtomicUsize::new(0));
+        for _ in 0..9 {
+            let n = Arc::clone(&n);
+            loom::thread::spawn(move || n.fetch_add(1, SeqCst));
+        }
+    });
+}
+
+#[test]
+fn where_preemptions_are_bounded_a_part_is_explored_and_it_says_so() {
+    let says = "racefuzz: many: no bug in 50000 executions explored and 2000 sampled; RACEFUZZ_MODE=check explores all";
+    let (passed, text) = child("many", &[("LOOM_MAX_PREEMPTIONS", "2")]);
+    assert!(passed && text.contains(says), "{text}");
+    // What is explored in full has no need to.
+    let (passed, text) = child("counts", &[("LOOM_MAX_PREEMPTIONS", "2")]);
+    assert!(passed && text.contains("\n6 executions") && !text.contains("no bug in"), "{text}");
+    let (passed, text) = child("fails", &[("LOOM_MAX_PREEMPTIONS", "0")]);
+    assert!(!passed && text.contains("it was stored"), "{text}");
 }
 
 #[test]
@@ -73,7 +124,7 @@ fn the_token_of_a_report_replays_it() {
     assert!(!passed && text.contains("it was stored"), "{text}");
     // A token of another program says nothing about this one.
     let (passed, text) = child("counts", &[("RACEFUZZ_REPLAY", token)]);
-    assert!(passed && text.contains("2000 executions"), "{text}");
+    assert!(passed && text.contains("6 executions"), "{text}");
 }
 
 #[test]
@@ -81,9 +132,9 @@ fn executions_are_counted_in_a_file() {
     let file = std::env::temp_dir().join(format!("racefuzz-loom-counts-{}", std::process::id()));
     let path = file.to_str().unwrap();
     for _ in 0..2 {
-        child("counts", &[("RACEFUZZ_COUNT_FILE", path), ("RACEFUZZ_ITERATIONS", "5")]);
+        child("counts", &[("RACEFUZZ_COUNT_FILE", path)]);
     }
     let text = std::fs::read_to_string(&file).unwrap();
     let _ = std::fs::remove_file(&file);
-    assert_eq!(text, "counts\t5\ncounts\t5\n");
+    assert_eq!(text, "counts\t6\t0\tverified\n".repeat(2));
 }

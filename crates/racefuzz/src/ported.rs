@@ -7,10 +7,13 @@
 use crate::checker::Checker;
 use crate::fuzzer::{Fuzzer, SettingError};
 use crate::show;
+use racefuzz_check::{Observer, Progress};
 use racefuzz_report::{Command, DiskSources};
-use racefuzz_trace::{RunReport, Schedule};
+use racefuzz_trace::{Outcome, RunReport, Schedule};
 use std::cell::Cell;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// One call of the other tool by the test that runs on this operating-system thread.
 #[derive(Clone, Debug)]
@@ -25,6 +28,9 @@ pub enum Mode {
     Fuzz,
     /// Every execution is explored.
     Check,
+    /// So many executions are explored. If there are more, some thousand schedules are sampled, too,
+    /// as exploring a part stays near where it began; and stderr says that this is no proof.
+    CheckPart(u64),
 }
 
 impl Ported {
@@ -45,7 +51,8 @@ impl Ported {
     /// Runs the program: by the schedule `RACEFUZZ_REPLAY` asks for, if it is one of this program,
     /// else as `RACEFUZZ_MODE` says (`fuzz` or `check`), or else in the mode given. The settings of
     /// the environment (see [`Fuzzer::from_env`]) win; an exploration takes those it has a use for.
-    /// Adds a line with the name and the number of executions to the file `RACEFUZZ_COUNT_FILE`.
+    /// Adds a line with the name, the numbers of executions and blocked ones, and the verdict to the
+    /// file `RACEFUZZ_COUNT_FILE`.
     ///
     /// # Panics
     /// If a variable's value is none.
@@ -58,19 +65,37 @@ impl Ported {
         program: impl Fn() + Sync,
     ) -> RunReport {
         let fuzzer = fuzzer.name(&self.name).from_env().unwrap_or_else(|error| panic!("{error}"));
+        let options = &fuzzer.options;
+        let checker = checker
+            .name(&self.name)
+            .memory_model(options.settings.memory)
+            .max_steps(options.settings.max_steps)
+            .inject(options.settings.inject)
+            .stack_size(options.stack_size)
+            .workers(options.workers);
         let report = match (replayed(&self.name), mode(otherwise)) {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,
             (None, Mode::Fuzz) => fuzzer.fuzz(program),
-            (None, Mode::Check) => {
-                let options = &fuzzer.options;
-                checker
-                    .name(&self.name)
-                    .memory_model(options.settings.memory)
-                    .max_steps(options.settings.max_steps)
-                    .inject(options.settings.inject)
-                    .stack_size(options.stack_size)
-                    .workers(options.workers)
-                    .check(program)
+            (None, Mode::Check) => checker.check_watched(program, &Patience::new(&self.name)),
+            (None, Mode::CheckPart(most)) => {
+                let patience = Patience::new(&self.name);
+                let part = checker.max_executions(most).check_watched(&program, &patience);
+                if part.outcome() != Outcome::Incomplete || part.executions() < most {
+                    part
+                } else {
+                    count(&part);
+                    let sampled = fuzzer.fuzz(&program);
+                    if sampled.outcome() == Outcome::Passed {
+                        say(format_args!(
+                            "racefuzz: {}: no bug in {} executions explored and {} sampled; \
+                             RACEFUZZ_MODE=check explores all",
+                            self.name,
+                            part.executions(),
+                            sampled.executions()
+                        ));
+                    }
+                    sampled
+                }
             }
         };
         count(&report);
@@ -94,6 +119,57 @@ impl Ported {
             .collect();
         show::render_with(report, &DiskSources::new(), &show::style_from_env(), &next)
     }
+}
+
+/// Says how far a long exploration is, and what else can be done: whoever waits for a test does not
+/// know whether there is an end to it.
+struct Patience<'a> {
+    name: &'a str,
+    began: Instant,
+    next: Mutex<Duration>,
+}
+
+impl<'a> Patience<'a> {
+    /// When it speaks first; then after twice as long, and so on.
+    const FIRST: Duration = Duration::from_secs(10);
+
+    fn new(name: &'a str) -> Self {
+        Self { name, began: Instant::now(), next: Mutex::new(Self::FIRST) }
+    }
+}
+
+impl Observer for Patience<'_> {
+    fn progress(&self, progress: &Progress) {
+        let passed = self.began.elapsed();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if passed < *next {
+            return;
+        }
+        while *next <= passed {
+            *next *= 2;
+        }
+        say(format_args!("{}", waiting(self.name, passed, progress)));
+    }
+}
+
+/// A line on stderr, past the capture of a test's output, which nobody sees before its end.
+fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+fn waiting(name: &str, passed: Duration, progress: &Progress) -> String {
+    let estimate = match progress.estimate {
+        // Below what was seen, or with a spread of its own size, it says nothing.
+        Some((total, error)) if error < total && total > progress.executions as f64 => {
+            format!(" of about {total:.0} (+- {error:.0})")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "racefuzz: {name}: {} executions{estimate} explored in {} s; RACEFUZZ_MODE=fuzz samples instead",
+        progress.executions,
+        passed.as_secs()
+    )
 }
 
 /// The mode `RACEFUZZ_MODE` asks for, or the given one.
@@ -120,7 +196,14 @@ fn replayed(program: &str) -> Option<Schedule> {
 #[track_caller]
 fn count(report: &RunReport) {
     let Some(file) = std::env::var_os("RACEFUZZ_COUNT_FILE") else { return };
-    let line = format!("{}\t{}\n", report.program, report.executions());
+    let verdict = match report.outcome() {
+        Outcome::Passed if report.proof.is_some() => "verified",
+        Outcome::Passed => "no bug",
+        Outcome::Failed => "bug",
+        Outcome::Incomplete => "incomplete",
+    };
+    let (executions, blocked) = (report.executions(), report.blocked());
+    let line = format!("{}\t{executions}\t{blocked}\t{verdict}\n", report.program);
     let written = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -128,5 +211,31 @@ fn count(report: &RunReport) {
         .and_then(|mut file| file.write_all(line.as_bytes()));
     if let Err(error) = written {
         panic!("RACEFUZZ_COUNT_FILE={}: {error}", file.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_shown_where_it_says_something() {
+        let line = |estimate| {
+            waiting(
+                "slow",
+                Duration::from_secs(10),
+                &Progress { executions: 700, estimate, ..Progress::default() },
+            )
+        };
+        assert_eq!(
+            line(Some((9_000.4, 80.0))),
+            "racefuzz: slow: 700 executions of about 9000 (+- 80) explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+        );
+        for useless in [None, Some((600.0, 1.0)), Some((9_000.0, 9_000.0))] {
+            assert_eq!(
+                line(useless),
+                "racefuzz: slow: 700 executions explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+            );
+        }
     }
 }

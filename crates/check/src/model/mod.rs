@@ -6,6 +6,7 @@
 //! ([`floor`]), which decides most cases at once, and whether a whole graph is consistent
 //! ([`is_consistent`]) where that cannot be seen so simply.
 
+mod psc;
 mod rc11;
 mod tso;
 
@@ -48,7 +49,7 @@ fn ordered_floor(graph: &Graph, loc: &Loc, ord: &Clock) -> usize {
 pub(crate) fn is_consistent(model: MemoryModel, graph: &Graph) -> bool {
     match model {
         MemoryModel::Sc => true,
-        MemoryModel::Rc11 => graph.seq_cst < 2 || rc11::psc_is_acyclic(graph),
+        MemoryModel::Rc11 => graph.seq_cst < 2 || psc::is_acyclic(graph),
         MemoryModel::Tso => tso::is_consistent(graph),
     }
 }

@@ -88,7 +88,8 @@ impl Relation {
     }
 }
 
-/// Whether `psc` has no cycle.
+/// Whether `psc` has no cycle, by its definition: what [`psc`](super::psc) is held against.
+#[cfg(test)]
 pub(super) fn psc_is_acyclic(graph: &Graph) -> bool {
     let psc = psc_of(graph);
     !(0..graph.events.len()).any(|at| psc.has(at, at))
