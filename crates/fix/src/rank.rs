@@ -1,7 +1,7 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Fix, Kept};
+use racefuzz_trace::{Edit, Fix, FixKind, Kept};
 use std::cmp::Ordering;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
@@ -50,8 +50,22 @@ fn dominates(one: &Fix, other: &Fix) -> bool {
     at_least && more
 }
 
+/// Whether a wait whose means is left open is worth nothing beside another kind of repair.
+fn superfluous(wait: &Fix, fixes: &[Fix]) -> bool {
+    let open = matches!(wait.overlay.edits[..], [Edit::Await { .. }]);
+    let as_good = |other: &Fix| {
+        other.kind != FixKind::Order
+            && other.besides.is_empty()
+            && share(other) >= share(wait)
+            && mean(other) >= mean(wait) - 1e-9
+    };
+    open && fixes.iter().any(as_good)
+}
+
 /// Groups the repairs by kind, orders each kind, and notes which are dominated.
-pub(crate) fn rank(mut fixes: Vec<Fix>) -> Vec<Fix> {
+pub(crate) fn rank(found: Vec<Fix>) -> Vec<Fix> {
+    let worth = |fix: &&Fix| !superfluous(fix, &found);
+    let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
     fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
         let by = (0..fixes.len())

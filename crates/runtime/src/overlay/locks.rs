@@ -61,6 +61,8 @@ pub(super) struct Held {
     pub(super) shared: bool,
     pub(super) regions: u32,
     pub(super) guards: u32,
+    /// Where it was taken.
+    pub(super) site: Site,
 }
 
 /// On whose behalf a virtual lock is taken.
@@ -148,9 +150,9 @@ pub(super) fn nested(key: Key, shared: bool, whom: For) -> Result<bool, Absent> 
     })
 }
 
-pub(super) fn holds(key: Key, shared: bool, whom: For) -> Result<(), Absent> {
+pub(super) fn holds(key: Key, shared: bool, whom: For, site: Site) -> Result<(), Absent> {
     let (regions, guards) = if whom == For::Region { (1, 0) } else { (0, 1) };
-    with(|execution| me(execution).held.push(Held { key, shared, regions, guards }))
+    with(|execution| me(execution).held.push(Held { key, shared, regions, guards, site }))
 }
 
 /// Takes a virtual lock, unless the thread holds it already.
@@ -159,7 +161,7 @@ pub(super) fn acquire(key: Key, shared: bool, whom: For, site: Site) -> Result<(
         return Ok(());
     }
     on(key, taking(shared), site, |word, _| *word = taken(*word, shared))?;
-    holds(key, shared, whom)
+    holds(key, shared, whom, site)
 }
 
 /// Takes a virtual lock if it is free; whether it was.
@@ -177,7 +179,7 @@ pub(super) fn try_acquire(key: Key, shared: bool, site: Site) -> Result<bool, Ab
         if free { *word = taken(*word, shared) } else { told.failed() }
     })?;
     if free {
-        holds(key, shared, For::Guard)?;
+        holds(key, shared, For::Guard, site)?;
     }
     Ok(free)
 }

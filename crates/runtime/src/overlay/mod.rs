@@ -23,9 +23,9 @@ use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::object::Test;
 use crate::ops::{self, Update};
 use crate::site::Site;
-use locks::{For, Key, Open, acquire, on, release};
-use plan::{first_about, first_of};
-use racefuzz_trace::{LockName, MemoryOrder, OpKind, ThreadId, Verb};
+use locks::{For, Held, Key, Open, acquire, on, release};
+use plan::{Plan, first_about, first_of};
+use racefuzz_trace::{Edit, LockName, MemoryOrder, OpKind, ThreadId, Verb};
 use smallvec::SmallVec;
 
 /// A virtual operation.
@@ -33,7 +33,7 @@ use smallvec::SmallVec;
 enum Act {
     Raise(u32),
     Await(u32),
-    Release(Key),
+    Release(Key, For),
     Acquire(Key, bool, For),
     Join(ThreadId),
     Fence(MemoryOrder),
@@ -94,11 +94,20 @@ fn ordered(site: Site, order: MemoryOrder) -> MemoryOrder {
 
 /// Whether the notification at this place wakes all.
 pub fn wakes_all(site: Site) -> bool {
+    asks(site, |plan| plan.wake_all)
+}
+
+/// Whether a task that gives way at this place goes on instead.
+pub fn goes_on(site: Site) -> bool {
+    asks(site, |plan| plan.no_yield)
+}
+
+fn asks(site: Site, what: impl FnOnce(&Plan) -> bool) -> bool {
     applies()
         && with(|execution| {
             let applied = execution.overlay.as_mut()?;
             let plan = applied.plan(site);
-            Some(applied.plans[plan].wake_all)
+            Some(what(&applied.plans[plan]))
         }) == Ok(Some(true))
 }
 
@@ -128,6 +137,7 @@ pub(crate) fn at_thread_end(site: Site) {
         let mut acts: SmallVec<[Act; 4]> = SmallVec::new();
         if execution.phase == Phase::Running {
             leave(execution, &mut acts, |_| false);
+            give_back(execution, &mut acts);
         }
         acts
     });
@@ -142,9 +152,53 @@ fn me(execution: &mut Execution) -> &mut Overlaid {
 fn leave(execution: &mut Execution, acts: &mut SmallVec<[Act; 4]>, stay: impl Fn(&Open) -> bool) {
     let mine = me(execution);
     acts.extend(mine.signals.drain(..).map(Act::Raise));
-    acts.extend(mine.open.iter().rev().filter(|open| !stay(open)).map(|open| Act::Release(open.key)));
+    acts.extend(
+        mine.open.iter().rev().filter(|open| !stay(open)).map(|open| Act::Release(open.key, For::Region)),
+    );
     mine.open.retain(|open| stay(open));
     acts.extend(mine.deferred.drain(..).map(|(key, shared)| Act::Acquire(key, shared, For::Guard)));
+}
+
+/// Gives back the program's locks that are to be free when a thread has ended.
+fn give_back(execution: &mut Execution, acts: &mut SmallVec<[Act; 4]>) {
+    let Some(applied) = execution.overlay.take() else { return };
+    for (edit, asked) in (0u32..).zip(&applied.overlay.edits) {
+        if let Edit::GiveBack { guards, .. } = asked {
+            end_guards(execution, &applied, edit, guards, acts);
+        }
+    }
+    execution.overlay = Some(applied);
+}
+
+/// Gives back the guards that are to end before the event at a place.
+fn let_go(execution: &Execution, applied: &Applied, at: usize, acts: &mut SmallVec<[Act; 4]>) {
+    for edit in &applied.plans[at].let_go {
+        if let Edit::LetGo { guards, .. } = &applied.overlay.edits[*edit as usize] {
+            end_guards(execution, applied, *edit, guards, acts);
+        }
+    }
+}
+
+/// Gives back what the thread holds of the lock that an edit is about, if it was taken at one of
+/// these places or they are none.
+fn end_guards(
+    execution: &Execution,
+    applied: &Applied,
+    edit: u32,
+    guards: &[racefuzz_trace::Site],
+    acts: &mut SmallVec<[Act; 4]>,
+) {
+    let about = |held: &&Held| {
+        let Key::Own(_, Some(object)) = held.key else { return false };
+        let created = applied.known_plan(execution.objects[object as usize].created);
+        let taken = applied.known_plan(held.site);
+        created.is_some_and(|plan| applied.plans[plan].created.contains(&edit))
+            && (guards.is_empty() || taken.is_some_and(|plan| applied.plans[plan].guards.contains(&edit)))
+    };
+    let held = &execution.threads[execution.current as usize].overlaid.held;
+    for held in held.iter().rev().filter(about) {
+        acts.extend((0..held.guards).map(|_| Act::Release(held.key, For::Guard)));
+    }
 }
 
 fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> SmallVec<[Act; 4]> {
@@ -179,16 +233,14 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
             .any(|want| want.edit == open.edit && want.key == open.key && (want.shared || !open.shared))
     });
     me(execution).deferred = deferred;
+    let_go(execution, &applied, at, &mut acts);
     let plan = &applied.plans[at];
     for edit in &plan.joins {
         for thread in 0..execution.thread_count as u32 {
             let spawned = execution.threads[thread as usize].spawned_at;
-            let joined = spawned.is_some_and(|site| {
-                applied
-                    .known
-                    .get(&std::ptr::from_ref(site.location()))
-                    .is_some_and(|plan| applied.plans[*plan].spawned.contains(edit))
-            });
+            let joined = spawned
+                .and_then(|site| applied.known_plan(site))
+                .is_some_and(|plan| applied.plans[plan].spawned.contains(edit));
             if joined && thread != execution.current {
                 acts.push(Act::Join(ThreadId(thread)));
             }
@@ -227,7 +279,7 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
             on(Key::Flag(edit), how, site, |_, _| ())
         }
         Act::Acquire(key, shared, whom) => acquire(key, shared, whom, site),
-        Act::Release(key) => release(key, For::Region, site),
+        Act::Release(key, whom) => release(key, whom, site),
         Act::Join(thread) => ops::join_thread(thread, false, site).map(drop),
         Act::Fence(order) => ops::fence(order, site),
     });

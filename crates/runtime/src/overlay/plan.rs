@@ -28,6 +28,9 @@ pub(super) struct Plan {
     /// Threads that are spawned here are joined by these.
     pub(super) spawned: SmallVec<[u32; 1]>,
     pub(super) wake_all: bool,
+    pub(super) no_yield: bool,
+    /// Locks are given back before the event here.
+    pub(super) let_go: SmallVec<[u32; 1]>,
 }
 
 /// An overlay as a runner applies it.
@@ -74,6 +77,11 @@ impl Applied {
             plans.push(make_plan(&self.overlay, location, &self.roots));
             plans.len() - 1
         })
+    }
+
+    /// The number of the plan for a place that an operation has passed.
+    pub(super) fn known_plan(&self, site: Site) -> Option<usize> {
+        self.known.get(&std::ptr::from_ref(site.location())).copied()
     }
 
     pub(super) fn object(&mut self, key: Key, site: Site) -> *const Virtual {
@@ -130,7 +138,9 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
                     plan.created.push(number);
                 }
             }
-            Edit::Drop { created, guards } | Edit::Share { created, guards } => {
+            Edit::Drop { created, guards }
+            | Edit::Share { created, guards }
+            | Edit::GiveBack { created, guards } => {
                 if *created == here {
                     plan.created.push(number);
                 }
@@ -164,7 +174,19 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
                 }
             }
             Edit::WakeAll { site } if *site == here => plan.wake_all = true,
-            Edit::Order { .. } | Edit::Fence { .. } | Edit::WakeAll { .. } => {}
+            Edit::NoYield { site } if *site == here => plan.no_yield = true,
+            Edit::LetGo { created, guards, before } => {
+                if *created == here {
+                    plan.created.push(number);
+                }
+                if guards.contains(&here) {
+                    plan.guards.push(number);
+                }
+                if *before == here {
+                    plan.let_go.push(number);
+                }
+            }
+            Edit::Order { .. } | Edit::Fence { .. } | Edit::WakeAll { .. } | Edit::NoYield { .. } => {}
         }
     }
     plan
@@ -181,7 +203,10 @@ pub(super) fn first_of(overlay: &Overlay, number: u32) -> u32 {
 pub(super) fn first_about(overlay: &Overlay, place: &racefuzz_trace::Site) -> u32 {
     let about = |edit: &Edit| match edit {
         Edit::Lock { lock: LockName::Own(created), .. } => created == place,
-        Edit::Drop { created, .. } | Edit::Share { created, .. } => created == place,
+        Edit::Drop { created, .. }
+        | Edit::Share { created, .. }
+        | Edit::LetGo { created, .. }
+        | Edit::GiveBack { created, .. } => created == place,
         Edit::Sort { created, .. } => created.contains(place),
         _ => false,
     };
