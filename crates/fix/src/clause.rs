@@ -8,7 +8,7 @@
 //! a clause. (The candidates of Černý et al., CAV'14, and of the root causes of linearizability
 //! violations, CAV'20.)
 
-use crate::graph::Graph;
+use crate::graph::{Graph, step};
 use crate::sites::{Sites, by_thread};
 use crate::steps::is_step;
 use crate::verifier::Bad;
@@ -66,8 +66,9 @@ pub(crate) fn clause(bad: &Bad, graph: &Graph, sites: &mut Sites) -> Clause {
     minimal(ways)
 }
 
-/// The stretches that end with the use of what was gone: each with what came in between, of the
-/// thread that released it. The use itself is no event, because it did not happen.
+/// The stretches that end with the use of what was gone, or of what nothing kept from being released:
+/// each with what came in between, of the thread that released it. A use of what was gone is no event,
+/// because it did not happen.
 fn used_too_late(
     trace: &Trace,
     graph: &Graph,
@@ -77,16 +78,22 @@ fn used_too_late(
 ) -> Vec<BTreeSet<usize>> {
     let (me, other) = (used.thread.index(), freed.thread.index());
     let threads = by_thread(trace);
-    if used.step.is_some() || me == other || me >= threads.len() || other >= threads.len() {
+    if me == other || me >= threads.len() || other >= threads.len() {
         return Vec::new();
     }
-    let steps = |of: usize| threads[of].iter().copied().filter(|at| is_step(trace, &trace.events[*at]));
-    let until = freed.step.map_or(usize::MAX, |step| step as usize);
-    let between = steps(other).filter(|f| *f < until);
+    let steps = |of: usize| {
+        let all = threads[of].iter().copied().filter(|at| is_step(trace, &trace.events[*at]));
+        all.collect::<Vec<_>>()
+    };
+    let at = |access: &RacingAccess| step(trace, access).unwrap_or(usize::MAX);
+    let (until, end) = (at(freed), at(used));
+    let mine = steps(me);
+    let between = steps(other).into_iter().filter(|f| *f < until);
     between
         .filter_map(|f| {
-            let from = steps(me).filter(|at| graph.before(*at, f)).last()?;
-            let stretch: Vec<usize> = threads[me].iter().copied().filter(|at| *at >= from).collect();
+            let from = mine.iter().copied().rfind(|at| *at < end && graph.before(*at, f))?;
+            let stretch = threads[me].iter().copied().filter(|at| (from..=end).contains(at));
+            let stretch: Vec<usize> = stretch.collect();
             let mut way = sites.between(trace, &stretch);
             way.insert(sites.number(trace.site(used.site)));
             way.insert(sites.number(trace.site(trace.events[f].site)));

@@ -7,7 +7,7 @@ use crate::rank;
 use crate::search::{Search, Seen};
 use crate::verifier::Verifier;
 use racefuzz_trace::{
-    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FixReport, Schedule, Verdict,
+    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, Fix, FixReport, Schedule, Verdict,
 };
 use std::time::Instant;
 
@@ -59,8 +59,14 @@ pub fn fix_with<'a>(
             search.remember(crate::search::bad_of(failure.clone()));
             let Kinds { mut found, no_lock, notes, .. } = Kinds::tried(&mut search, failure);
             rank::keep(&mut found, seen.good.sum().filter(|_| seen.complete));
-            report.fixes = rank::rank(found.into_iter().map(|(fix, _)| fix).collect());
+            let found: Vec<_> = found.into_iter().map(|(fix, _)| fix).collect();
+            report.fixes = rank::rank(&found);
             (report.no_lock, report.notes) = (no_lock, notes);
+            if locks_left_out(&found, &report.fixes) {
+                report
+                    .notes
+                    .push("locks repair it, too; stronger orderings are enough and cost less".to_owned());
+            }
         }
     }
     (report.tried, report.executions) = (search.tried, search.executions);
@@ -68,6 +74,12 @@ pub fn fix_with<'a>(
         report.stopped = Some("the time limit was reached".to_owned());
     }
     report
+}
+
+/// Whether locks repair and are not worth their price.
+fn locks_left_out(found: &[Fix], shown: &[Fix]) -> bool {
+    let locks = |fixes: &[Fix]| fixes.iter().any(|fix| fix.kind.is_lock());
+    locks(found) && !locks(shown)
 }
 
 fn baseline(seen: &Seen) -> Baseline {

@@ -50,21 +50,23 @@ fn dominates(one: &Fix, other: &Fix) -> bool {
     at_least && more
 }
 
-/// Whether a wait whose means is left open is worth nothing beside another kind of repair.
-fn superfluous(wait: &Fix, fixes: &[Fix]) -> bool {
-    let open = matches!(wait.overlay.edits[..], [Edit::Await { .. }]);
-    let as_good = |other: &Fix| {
-        other.kind != FixKind::Order
-            && other.besides.is_empty()
-            && share(other) >= share(wait)
-            && mean(other) >= mean(wait) - 1e-9
+/// Whether a repair is worth nothing beside one of another kind that costs less and leaves as much: a
+/// wait whose means is left open beside anything, a lock beside stronger orderings.
+fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
+    let open = matches!(fix.overlay.edits[..], [Edit::Await { .. }]);
+    let cheaper = |other: &Fix| {
+        open && other.kind != FixKind::Order || fix.kind.is_lock() && other.kind == FixKind::Ordering
     };
-    open && fixes.iter().any(as_good)
+    let as_good = |other: &Fix| {
+        other.besides.is_empty() && share(other) >= share(fix) && mean(other) >= mean(fix) - 1e-9
+    };
+    fixes.iter().any(|other| cheaper(other) && as_good(other))
 }
 
-/// Groups the repairs by kind, orders each kind, and notes which are dominated.
-pub(crate) fn rank(found: Vec<Fix>) -> Vec<Fix> {
-    let worth = |fix: &&Fix| !superfluous(fix, &found);
+/// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
+/// superfluous beside another kind are left out.
+pub(crate) fn rank(found: &[Fix]) -> Vec<Fix> {
+    let worth = |fix: &&Fix| !superfluous(fix, found);
     let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
     fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
