@@ -4,7 +4,7 @@ use crate::graph_engine::Graphs;
 use crate::options::Options;
 use crate::plan::fix_with;
 use crate::search::{Search, Tried};
-use crate::steps::{before_oracles, is_added, is_step, writes};
+use crate::steps::{before_oracles, is_added, is_step, with_held, writes};
 use crate::verifier::Bad;
 use racefuzz_trace::{
     AuditReport, Audited, Certainty, Edit, Event, FORMAT_VERSION, Finding, FixKind, LockName, MemoryOrder,
@@ -176,22 +176,6 @@ fn joins(traces: &[Trace], audited: &mut Vec<Audited>) {
             None => Finding::OrdersNothing,
         };
         audited.push(Audited { subject: Subject::Join(site), finding });
-    }
-}
-
-/// Walks a trace with the locks that each event's thread holds.
-fn with_held(trace: &Trace, mut look: impl FnMut(&Event, &[ObjectId])) {
-    let mut held: Vec<Vec<ObjectId>> = vec![Vec::new(); trace.threads.len()];
-    for event in before_oracles(trace) {
-        let mine = &mut held[event.thread.index()];
-        look(event, mine);
-        if let Some(object) = event.object {
-            if event.verb.takes_lock() && event.ok {
-                mine.push(object);
-            } else if event.verb.gives_lock() {
-                mine.retain(|other| *other != object);
-            }
-        }
     }
 }
 

@@ -25,8 +25,8 @@ pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec
     let mut regions = Vec::new();
     for (lock, places, shared) in held(overlay, sites) {
         let all: BTreeSet<usize> = places.union(&shared).copied().collect();
-        // Begin and end of each stretch, with everything inside.
-        let mut found: BTreeMap<(Site, Site), BTreeSet<Site>> = BTreeMap::new();
+        // First and last step of each stretch, and where it begins, with everything inside.
+        let mut found: BTreeMap<(Site, Site, Site), BTreeSet<Site>> = BTreeMap::new();
         for trace in traces {
             for run in runs(trace, sites, &all).iter().flatten() {
                 let site = |at: &usize| trace.site(trace.events[*at].site).clone();
@@ -34,16 +34,17 @@ pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec
                 let mut steps = run.iter().filter(|at| is_step(trace, &trace.events[**at]));
                 let Some(first) = steps.next() else { continue };
                 let last = steps.next_back().unwrap_or(first);
-                let inside = found.entry((site(first), site(last))).or_default();
+                let inside = found.entry((site(first), site(last), site(&run[0]))).or_default();
                 inside.extend(run.iter().map(site));
             }
         }
-        for ((first, last), inside) in found {
+        for ((first, last, begins), inside) in found {
             let reads =
                 inside.iter().all(|site| sites.known(site).is_some_and(|site| shared.contains(&site)));
             regions.push(Region {
                 lock: lock.clone(),
                 shared: reads,
+                begins,
                 first,
                 last,
                 sites: inside.into_iter().collect(),

@@ -10,8 +10,15 @@ const MOST: usize = 40;
 impl Search<'_> {
     /// Edges that repair the program together with `others`, joins first.
     pub(crate) fn order_edges(&mut self, others: &Overlay, enough: usize) -> Vec<Edit> {
+        let mut candidates = self.missing_joins();
+        candidates.extend(self.missing_waits());
+        self.repairing(candidates, others, enough)
+    }
+
+    /// Those of the edges that repair the program, each alone, together with `others`.
+    pub(crate) fn repairing(&mut self, candidates: Vec<Edit>, others: &Overlay, enough: usize) -> Vec<Edit> {
         let mut found = Vec::new();
-        for edge in self.edge_candidates().into_iter().take(MOST) {
+        for edge in candidates.into_iter().take(MOST) {
             if found.len() >= enough || self.out_of_time() {
                 break;
             }
@@ -22,21 +29,22 @@ impl Search<'_> {
         found
     }
 
-    /// What came too early in a bad execution, after what was too late.
-    fn edge_candidates(&self) -> Vec<Edit> {
-        let mut joins = Vec::new();
-        let mut waits = Vec::new();
-        for known in &self.known {
-            let trace = &known.bad.trace;
-            self.missing_joins(trace, &mut joins);
-            self.missing_waits(trace, &mut waits);
-        }
-        joins.extend(waits);
-        joins
+    /// In each bad execution: a thread does something although one that it has spawned has not ended.
+    pub(crate) fn missing_joins(&self) -> Vec<Edit> {
+        let mut edges = Vec::new();
+        self.known.iter().for_each(|known| self.joins_in(&known.bad.trace, &mut edges));
+        edges
     }
 
-    /// A thread does something although one that it has spawned has not ended.
-    fn missing_joins(&self, trace: &Trace, into: &mut Vec<Edit>) {
+    /// In each bad execution: two events of different threads on one thing, in the order that may
+    /// have been the wrong one.
+    pub(crate) fn missing_waits(&self) -> Vec<Edit> {
+        let mut edges = Vec::new();
+        self.known.iter().for_each(|known| self.waits_in(&known.bad.trace, &mut edges));
+        edges
+    }
+
+    fn joins_in(&self, trace: &Trace, into: &mut Vec<Edit>) {
         for (at, event) in trace.events.iter().enumerate() {
             let (OpKind::Spawn, Some(child)) = (event.kind, event.other) else { continue };
             let spawned = trace.site(event.site);
@@ -55,8 +63,7 @@ impl Search<'_> {
         }
     }
 
-    /// Two events of different threads on one thing, in the order that may have been the wrong one.
-    fn missing_waits(&self, trace: &Trace, into: &mut Vec<Edit>) {
+    fn waits_in(&self, trace: &Trace, into: &mut Vec<Edit>) {
         for (at, early) in trace.events.iter().enumerate() {
             let lock = early.verb.takes_lock() || early.verb.gives_lock();
             if early.object.is_none() || lock || is_structure(early) || is_added(trace, early) {

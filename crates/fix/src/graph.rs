@@ -2,7 +2,10 @@
 //! what they imply, as a relation that may be cyclic where memory is weak.
 
 use crate::steps::writes;
-use racefuzz_trace::{Event, ObjectId, ObjectKind, OpKind, ReadsFrom, Trace, Verb};
+use crate::verifier::Bad;
+use racefuzz_trace::{
+    Event, FailureDetail, ObjectId, ObjectKind, OpKind, RacingAccess, ReadsFrom, Trace, Verb,
+};
 use std::collections::HashMap;
 
 /// The transitive closure of an execution's edges.
@@ -12,14 +15,31 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    pub(crate) fn of(trace: &Trace) -> Self {
+    pub(crate) fn of(bad: &Bad) -> Self {
+        let trace = &bad.trace;
         let count = trace.events.len();
         let words = count.div_ceil(64).max(1);
         let mut graph = Self { words, behind: vec![0; words * count] };
         graph.program_order(trace);
         graph.objects(trace);
+        graph.unordered(bad, count);
         graph.close(count);
         graph
+    }
+
+    /// Two accesses that nothing orders are bad because they may come in the other order.
+    fn unordered(&mut self, bad: &Bad, count: usize) {
+        let (first, second) = match &bad.detail {
+            Some(FailureDetail::DataRace { first, second, .. }) => (first, second),
+            Some(FailureDetail::UseAfterFree { freed, used, .. }) => (used, freed),
+            _ => return,
+        };
+        if let (Some(first), Some(second)) = (step(&bad.trace, first), step(&bad.trace, second))
+            && first.max(second) < count
+        {
+            self.edge(first, second);
+            self.edge(second, first);
+        }
     }
 
     /// Whether one event comes before the other.
@@ -97,6 +117,14 @@ impl Graph {
             }
         }
     }
+}
+
+/// The event that an access was, if it is one: what fails may have happened no more.
+pub(crate) fn step(trace: &Trace, access: &RacingAccess) -> Option<usize> {
+    let is_it = |event: &Event| {
+        (event.thread, event.site) == (access.thread, access.site) && event.verb == access.verb
+    };
+    access.step.map(|step| step as usize).or_else(|| trace.events.iter().rposition(is_it))
 }
 
 /// Who had a lock first says nothing about what the threads did to each other: only what they did

@@ -32,6 +32,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
 mod audit;
 mod clause;
 pub mod count;
@@ -40,6 +41,7 @@ mod dfs;
 mod edges;
 mod graph;
 mod graph_engine;
+mod kinds;
 mod locks;
 mod options;
 mod orderings;

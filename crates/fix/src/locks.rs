@@ -36,7 +36,8 @@ impl Search<'_> {
             if found.len() >= ENOUGH || self.tried >= end || self.out_of_time() {
                 break;
             }
-            if found.iter().any(|found| found.placement.within(&placement)) {
+            if found.iter().any(|found| found.placement.within(&placement)) || self.held_in_sleep(&placement)
+            {
                 continue;
             }
             let loose = self
@@ -64,6 +65,19 @@ impl Search<'_> {
             }
         }
         found
+    }
+
+    /// Whether a lock would be held while its thread waits on a condition variable: no repair that
+    /// anybody wants, even where nobody has to take that lock to wake the thread.
+    fn held_in_sleep(&self, placement: &Placement) -> bool {
+        placement.locks.iter().any(|places| !places.is_disjoint(&self.sites.waits))
+    }
+
+    /// One lock over everything, which is known to repair, as far as it cannot be made smaller.
+    pub(crate) fn shrink_from(&mut self, everything: Placement, measured: Arc<Measured>) -> Placed {
+        let mut placed = Placed { placement: everything, measured, needed: Vec::new() };
+        self.shrink(&mut placed, &Overlay::default());
+        placed
     }
 
     /// Where a lock of the program's is taken inside a region, the region lasts at least until that
@@ -132,7 +146,7 @@ impl Search<'_> {
                     Tried::Bad(bad) => {
                         let site = self.sites.site(end).clone();
                         let without = format!("without line {}", site.line);
-                        placed.needed.push(Certificate { without, site, fails: bad.message.clone() });
+                        placed.needed.push(Certificate { without, site, fails: bad.in_short() });
                     }
                 }
             }

@@ -113,7 +113,7 @@ impl Search<'_> {
         let (site, _) = fewer.remove(at);
         let bad = self.fails(&overlay(&fewer))?;
         let without = format!("with `{}` on line {}", accesses[&site].1.name(), site.line);
-        Some(Certificate { without, site, fails: bad.message.clone() })
+        Some(Certificate { without, site, fails: bad.in_short() })
     }
 
     /// One fence, before any step, that repairs the program.

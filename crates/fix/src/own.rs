@@ -3,7 +3,10 @@
 
 use crate::search::Search;
 use crate::sites::by_thread;
-use racefuzz_trace::{Edit, FailureDetail, LockName, ObjectKind, OpKind, Overlay, Site, Trace, Verb};
+use crate::steps::is_step;
+use racefuzz_trace::{
+    Edit, FailureDetail, LockName, ObjectKind, OpKind, Overlay, Site, ThreadEnd, ThreadId, Trace, Verb,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Search<'_> {
@@ -140,5 +143,78 @@ impl Search<'_> {
                 one.map(|event| trace.site(event.site).clone())
             })
             .collect()
+    }
+
+    /// A lock that a thread holds, and waits for all the same: given back before it is taken again.
+    pub(crate) fn taken_twice(&self) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for known in &self.known {
+            let Some(FailureDetail::Deadlock { waiting, cycle }) = &known.bad.detail else { continue };
+            let trace = &known.bad.trace;
+            let alone = waiting.iter().filter(|edge| **cycle == [edge.thread]);
+            for edge in alone {
+                let mine = edge.holders.iter().find(|(holder, _)| *holder == edge.thread);
+                let created = edge.object.and_then(|object| trace.object(object).created);
+                let (Some((_, Some(taken))), Some(created)) = (mine, created) else { continue };
+                let edit = Edit::LetGo {
+                    created: trace.site(created).clone(),
+                    guards: vec![trace.site(*taken).clone()],
+                    before: trace.site(edge.site).clone(),
+                };
+                if !edits.contains(&edit) {
+                    edits.push(edit);
+                }
+            }
+        }
+        edits
+    }
+
+    /// Locks that threads wait for although who held them has ended.
+    pub(crate) fn left_behind(&self) -> Vec<Edit> {
+        let mut edits = Vec::new();
+        for known in &self.known {
+            let Some(FailureDetail::Deadlock { waiting, .. }) = &known.bad.detail else { continue };
+            let trace = &known.bad.trace;
+            for edge in waiting {
+                let ended = |holder: &ThreadId| trace.thread(*holder).end == ThreadEnd::Finished;
+                let gone = edge.holders.iter().find(|(holder, _)| ended(holder));
+                let created = edge.object.and_then(|object| trace.object(object).created);
+                let (Some((_, Some(taken))), Some(created)) = (gone, created) else { continue };
+                let edit = Edit::GiveBack {
+                    created: trace.site(created).clone(),
+                    guards: vec![trace.site(*taken).clone()],
+                };
+                if !edits.contains(&edit) {
+                    edits.push(edit);
+                }
+            }
+        }
+        edits
+    }
+
+    /// Where tasks give way in bad executions, between two steps of theirs: the steps, too.
+    pub(crate) fn yields(&self) -> Vec<(Site, Site, Site)> {
+        let mut found = Vec::new();
+        for known in &self.known {
+            let trace = &known.bad.trace;
+            for events in by_thread(trace) {
+                for (at, index) in events.iter().enumerate() {
+                    let event = &trace.events[*index];
+                    if event.verb != Verb::Await || event.implied || !trace.thread(event.thread).task {
+                        continue;
+                    }
+                    let step = |at: &&usize| is_step(trace, &trace.events[**at]);
+                    let before = events[..at].iter().rev().find(step);
+                    let behind = events[at + 1..].iter().find(step);
+                    let (Some(before), Some(behind)) = (before, behind) else { continue };
+                    let site = |at: usize| trace.site(trace.events[at].site).clone();
+                    let found_here = (site(*index), site(*before), site(*behind));
+                    if !found.contains(&found_here) {
+                        found.push(found_here);
+                    }
+                }
+            }
+        }
+        found
     }
 }

@@ -3,7 +3,8 @@
 use crate::clause::runs;
 use crate::graph::Graph;
 use crate::sites::Sites;
-use racefuzz_trace::{Edit, LockName, Overlay, Trace};
+use crate::steps::{is_step, writes};
+use racefuzz_trace::{Edit, LockName, OpKind, Overlay, Trace};
 use std::collections::BTreeSet;
 
 /// For each lock its places; the order has no meaning.
@@ -34,6 +35,29 @@ impl Placement {
             shared: Vec::new(),
         });
         edits.collect::<Vec<_>>().into()
+    }
+
+    /// The same with the places shared that lie only in stretches that read; `None` if no stretch does.
+    pub(crate) fn with_readers(&self, traces: &[Trace], sites: &Sites) -> Option<Overlay> {
+        let mut some = false;
+        let edits = (0u32..).zip(&self.locks).map(|(number, places)| {
+            let mut writing = BTreeSet::new();
+            for trace in traces {
+                for run in runs(trace, sites, places).iter().flatten() {
+                    if run.iter().any(|at| changes(trace, *at)) {
+                        let places = run.iter().map(|at| trace.site(trace.events[*at].site));
+                        writing.extend(places.filter_map(|site| sites.known(site)));
+                    }
+                }
+            }
+            let (write, read): (Vec<usize>, Vec<usize>) =
+                places.iter().partition(|place| writing.contains(place));
+            some |= !read.is_empty() && !write.is_empty();
+            let list = |places: Vec<usize>| places.iter().map(|place| sites.site(*place).clone()).collect();
+            Edit::Lock { lock: LockName::New(number), sites: list(write), shared: list(read) }
+        });
+        let edits: Vec<Edit> = edits.collect();
+        some.then(|| edits.into())
     }
 
     /// The placements that also cover these places with one lock: one of those there are, or one more.
@@ -82,6 +106,12 @@ impl Placement {
             })
         })
     }
+}
+
+/// Whether an event is one that a reader must not perform.
+fn changes(trace: &Trace, at: usize) -> bool {
+    let event = &trace.events[at];
+    is_step(trace, event) && (writes(event) || matches!(event.kind, OpKind::Print | OpKind::Rmw))
 }
 
 /// Whether some event of one stretch comes before some event of the other.

@@ -1,7 +1,7 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Fix, Kept};
+use racefuzz_trace::{Edit, Fix, FixKind, Kept};
 use std::cmp::Ordering;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
@@ -50,8 +50,24 @@ fn dominates(one: &Fix, other: &Fix) -> bool {
     at_least && more
 }
 
-/// Groups the repairs by kind, orders each kind, and notes which are dominated.
-pub(crate) fn rank(mut fixes: Vec<Fix>) -> Vec<Fix> {
+/// Whether a repair is worth nothing beside one of another kind that costs less and leaves as much: a
+/// wait whose means is left open beside anything, a lock beside stronger orderings.
+fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
+    let open = matches!(fix.overlay.edits[..], [Edit::Await { .. }]);
+    let cheaper = |other: &Fix| {
+        open && other.kind != FixKind::Order || fix.kind.is_lock() && other.kind == FixKind::Ordering
+    };
+    let as_good = |other: &Fix| {
+        other.besides.is_empty() && share(other) >= share(fix) && mean(other) >= mean(fix) - 1e-9
+    };
+    fixes.iter().any(|other| cheaper(other) && as_good(other))
+}
+
+/// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
+/// superfluous beside another kind are left out.
+pub(crate) fn rank(found: &[Fix]) -> Vec<Fix> {
+    let worth = |fix: &&Fix| !superfluous(fix, found);
+    let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
     fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
         let by = (0..fixes.len())

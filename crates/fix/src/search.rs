@@ -214,7 +214,7 @@ impl<'a> Search<'a> {
     /// Learns from a bad execution.
     pub(crate) fn remember(&mut self, bad: Bad) {
         self.sites.learn(&bad.trace);
-        let graph = Graph::of(&bad.trace);
+        let graph = Graph::of(&bad);
         let clause = clause(&bad, &graph, &mut self.sites);
         self.known.push(Known { bad, graph, clause });
     }

@@ -13,6 +13,8 @@ pub(crate) struct Sites {
     pub(crate) concurrent: BTreeSet<usize>,
     /// Places of steps.
     pub(crate) steps: BTreeSet<usize>,
+    /// Places of waits on condition variables.
+    pub(crate) waits: BTreeSet<usize>,
     /// Where each place was met: the place where its thread was spawned, `None` for the root.
     pub(crate) roles: BTreeMap<usize, BTreeSet<Option<usize>>>,
 }
@@ -53,6 +55,9 @@ impl Sites {
                     }
                     if is_step(trace, event) {
                         self.steps.insert(number);
+                    }
+                    if event.verb == racefuzz_trace::Verb::Wait {
+                        self.waits.insert(number);
                     }
                     let spawned = trace.thread(event.thread).spawned_at;
                     let role = spawned.map(|site| self.number(trace.site(site)));

@@ -1,6 +1,6 @@
 //! Steps: what counts when schedules are counted and parallelism is measured.
 
-use racefuzz_trace::{Event, ObjectKind, OpKind, Trace, Verb};
+use racefuzz_trace::{Event, ObjectId, ObjectKind, OpKind, Trace, Verb};
 
 /// Whether an event is a step: an access, a line printed, a note. Locks, joins, fences and whatever
 /// an overlay adds are none.
@@ -39,4 +39,20 @@ pub(crate) fn is_added(trace: &Trace, event: &Event) -> bool {
 pub(crate) fn is_structure(event: &Event) -> bool {
     matches!(event.kind, OpKind::Spawn | OpKind::Join | OpKind::Finish | OpKind::Alloc | OpKind::Free)
         || matches!(event.verb, Verb::RefClone | Verb::RefDrop | Verb::RefCount | Verb::Nondet | Verb::Assume)
+}
+
+/// Walks a trace with the locks that each event's thread holds.
+pub(crate) fn with_held(trace: &Trace, mut look: impl FnMut(&Event, &[ObjectId])) {
+    let mut held: Vec<Vec<ObjectId>> = vec![Vec::new(); trace.threads.len()];
+    for event in before_oracles(trace) {
+        let mine = &mut held[event.thread.index()];
+        look(event, mine);
+        if let Some(object) = event.object {
+            if event.verb.takes_lock() && event.ok {
+                mine.push(object);
+            } else if event.verb.gives_lock() {
+                mine.retain(|other| *other != object);
+            }
+        }
+    }
 }

@@ -69,6 +69,15 @@ pub struct Bad {
 }
 
 impl Bad {
+    /// What went wrong, without the names of threads and objects where the kind says enough.
+    pub fn in_short(&self) -> String {
+        match self.kind {
+            FailureKind::Deadlock => "threads wait for each other for ever".to_owned(),
+            FailureKind::DataRace | FailureKind::UseAfterFree => self.kind.to_string(),
+            _ => self.message.clone(),
+        }
+    }
+
     /// The failure of an execution, if it failed.
     pub fn of(visit: &Visit<'_>) -> Option<Self> {
         let detected = visit.failure?;

@@ -103,6 +103,85 @@ fn the_lock_that_is_there_is_used() {
 #[test]
 fn a_lost_wake_up_needs_another_notification() {
     best(&repairs("bounded-buffer"), FixKind::WakeAll);
+    let unheard = repairs("notify-before-wait");
+    assert!(unheard.no_lock.is_some());
+    assert!(unheard.notes.iter().any(|note| note.contains("flag under the lock")), "{:?}", unheard.notes);
+}
+
+#[test]
+fn no_lock_is_held_while_its_thread_sleeps() {
+    let report = repairs("condvar-if-instead-of-while");
+    assert!(report.fixes().is_empty(), "{:?}", report.fixes());
+    assert!(report.no_lock.as_ref().unwrap().contains("wait on line 27"));
+    assert!(report.notes.iter().any(|note| note.contains("test the condition again after waking")));
+}
+
+#[test]
+fn a_rule_about_two_things_needs_a_lock_over_both() {
+    let report = repairs("bank-transfer-skew");
+    let lock = best(&report, FixKind::NewLock);
+    assert_eq!((lock.locks, lock.guarded), (1, 6));
+    best(&report, FixKind::OwnLock);
+}
+
+#[test]
+fn what_is_released_too_early_is_used_under_a_lock_or_released_later() {
+    for name in ["treiber-reclaim", "read-copy-update", "hazard-pointer"] {
+        let report = repairs(name);
+        best(&report, FixKind::NewLock);
+        assert!(report.notes.iter().any(|note| note.contains("release it later")), "{name}");
+    }
+}
+
+#[test]
+fn a_lock_is_given_back_before_it_is_taken_again() {
+    let report = repairs("rwlock-upgrade");
+    let fix = best(&report, FixKind::LetGo);
+    let [Edit::LetGo { guards, before, .. }] = &fix.overlay.edits[..] else { panic!("{fix:?}") };
+    assert_eq!((guards[0].line, before.line), (17, 19));
+    assert!(report.no_lock.is_some());
+    assert!(report.notes.iter().any(|note| note.contains("look again")));
+}
+
+#[test]
+fn a_lock_is_given_back_by_who_ends() {
+    let report = repairs("lock-never-released");
+    let fix = best(&report, FixKind::LetGo);
+    assert!(matches!(&fix.overlay.edits[..], [Edit::GiveBack { guards, .. }] if guards[0].line == 26));
+}
+
+#[test]
+fn a_task_does_not_give_way_between_read_and_store() {
+    let report = repairs("async-counter-await");
+    let fix = best(&report, FixKind::NoYield);
+    assert!(fix.kept().unwrap().is_all());
+    assert!(fix.notes.iter().any(|note| note.contains("async lock")));
+}
+
+#[test]
+fn where_orderings_are_missing_nobody_is_told_that_locks_are() {
+    let expected = [
+        ("double-checked-init", vec![(64, MemoryOrder::Acquire), (68, MemoryOrder::Release)]),
+        ("spin-lock", vec![(67, MemoryOrder::Release)]),
+        ("spsc-ring", vec![(82, MemoryOrder::Release), (89, MemoryOrder::Acquire)]),
+        ("arc-drop", vec![(74, MemoryOrder::AcqRel)]),
+    ];
+    for (name, sites) in expected {
+        let report = repairs(name);
+        assert_eq!(orders(best(&report, FixKind::Ordering)), sites, "{name}");
+        assert_eq!(report.no_lock, None, "{name}");
+        assert!(report.fixes().iter().all(|fix| !fix.kind.is_lock()), "{name}");
+    }
+    let peterson = repairs("peterson");
+    let sequential = orders(best(&peterson, FixKind::Ordering));
+    assert!(sequential.iter().all(|(_, order)| *order == MemoryOrder::SeqCst), "{sequential:?}");
+}
+
+#[test]
+fn what_is_half_done_when_a_thread_panics_is_no_matter_of_locks() {
+    let report = repairs("poisoned-state");
+    assert!(report.no_lock.is_some() && report.fixes().is_empty());
+    assert!(report.notes.iter().any(|note| note.contains("may panic")));
 }
 
 #[test]

@@ -89,6 +89,28 @@ pub enum Edit {
         /// Where it stands.
         site: Site,
     },
+    /// A thread that holds the lock created here gives it back before the event at one place, and
+    /// the end of its guard does nothing more.
+    LetGo {
+        /// Where the lock is created.
+        created: Site,
+        /// Only guards taken at these sites; all if empty.
+        guards: Vec<Site>,
+        /// The event, which may be one that takes the lock again.
+        before: Site,
+    },
+    /// A thread that ends gives back the locks created here that it still holds.
+    GiveBack {
+        /// Where the lock is created.
+        created: Site,
+        /// Only guards taken at these sites; all if empty.
+        guards: Vec<Site>,
+    },
+    /// A task that gives way here to other tasks goes on instead.
+    NoYield {
+        /// Where it gives way.
+        site: Site,
+    },
 }
 
 impl Edit {
@@ -96,7 +118,11 @@ impl Edit {
     pub const fn edits_own_lock(&self) -> bool {
         match self {
             Self::Lock { lock, .. } => matches!(lock, LockName::Own(_)),
-            Self::Drop { .. } | Self::Share { .. } | Self::Sort { .. } => true,
+            Self::Drop { .. }
+            | Self::Share { .. }
+            | Self::Sort { .. }
+            | Self::LetGo { .. }
+            | Self::GiveBack { .. } => true,
             _ => false,
         }
     }

@@ -84,6 +84,8 @@ pub enum FixKind {
     OwnLock,
     /// Locks taken in another order.
     LockOrder,
+    /// A lock that is there, held no longer than to some place.
+    LetGo,
     /// One atomic read-modify-write in place of a load and a store.
     OneStep,
     /// Stronger memory orderings.
@@ -94,6 +96,8 @@ pub enum FixKind {
     Order,
     /// A notification that wakes all.
     WakeAll,
+    /// A task that does not give way in between.
+    NoYield,
 }
 
 impl FixKind {
@@ -104,11 +108,13 @@ impl FixKind {
             Self::ReadWriteLock => "reader-writer lock",
             Self::OwnLock => "lock that is there",
             Self::LockOrder => "lock order",
+            Self::LetGo => "lock given back",
             Self::OneStep => "one atomic step",
             Self::Ordering => "memory orderings",
             Self::Fence => "memory fence",
             Self::Order => "order",
             Self::WakeAll => "notification",
+            Self::NoYield => "no await in between",
         }
     }
 
@@ -126,6 +132,8 @@ pub struct Region {
     pub lock: LockName,
     /// Whether others that share may be in their regions at the same time.
     pub shared: bool,
+    /// Where it begins: at the first step, or at a lock of the program's that is taken before it.
+    pub begins: Site,
     /// The first step inside.
     pub first: Site,
     /// The last step inside.

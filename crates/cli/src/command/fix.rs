@@ -4,7 +4,9 @@ use super::{check_writable, find, json_text, plain_text};
 use crate::args::{FixArgs, Format};
 use crate::error::Failure;
 use crate::{Tool, exit, output};
-use racefuzz_report::Command as Next;
+use racefuzz::FixReport;
+use racefuzz_report::{Command as Next, Sources};
+use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
@@ -21,13 +23,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     let report = fixer.fix(scenario.program(&params));
     let sources = tool.registry.sources();
     if let Some(file) = &args.patch {
-        match racefuzz_report::patch(&report, &sources) {
-            Some(patch) => {
-                std::fs::write(file, patch).map_err(|error| Failure::Write { file: file.clone(), error })?
-            }
-            None => output::note_line("no repair can be written as a patch: none was written")
-                .map_err(Failure::Output)?,
-        }
+        write_patch(file, &report, &sources)?;
     }
     let mut next = Vec::new();
     if let Some(failure) = report.failure.as_ref().filter(|failure| !failure.schedule.choices.is_empty()) {
@@ -42,4 +38,20 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
         }
     })?;
     Ok(if report.nothing_to_fix() { exit::OK } else { exit::BUG })
+}
+
+/// Writes the repair that can be written down best, and says which it is if that is not the first.
+fn write_patch(file: &Path, report: &FixReport, sources: &dyn Sources) -> Result<(), Failure> {
+    let Some(patch) = racefuzz_report::patch(report, sources) else {
+        let text = "no repair can be written as a patch: none was written";
+        return output::note_line(text).map_err(Failure::Output);
+    };
+    std::fs::write(file, patch.text).map_err(|error| Failure::Write { file: file.to_owned(), error })?;
+    let number = patch.number;
+    let text = match patch.complete {
+        true if number == 1 => return Ok(()),
+        true => format!("the patch is repair {number}, the first that can be written as one"),
+        false => format!("the patch is a part of repair {number}: its comments say what is left to do"),
+    };
+    output::note_line(&text).map_err(Failure::Output)
 }

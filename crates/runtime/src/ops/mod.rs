@@ -13,7 +13,7 @@ mod state;
 mod threads;
 mod tracked;
 
-pub use crate::overlay::wakes_all;
+pub use crate::overlay::{goes_on, wakes_all};
 pub use atomic::{Rmw, compare_exchange, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
 pub use cell::{read, write};
 pub use counted::{

@@ -1,6 +1,6 @@
 //! An audit as text.
 
-use super::fix::{sequential_words, verdict_words};
+use super::fix_words::{sequential_words, verdict_words};
 use super::pen::{Pen, Role};
 use super::{Style, verdict};
 use crate::words::{clean, count};

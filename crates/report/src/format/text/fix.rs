@@ -1,11 +1,12 @@
 //! The repairs of a program as text.
 
+use super::fix_words::{edit_words, measures, needed, sequential, title, verdict_words, wide};
 use super::pen::{Pen, Role, cut};
 use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks};
 use crate::words::{clean, count, number};
 use crate::{Command, Sources, explain};
-use racefuzz_trace::{Certainty, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Site, Verdict};
+use racefuzz_trace::{Fix, FixReport, Region};
 
 /// What was found out about repairs, as text with a newline at its end.
 pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
@@ -72,13 +73,29 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
     lines
 }
 
+/// Whether two repairs differ in the lock only.
+fn is_twin(one: &Fix, other: &Fix) -> bool {
+    let place = |region: &Region| (region.first.clone(), region.last.clone(), region.shared);
+    one.kind == other.kind
+        && !one.regions.is_empty()
+        && one.besides == other.besides
+        && (one.kept, one.parallelism) == (other.kept, other.parallelism)
+        && one.regions.iter().map(place).eq(other.regions.iter().map(place))
+}
+
 fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn Sources) -> Vec<String> {
-    let title = title(fix);
+    let title = title(fix, sources);
     let head =
         verdict::line(pen, Role::Good, &format!("{:>3}", index + 1), &title, &verdict_words(fix.verdict));
     let mut lines = head;
+    // Who looks for the best repair need not read on.
     if let Some(by) = fix.dominated_by {
         lines.extend(pen.paragraph(&format!("({by} is at least as good in everything)"), 6));
+        return lines;
+    }
+    if let Some(twin) = report.fixes[..index].iter().position(|other| is_twin(other, fix)) {
+        lines.extend(pen.paragraph(&format!("(the same as {} with another lock)", twin + 1), 6));
+        return lines;
     }
     for edit in &fix.besides {
         lines.extend(pen.paragraph(&format!("together with: {}", edit_words(edit)), 6));
@@ -102,156 +119,12 @@ fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn
         );
         lines.extend(pen.paragraph(&text, 6));
     }
-    for needed in &fix.needed {
-        let text = format!("{} it fails again: {}", needed.without, clean(&needed.fails));
-        lines.extend(pen.paragraph(&text, 6));
-    }
+    lines.extend(needed(&fix.needed).iter().flat_map(|text| pen.paragraph(text, 6)));
     lines.extend(fix.notes.iter().flat_map(|note| pen.paragraph(note, 6)));
     for hunk in hunks(fix, sources) {
         lines.extend(shown(pen, &hunk));
     }
     lines
-}
-
-fn title(fix: &Fix) -> String {
-    let edits: Vec<String> = fix.overlay.edits.iter().map(edit_words).collect();
-    if fix.kind == FixKind::OneStep {
-        return match fix.regions.first() {
-            Some(region) => {
-                format!("lines {} and {} as one read-modify-write", region.first.line, region.last.line)
-            }
-            None => "one read-modify-write".to_owned(),
-        };
-    }
-    if fix.regions.is_empty() {
-        return edits.join("; ");
-    }
-    let mut parts: Vec<String> = Vec::new();
-    for region in &fix.regions {
-        let part = format!("{} over {}", lock_words(&region.lock), stretch(&region.first, &region.last));
-        if !parts.contains(&part) {
-            parts.push(part);
-        }
-    }
-    parts.join(", ")
-}
-
-fn stretch(first: &Site, last: &Site) -> String {
-    if first.line == last.line {
-        format!("line {}", first.line)
-    } else {
-        format!("lines {}..{}", first.line, last.line)
-    }
-}
-
-fn lock_words(lock: &LockName) -> String {
-    match lock {
-        LockName::New(0) => "a lock".to_owned(),
-        LockName::New(1) => "a second lock".to_owned(),
-        LockName::New(_) => "a further lock".to_owned(),
-        LockName::Beside(_, created) => format!("a lock beside each object of line {}", created.line),
-        LockName::Own(created) => format!("the lock of line {}", created.line),
-    }
-}
-
-fn edit_words(edit: &Edit) -> String {
-    match edit {
-        Edit::Join { spawned, before } => {
-            format!("join the threads spawned on line {} before line {}", spawned.line, before.line)
-        }
-        Edit::Await { first, before } => {
-            format!("line {} waits until line {} is done", before.line, first.line)
-        }
-        Edit::Order { site, order } => format!("{} on line {}", order.name(), site.line),
-        Edit::Fence { before, order } => format!("a fence({}) before line {}", order.name(), before.line),
-        Edit::Sort { first, second, .. } => {
-            format!("take the locks of lines {} and {} in one order everywhere", first.line, second.line)
-        }
-        Edit::WakeAll { site } => format!("notify_all on line {}", site.line),
-        Edit::Lock { lock, .. } => lock_words(lock),
-        Edit::Drop { created, .. } => format!("without the lock of line {}", created.line),
-        Edit::Share { created, .. } => format!("readers of the lock of line {} share it", created.line),
-    }
-}
-
-/// No bug: how sure.
-pub(super) fn verdict_words(verdict: Verdict) -> String {
-    match verdict.certainty {
-        Certainty::Verified => {
-            format!("verified, {}, {}", count(verdict.executions, "execution", "executions"), verdict.memory)
-        }
-        Certainty::Sampled => format!("no bug in {}, {}", number(verdict.executions), verdict.memory),
-    }
-}
-
-fn measures(report: &FixReport, fix: &Fix) -> Vec<String> {
-    let mut parts = Vec::new();
-    parts.extend(fix.kept.map(kept_words));
-    if let Some(left) = fix.parallelism {
-        let before = report
-            .baseline
-            .parallelism
-            .map_or(String::new(), |before| format!("{} \u{2192} ", ratio(before)));
-        parts.push(format!("parallelism {before}{}", ratio(left)));
-    }
-    if fix.locks > 0 {
-        parts.push(format!(
-            "{}, {} guarded",
-            count(fix.locks.into(), "lock", "locks"),
-            count(fix.guarded.into(), "step", "steps")
-        ));
-    }
-    parts
-}
-
-fn ratio(parallelism: Parallelism) -> String {
-    if parallelism.max - parallelism.min < 0.005 {
-        format!("{:.2}", parallelism.mean)
-    } else {
-        format!("{:.2} ({:.2} to {:.2})", parallelism.mean, parallelism.min, parallelism.max)
-    }
-}
-
-fn kept_words(kept: Kept) -> String {
-    if kept.schedules > kept.of {
-        return format!("permits {} good schedules, {} before", wide(kept.schedules), wide(kept.of));
-    }
-    let of = if kept.relative { "schedules that the most permissive repair keeps" } else { "good schedules" };
-    let share = 100.0 * kept.share();
-    let share = if kept.is_all() { "100 %".to_owned() } else { format!("{share:.2} %") };
-    format!("keeps {share} ({} of {} {of})", wide(kept.schedules), wide(kept.of))
-}
-
-/// What a program is that is sequential as it stands.
-pub(super) fn sequential_words(one_output: bool) -> String {
-    let loop_ =
-        if one_output { ", and every execution prints the same lines: a plain loop suffices" } else { "" };
-    format!("sequential: no two steps ever run at once{loop_}")
-}
-
-/// What it means that nothing runs at once.
-fn sequential(fix: &Fix) -> Vec<String> {
-    if !fix.is_sequential() {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
-    match fix.kept {
-        Some(kept) if kept.is_all() && !kept.relative => out.push(
-            "sequential, and that is all there is: every good schedule is kept, so no lock leaves more \
-             parallelism, and a plain loop does the same"
-                .to_owned(),
-        ),
-        _ => {
-            out.push("sequential: no two steps run at once any more; shrink it where that matters".to_owned())
-        }
-    }
-    if fix.one_output {
-        out.push(
-            "every execution prints the same lines in the same order: a plain loop without threads suffices"
-                .to_owned(),
-        );
-    }
-    out
 }
 
 fn shown(pen: &Pen<'_>, hunk: &Hunk) -> Vec<String> {
@@ -273,17 +146,4 @@ fn shown(pen: &Pen<'_>, hunk: &Hunk) -> Vec<String> {
         lines.push(format!("      {number:>gutter$} {}", pen.paint(role, text.trim_end())));
     }
     lines
-}
-
-/// A large number with commas.
-fn wide(value: u128) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod excerpts;
 mod fix;
+mod fix_words;
 mod next;
 mod pen;
 mod stats;

@@ -1,0 +1,281 @@
+//! The kinds of repair: which are tried, in which order, and what is said where there is none.
+
+use crate::advice;
+use crate::describe;
+use crate::locks::{Placed, waits_for_added};
+use crate::placement::Placement;
+use crate::search::{Measured, Search, Tried};
+use racefuzz_trace::{
+    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Verb, WaitEdge,
+};
+use std::sync::Arc;
+
+/// The repairs found.
+pub(crate) struct Kinds<'s, 'a> {
+    search: &'s mut Search<'a>,
+    failure: Failure,
+    /// Each with the good schedules that it permits.
+    pub(crate) found: Vec<(Fix, Option<u128>)>,
+    pub(crate) no_lock: Option<String>,
+    pub(crate) notes: Vec<String>,
+    /// One lock over everything repairs it.
+    all_locked: Option<(Placement, Arc<Measured>)>,
+}
+
+impl<'s, 'a> Kinds<'s, 'a> {
+    /// Tries them all.
+    pub(crate) fn tried(search: &'s mut Search<'a>, failure: Failure) -> Self {
+        let mut kinds =
+            Self { search, failure, found: Vec::new(), no_lock: None, notes: Vec::new(), all_locked: None };
+        kinds.all();
+        kinds
+    }
+
+    fn all(&mut self) {
+        match &self.failure.detail {
+            FailureDetail::Deadlock { waiting, cycle } if !cycle.is_empty() => {
+                self.no_lock = Some(advice::cycle(&self.failure.trace, waiting, cycle));
+                self.lock_order();
+                self.let_go();
+            }
+            _ => self.locks(),
+        }
+        self.one_step();
+        if self.search.weak {
+            self.orderings();
+        }
+        self.joins();
+        self.wake_all();
+        self.give_back();
+        self.no_yield();
+        self.last_resort();
+        self.waits();
+        self.notes.extend(advice::instead(&self.failure, &self.found));
+        advice::note_costs(&self.failure, &mut self.found);
+    }
+
+    fn add(
+        &mut self,
+        kind: FixKind,
+        overlay: Overlay,
+        besides: &Overlay,
+        measured: &Measured,
+        needed: Vec<Certificate>,
+    ) {
+        let sites = &self.search.sites;
+        let fix = Fix {
+            kind,
+            besides: besides.edits.clone(),
+            verdict: measured.verdict,
+            regions: describe::regions(&overlay, &measured.traces, sites),
+            kept: None,
+            parallelism: measured.parallelism,
+            locks: describe::locks(&overlay),
+            guarded: describe::guarded(&overlay, sites),
+            waits: describe::now_waits(&overlay, &self.failure.trace, sites),
+            needed,
+            dominated_by: None,
+            one_output: measured.one_output,
+            notes: Vec::new(),
+            overlay,
+        };
+        self.found.push((fix, measured.schedules));
+    }
+
+    /// Tries an overlay, and adds it if it repairs.
+    fn try_as(&mut self, kind: FixKind, overlay: Overlay, besides: &Overlay) -> bool {
+        match self.search.try_overlay(&overlay.with(besides)) {
+            Tried::Good(measured) => {
+                self.add(kind, overlay, besides, &measured, Vec::new());
+                true
+            }
+            Tried::Bad(_) => false,
+        }
+    }
+
+    /// Tries edits that each stand alone.
+    fn try_each(&mut self, kind: FixKind, edits: Vec<Edit>) {
+        for edit in edits {
+            self.try_as(kind, vec![edit].into(), &Overlay::default());
+        }
+    }
+
+    /// Whether mutual exclusion can repair the program, and with which order edges.
+    fn locks(&mut self) {
+        let everything = Placement::one(self.search.sites.concurrent.clone());
+        let mut base = Overlay::default();
+        match self.search.try_overlay(&everything.overlay(&self.search.sites)) {
+            Tried::Good(measured) => self.all_locked = Some((everything, measured)),
+            Tried::Bad(bad) if waits_for_added(&bad) => {}
+            Tried::Bad(bad) => {
+                self.no_lock = Some(advice::still_fails(&bad));
+                self.search.remember((*bad).clone());
+                let locked = everything.overlay(&self.search.sites);
+                match self.search.order_edges(&locked, 1).into_iter().next() {
+                    Some(edge) => base = vec![edge].into(),
+                    None => return,
+                }
+                if self.search.fails(&base).is_none() {
+                    // The edge alone does it; no lock is needed.
+                    return;
+                }
+            }
+        }
+        for mut placed in self.search.place_locks(&base) {
+            self.search.shrink(&mut placed, &base);
+            self.add_placed(placed, &base);
+        }
+    }
+
+    fn add_placed(&mut self, placed: Placed, base: &Overlay) {
+        let overlay = placed.placement.overlay(&self.search.sites);
+        if self.found.iter().any(|(fix, _)| fix.overlay == overlay) {
+            return;
+        }
+        self.add(FixKind::NewLock, overlay, base, &placed.measured, placed.needed);
+        self.readers(&placed.placement, base, &placed.measured);
+        if placed.placement.locks.len() == 1 {
+            self.variants(&placed.placement, base);
+        }
+    }
+
+    /// The same locks as reader-writer locks, where that leaves more.
+    fn readers(&mut self, placement: &Placement, base: &Overlay, exclusive: &Measured) {
+        let Some(overlay) = placement.with_readers(&exclusive.traces, &self.search.sites) else { return };
+        let Tried::Good(measured) = self.search.try_overlay(&overlay.with(base)) else { return };
+        let mean = |measured: &Measured| measured.parallelism.map_or(0.0, |parallelism| parallelism.mean);
+        if mean(&measured) > mean(exclusive) + 1e-9 || measured.schedules > exclusive.schedules {
+            self.add(FixKind::ReadWriteLock, overlay, base, &measured, Vec::new());
+        }
+    }
+
+    /// The same region under a lock that is there, or under one beside each object.
+    fn variants(&mut self, placement: &Placement, base: &Overlay) {
+        let places = &placement.locks[0];
+        let sites: Vec<_> = places.iter().map(|place| self.search.sites.site(*place).clone()).collect();
+        if let Some(created) = self.search.many_at(places) {
+            let lock = LockName::Beside(0, created);
+            let edit = Edit::Lock { lock, sites: sites.clone(), shared: Vec::new() };
+            self.try_as(FixKind::NewLock, vec![edit].into(), base);
+        }
+        for created in self.search.single_locks() {
+            let lock = LockName::Own(created.clone());
+            let edit = Edit::Lock { lock, sites: sites.clone(), shared: Vec::new() };
+            if self.try_as(FixKind::OwnLock, vec![edit].into(), base)
+                && let Some((fix, _)) = self.found.last_mut()
+            {
+                fix.notes.extend(advice::as_it_is_held(&self.failure.trace, &sites, &created));
+            }
+        }
+    }
+
+    /// One lock over everything repairs it and nothing smaller was met: what of it is needed.
+    fn last_resort(&mut self) {
+        let Some((everything, measured)) = self.all_locked.take() else {
+            if self.found.is_empty() && self.no_lock.is_none() {
+                self.no_lock = Some(advice::held_in_sleep(&self.search.sites));
+            }
+            return;
+        };
+        if self.found.is_empty() {
+            let placed = self.search.shrink_from(everything, measured);
+            self.add_placed(placed, &Overlay::default());
+        } else if !self.found.iter().any(|(fix, _)| fix.kind.is_lock()) {
+            self.notes.push(
+                "one lock over everything that the threads do repairs it, too; nothing that large is needed"
+                    .to_owned(),
+            );
+        }
+    }
+
+    fn lock_order(&mut self) {
+        let pairs = self.search.nested_locks();
+        let sort = |(first, second, created): &(_, _, Vec<_>)| {
+            let (first, second): (&racefuzz_trace::Site, &racefuzz_trace::Site) = (first, second);
+            Edit::Sort { first: first.clone(), second: second.clone(), created: created.clone() }
+        };
+        // One pair first: where the order there is turned round, the others have the right one.
+        self.try_each(FixKind::LockOrder, pairs.iter().map(sort).collect());
+        if self.found.is_empty() && pairs.len() > 1 {
+            let all: Vec<_> = pairs.iter().map(sort).collect();
+            self.try_as(FixKind::LockOrder, all.into(), &Overlay::default());
+        }
+    }
+
+    /// A thread waits for a lock that it holds itself.
+    fn let_go(&mut self) {
+        let edits = self.search.taken_twice();
+        self.try_each(FixKind::LetGo, edits);
+    }
+
+    /// A thread has ended with a lock.
+    fn give_back(&mut self) {
+        let edits = self.search.left_behind();
+        self.try_each(FixKind::LetGo, edits);
+    }
+
+    fn one_step(&mut self) {
+        for (overlay, ..) in self.search.one_steps() {
+            self.try_as(FixKind::OneStep, overlay, &Overlay::default());
+        }
+    }
+
+    fn orderings(&mut self) {
+        let none = Overlay::default();
+        let ordered = self.search.order_accesses().into_iter().map(|ordered| (FixKind::Ordering, ordered));
+        let mut all: Vec<_> = ordered.collect();
+        all.extend(self.search.fences().into_iter().map(|ordered| (FixKind::Fence, ordered)));
+        for (kind, ordered) in all {
+            let measured: Option<Arc<Measured>> = self.search.try_overlay(&ordered.overlay).good();
+            if let Some(measured) = measured {
+                self.add(kind, ordered.overlay, &none, &measured, ordered.needed);
+            }
+        }
+    }
+
+    /// Threads that are joined too late, or never.
+    fn joins(&mut self) {
+        let edges = self.search.missing_joins();
+        self.edges(edges);
+    }
+
+    /// Steps that wait for others, in some way that is left open.
+    fn waits(&mut self) {
+        let edges = self.search.missing_waits();
+        self.edges(edges);
+    }
+
+    fn edges(&mut self, candidates: Vec<Edit>) {
+        let none = Overlay::default();
+        for edge in self.search.repairing(candidates, &none, 3) {
+            self.try_as(FixKind::Order, vec![edge].into(), &none);
+        }
+    }
+
+    fn wake_all(&mut self) {
+        let waits = |edge: &WaitEdge| edge.verb == Verb::Woken;
+        if let FailureDetail::Deadlock { waiting, .. } = &self.failure.detail
+            && self.failure.kind == FailureKind::Deadlock
+            && waiting.iter().any(waits)
+        {
+            let sites = self.search.notifications();
+            self.try_each(FixKind::WakeAll, sites.into_iter().map(|site| Edit::WakeAll { site }).collect());
+        }
+    }
+
+    /// Tasks that give way where they should not.
+    fn no_yield(&mut self) {
+        for (site, before, behind) in self.search.yields() {
+            let overlay = Overlay::from(vec![Edit::NoYield { site: site.clone() }]);
+            if self.try_as(FixKind::NoYield, overlay, &Overlay::default())
+                && let Some((fix, _)) = self.found.last_mut()
+            {
+                fix.notes.push(format!(
+                    "await before line {} or behind line {}, or hold an async lock over both lines; a lock that \
+                     blocks would stop the other tasks with their thread",
+                    before.line, behind.line
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What an overlay means at each place of the source, looked up once for each place.
+
+use super::locks::{Key, Virtual};
+use crate::object::Shared;
+use crate::site::Site;
+use racefuzz_trace::{Edit, LockName, MemoryOrder, Overlay, normalize_path};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What an overlay means at one place of the source; numbers are those of edits.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Regions that cover the place, and whether they share their lock here.
+    pub(super) regions: SmallVec<[(u32, bool); 2]>,
+    pub(super) order: Option<MemoryOrder>,
+    pub(super) fence: Option<MemoryOrder>,
+    pub(super) joins: SmallVec<[u32; 1]>,
+    pub(super) awaits: SmallVec<[u32; 1]>,
+    pub(super) signals: SmallVec<[u32; 1]>,
+    /// Edits of locks that are created here.
+    pub(super) created: SmallVec<[u32; 2]>,
+    /// Edits of guards that are taken here.
+    pub(super) guards: SmallVec<[u32; 1]>,
+    pub(super) sort_first: bool,
+    pub(super) sort_second: bool,
+    /// Threads that are spawned here are joined by these.
+    pub(super) spawned: SmallVec<[u32; 1]>,
+    pub(super) wake_all: bool,
+    pub(super) no_yield: bool,
+    /// Locks are given back before the event here.
+    pub(super) let_go: SmallVec<[u32; 1]>,
+}
+
+/// An overlay as a runner applies it.
+pub(crate) struct Applied {
+    pub(super) overlay: Arc<Overlay>,
+    pub(super) roots: Vec<String>,
+    pub(super) plans: Vec<Plan>,
+    pub(super) known: HashMap<*const Location<'static>, usize>,
+    /// The virtual objects of the running execution, in the order of first use; boxed, because one
+    /// is referred to while others are added.
+    #[expect(clippy::vec_box, reason = "objects stay where they are")]
+    pub(super) objects: Vec<Box<Virtual>>,
+    pub(super) keys: Vec<Key>,
+}
+
+impl Applied {
+    pub(crate) fn new(overlay: Arc<Overlay>, roots: &[String]) -> Self {
+        Self {
+            overlay,
+            roots: roots.to_vec(),
+            plans: Vec::new(),
+            known: HashMap::new(),
+            objects: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Whether this is that overlay.
+    pub(crate) fn is(&self, overlay: &Arc<Overlay>) -> bool {
+        Arc::ptr_eq(&self.overlay, overlay)
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        self.objects.clear();
+        self.keys.clear();
+    }
+
+    /// The number of the plan for a place.
+    pub(super) fn plan(&mut self, site: Site) -> usize {
+        let location = site.location();
+        let plans = &mut self.plans;
+        *self.known.entry(std::ptr::from_ref(location)).or_insert_with(|| {
+            plans.push(make_plan(&self.overlay, location, &self.roots));
+            plans.len() - 1
+        })
+    }
+
+    /// The number of the plan for a place that an operation has passed.
+    pub(super) fn known_plan(&self, site: Site) -> Option<usize> {
+        self.known.get(&std::ptr::from_ref(site.location())).copied()
+    }
+
+    pub(super) fn object(&mut self, key: Key, site: Site) -> *const Virtual {
+        let place = self.keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+            let name = match key {
+                Key::New(edit) | Key::Beside(edit, _) => self.lock_name(edit).map(LockName::to_string),
+                Key::Flag(edit) => Some(format!("flag {}", edit + 1)),
+                Key::Own(..) => None,
+            };
+            self.keys.push(key);
+            self.objects.push(Box::new(Virtual { shared: Shared::at(site), name }));
+            self.keys.len() - 1
+        });
+        std::ptr::from_ref(&*self.objects[place])
+    }
+
+    pub(super) fn lock_name(&self, edit: u32) -> Option<&LockName> {
+        match &self.overlay.edits[edit as usize] {
+            Edit::Lock { lock, .. } => Some(lock),
+            _ => None,
+        }
+    }
+
+    /// Where the lock is created that an edit is about, if such a lock has been used.
+    pub(super) fn created_at(&self, edit: u32) -> Option<Site> {
+        let (location, _) = self.known.iter().find(|(_, plan)| self.plans[**plan].created.contains(&edit))?;
+        // SAFETY: the keys are addresses of `&'static Location`s.
+        Some(Site::at(unsafe { &**location }))
+    }
+
+    /// Whether an edit of the lock created at the place of this plan asks for something.
+    pub(super) fn has(&self, plan: usize, asks: impl Fn(&Edit) -> bool) -> bool {
+        self.plans[plan].created.iter().any(|edit| asks(&self.overlay.edits[*edit as usize]))
+    }
+}
+
+pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[String]) -> Plan {
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    let here = racefuzz_trace::Site {
+        file: normalize_path(location.file(), &roots),
+        line: location.line(),
+        column: location.column(),
+    };
+    let mut plan = Plan::default();
+    for (number, edit) in (0u32..).zip(&overlay.edits) {
+        match edit {
+            Edit::Lock { lock, sites, shared } => {
+                if sites.contains(&here) {
+                    plan.regions.push((number, false));
+                } else if shared.contains(&here) {
+                    plan.regions.push((number, true));
+                }
+                if matches!(lock, LockName::Own(created) | LockName::Beside(_, created) if *created == here) {
+                    plan.created.push(number);
+                }
+            }
+            Edit::Drop { created, guards }
+            | Edit::Share { created, guards }
+            | Edit::GiveBack { created, guards } => {
+                if *created == here {
+                    plan.created.push(number);
+                }
+                if guards.contains(&here) {
+                    plan.guards.push(number);
+                }
+            }
+            Edit::Sort { first, second, created } => {
+                plan.sort_first |= *first == here;
+                plan.sort_second |= *second == here;
+                if created.contains(&here) {
+                    plan.created.push(number);
+                }
+            }
+            Edit::Order { site, order } if *site == here => plan.order = Some(*order),
+            Edit::Fence { before, order } if *before == here => plan.fence = Some(*order),
+            Edit::Join { spawned, before } => {
+                if *spawned == here {
+                    plan.spawned.push(number);
+                }
+                if *before == here {
+                    plan.joins.push(number);
+                }
+            }
+            Edit::Await { first, before } => {
+                if *first == here {
+                    plan.signals.push(number);
+                }
+                if *before == here {
+                    plan.awaits.push(number);
+                }
+            }
+            Edit::WakeAll { site } if *site == here => plan.wake_all = true,
+            Edit::NoYield { site } if *site == here => plan.no_yield = true,
+            Edit::LetGo { created, guards, before } => {
+                if *created == here {
+                    plan.created.push(number);
+                }
+                if guards.contains(&here) {
+                    plan.guards.push(number);
+                }
+                if *before == here {
+                    plan.let_go.push(number);
+                }
+            }
+            Edit::Order { .. } | Edit::Fence { .. } | Edit::WakeAll { .. } | Edit::NoYield { .. } => {}
+        }
+    }
+    plan
+}
+
+/// Several edits may be about one new lock.
+pub(super) fn first_of(overlay: &Overlay, number: u32) -> u32 {
+    let same =
+        |edit: &Edit| matches!(edit, Edit::Lock { lock: LockName::New(other), .. } if *other == number);
+    overlay.edits.iter().position(same).unwrap_or(0) as u32
+}
+
+/// The first edit that is about the lock created at a place.
+pub(super) fn first_about(overlay: &Overlay, place: &racefuzz_trace::Site) -> u32 {
+    let about = |edit: &Edit| match edit {
+        Edit::Lock { lock: LockName::Own(created), .. } => created == place,
+        Edit::Drop { created, .. }
+        | Edit::Share { created, .. }
+        | Edit::LetGo { created, .. }
+        | Edit::GiveBack { created, .. } => created == place,
+        Edit::Sort { created, .. } => created.contains(place),
+        _ => false,
+    };
+    overlay.edits.iter().position(about).unwrap_or(0) as u32
+}
