@@ -1,11 +1,11 @@
 //! Proving as a call.
 
 use crate::fuzzer::{SettingError, read};
+use crate::setters::{execution_setters, program_setters};
 use crate::show;
 use racefuzz_check::{Observer, Options};
-use racefuzz_trace::{Engine, Inject, MemoryModel, Outcome, RunReport, Settings};
+use racefuzz_trace::{Engine, MemoryModel, Outcome, RunReport};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 /// How an engine that is not part of this library explores a program.
 pub type Engineer = fn(&Options, &(dyn Fn() + Sync), &dyn Observer) -> RunReport;
@@ -53,11 +53,8 @@ impl Checker {
         Self { options, engine: Engine::Graph }
     }
 
-    /// The program's name, the first half of its tokens.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.program = name.into();
-        self
-    }
+    program_setters!();
+    execution_setters!();
 
     /// Which executions are possible.
     pub fn memory_model(mut self, memory: MemoryModel) -> Self {
@@ -75,48 +72,6 @@ impl Checker {
     /// Complete executions after which the exploration ends; without a bug it is then `Incomplete`.
     pub fn max_executions(mut self, most: u64) -> Self {
         self.options.max_executions = Some(most);
-        self
-    }
-
-    /// A limit on wall-clock time, likewise.
-    pub fn max_time(mut self, time: Duration) -> Self {
-        self.options.max_time = Some(time);
-        self
-    }
-
-    /// The number of operating-system threads that explore side by side.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.options.workers = workers.max(1);
-        self
-    }
-
-    /// Whether to explore everything although an execution failed, and report each distinct failure.
-    pub fn keep_going(mut self, keep_going: bool) -> Self {
-        self.options.keep_going = keep_going;
-        self
-    }
-
-    /// Steps after which an execution counts as one that never ends.
-    pub fn max_steps(mut self, max_steps: u32) -> Self {
-        self.options.settings.max_steps = max_steps;
-        self
-    }
-
-    /// Bytes of stack for each thread of the program.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.options.stack_size = bytes;
-        self
-    }
-
-    /// Faults that may happen. Spurious wake-ups may, unless this is called without them.
-    pub fn inject(mut self, inject: Inject) -> Self {
-        self.options.settings.inject = inject;
-        self
-    }
-
-    /// The settings of every execution.
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.options.settings = settings;
         self
     }
 

@@ -1,10 +1,10 @@
 //! Repairing as a call.
 
+use crate::setters::program_setters;
 use crate::show;
 use racefuzz_fix::Options;
 use racefuzz_report::{Command, DiskSources, Sources, Style};
-use racefuzz_trace::{AuditReport, FixReport, Inject, MemoryModel, Settings};
-use std::time::Duration;
+use racefuzz_trace::{AuditReport, FixReport, MemoryModel};
 
 /// Searches for changes that repair a program, and proves them.
 ///
@@ -39,11 +39,7 @@ impl Fixer {
         Self { options: Options { roots: show::roots(), ..Options::default() } }
     }
 
-    /// The program's name.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.program = name.into();
-        self
-    }
+    program_setters!();
 
     /// Which executions are possible.
     pub fn memory_model(mut self, memory: MemoryModel) -> Self {
@@ -51,27 +47,9 @@ impl Fixer {
         self
     }
 
-    /// Faults that may be injected.
-    pub fn inject(mut self, inject: Inject) -> Self {
-        self.options.settings.inject = inject;
-        self
-    }
-
-    /// The settings of every execution.
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.options.settings = settings;
-        self
-    }
-
     /// Executions after which the exploration of one change is given up and executions are sampled.
     pub fn max_executions(mut self, executions: u64) -> Self {
         self.options.budget = executions;
-        self
-    }
-
-    /// A limit on wall-clock time.
-    pub fn max_time(mut self, time: Duration) -> Self {
-        self.options.max_time = Some(time);
         self
     }
 

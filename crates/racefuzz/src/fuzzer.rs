@@ -1,8 +1,9 @@
 //! Fuzzing as a call.
 
+use crate::setters::{execution_setters, program_setters};
 use crate::show;
 use racefuzz_fuzz::{Observer, Options, Replayed};
-use racefuzz_trace::{Inject, MemoryModel, Outcome, RunReport, Schedule, Settings, Strategy};
+use racefuzz_trace::{MemoryModel, Outcome, RunReport, Schedule, Strategy};
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
@@ -45,11 +46,8 @@ impl Fuzzer {
         }
     }
 
-    /// The program's name, the first half of its tokens.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.options.program = name.into();
-        self
-    }
+    program_setters!();
+    execution_setters!();
 
     /// The seed; equal seeds give equal reports, on every machine and for any number of workers.
     pub fn seed(mut self, seed: u64) -> Self {
@@ -75,12 +73,6 @@ impl Fuzzer {
         self
     }
 
-    /// The number of operating-system threads that run executions side by side.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.options.workers = workers.max(1);
-        self
-    }
-
     /// Which values a load may return: `Sc` or `Rc11` (`Tso` is for exhaustive checking only).
     ///
     /// # Panics
@@ -91,36 +83,6 @@ impl Fuzzer {
             "the fuzzer samples `sc` and `rc11`; `tso` is for exhaustive checking"
         );
         self.options.settings.memory = memory;
-        self
-    }
-
-    /// Steps after which an execution counts as one that never ends.
-    pub fn max_steps(mut self, max_steps: u32) -> Self {
-        self.options.settings.max_steps = max_steps;
-        self
-    }
-
-    /// Bytes of stack for each thread of the program.
-    pub fn stack_size(mut self, bytes: usize) -> Self {
-        self.options.stack_size = bytes;
-        self
-    }
-
-    /// Faults that may be injected.
-    pub fn inject(mut self, inject: Inject) -> Self {
-        self.options.settings.inject = inject;
-        self
-    }
-
-    /// Whether to run all iterations although one failed, and report each distinct failure.
-    pub fn keep_going(mut self, keep_going: bool) -> Self {
-        self.options.keep_going = keep_going;
-        self
-    }
-
-    /// A limit on wall-clock time; a run that it ends without a bug is `Incomplete`.
-    pub fn max_time(mut self, time: Duration) -> Self {
-        self.options.max_time = Some(time);
         self
     }
 
@@ -141,12 +103,6 @@ impl Fuzzer {
     /// Schedules to try before the first iteration, such as those that failed earlier.
     pub fn first(mut self, schedules: Vec<Schedule>) -> Self {
         self.options.first = schedules;
-        self
-    }
-
-    /// The settings of every execution.
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.options.settings = settings;
         self
     }
 

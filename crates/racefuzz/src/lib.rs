@@ -52,6 +52,8 @@ mod regressions;
 #[cfg(feature = "model")]
 pub mod scenario;
 #[cfg(feature = "model")]
+mod setters;
+#[cfg(feature = "model")]
 mod show;
 mod testing;
 
