@@ -1,9 +1,12 @@
 //! The state of one execution, and how it is entered from the code under test.
 
+mod choosing;
+mod waiting;
+
 use crate::config::Config;
-use crate::explorer::{Alternatives, Explorer, Op, ThreadChoice};
+use crate::explorer::{Explorer, Op};
 use crate::failure::Detected;
-use crate::graph::{Memory, Standing};
+use crate::graph::Memory;
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::memory::Seen;
@@ -13,8 +16,8 @@ use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::statics::Statics;
-use crate::thread::{Condition, Locals, Status, Thread};
-use racefuzz_trace::{Choice, Event, MemoryModel, ObjectId, OpKind, Point, ThreadId};
+use crate::thread::{Locals, Thread};
+use racefuzz_trace::{Choice, Event, MemoryModel, ObjectId, OpKind, ThreadId};
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -211,23 +214,6 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// The index that stands for a chosen thread: 0 for the default, the other options follow in
-/// ascending order.
-#[inline(always)]
-fn index_of(chosen: ThreadId, default: ThreadId, options: &[ThreadId]) -> u32 {
-    if chosen == default {
-        return 0;
-    }
-    let position = match options.len() {
-        0..=8 => options.iter().position(|option| *option == chosen),
-        _ => options.binary_search(&chosen).ok(),
-    };
-    match position {
-        Some(position) => position as u32 + u32::from(chosen < default),
-        None => panic!("an explorer chose {chosen:?}, which cannot run"),
-    }
-}
-
 impl Execution {
     #[inline(always)]
     pub(crate) fn sequential(&self) -> bool {
@@ -368,223 +354,6 @@ impl Execution {
     #[inline(always)]
     pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
         self.class = self.class.wrapping_add(mix(from.event.wrapping_add(kind), to.event));
-    }
-
-    /// Asks for one of `count` alternatives; not a choice if there is only one.
-    #[inline(always)]
-    pub(crate) fn choose(&mut self, point: Point, count: usize) -> usize {
-        if count < 2 { 0 } else { self.choose_among(point, count) }
-    }
-
-    #[inline(never)]
-    fn choose_among(&mut self, point: Point, count: usize) -> usize {
-        let count = count as u32;
-        if let Some(memory) = self.memory {
-            // SAFETY: as in `event`.
-            return unsafe { (*memory).value(self.current, point, count) as usize };
-        }
-        let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
-        // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose(alternatives) };
-        assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
-        self.choices.push(Choice::new(point, chosen));
-        chosen as usize
-    }
-
-    /// The thread to run next; `None` if none can.
-    #[inline(always)]
-    pub(crate) fn pick(&mut self) -> Option<u32> {
-        if let Some(thread) = self.ready.pop() {
-            return Some(thread);
-        }
-        if self.memory.is_some() {
-            return self.pick_from_memory();
-        }
-        match self.enabled[..] {
-            [] => self.fire_timeout(),
-            [only] => Some(only.0),
-            _ => Some(self.ask()),
-        }
-    }
-
-    #[inline(never)]
-    fn pick_from_memory(&mut self) -> Option<u32> {
-        let standing = Standing {
-            threads: &self.threads[..self.thread_count],
-            objects: &self.objects[..self.object_count],
-            enabled: &self.enabled,
-            current: self.current,
-        };
-        // SAFETY: as in `event`.
-        self.memory.and_then(|memory| unsafe { (*memory).next(&standing) })
-    }
-
-    fn ask(&mut self) -> u32 {
-        let options = if self.yielded == 0 {
-            &self.enabled[..]
-        } else {
-            if self.enabled.iter().all(|thread| self.threads[thread.index()].yielded) {
-                self.offer_again();
-            }
-            self.offered.clear();
-            let threads = &self.threads;
-            self.offered
-                .extend(self.enabled.iter().copied().filter(|thread| !threads[thread.index()].yielded));
-            match self.offered[..] {
-                [only] => return only.0,
-                _ => &self.offered[..],
-            }
-        };
-        let last = ThreadId(self.current);
-        let thread = self.threads.get(last.index());
-        let current = thread.is_some_and(|thread| thread.listed && !thread.yielded).then_some(last);
-        let choice = ThreadChoice {
-            options,
-            current,
-            step: self.steps,
-            threads: &self.threads,
-            objects: &self.objects[..self.object_count],
-        };
-        // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
-        let index = index_of(chosen, choice.default_thread(), options);
-        self.choices.push(Choice::new(Point::Thread, index));
-        chosen.0
-    }
-
-    /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
-    /// nobody has given way.
-    #[inline(always)]
-    pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
-        let options = &self.enabled[..];
-        let choice = ThreadChoice {
-            options,
-            current: Some(ThreadId(me)),
-            step: self.steps,
-            threads: &self.threads,
-            objects: &self.objects[..self.object_count],
-        };
-        // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
-        let index = index_of(chosen, ThreadId(me), options);
-        self.choices.push(Choice::new(Point::Thread, index));
-        chosen.0
-    }
-
-    /// All have given way, so all are offered; but of those that have spun for long each has its
-    /// turn before one has another.
-    #[cold]
-    fn offer_again(&mut self) {
-        for thread in &self.enabled {
-            let spinner = &mut self.threads[thread.index()];
-            if thread.0 != self.current || spinner.spins <= PATIENCE {
-                spinner.yielded = false;
-                self.yielded -= 1;
-            }
-        }
-    }
-
-    /// Nothing can run: the wait with the earliest deadline ends, virtual time moves on.
-    fn fire_timeout(&mut self) -> Option<u32> {
-        let key = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
-        let next = *self.timed.iter().min_by_key(|thread| key(thread))?;
-        let thread = &mut self.threads[next as usize];
-        self.now = self.now.max(thread.pending.deadline.unwrap_or(0));
-        thread.timed_out = true;
-        Some(next)
-    }
-
-    /// Whether the pending operation of a thread may happen.
-    pub(crate) fn holds(&self, thread: u32) -> bool {
-        match self.threads[thread as usize].pending.condition {
-            Condition::Always => true,
-            Condition::Word { object, test } => test.holds(self.objects[object as usize].value),
-            Condition::Finished(target) => self.threads[target as usize].status == Status::Finished,
-            Condition::Token => self.threads[self.threads[thread as usize].host as usize].token,
-            Condition::NoToken => !self.threads[self.threads[thread as usize].host as usize].token,
-            Condition::AllFinished => self.unfinished == 0,
-        }
-    }
-
-    /// Brings a thread's place among the enabled ones in line with its condition.
-    pub(crate) fn reconsider(&mut self, index: u32) {
-        let holds = self.holds(index);
-        let thread = &mut self.threads[index as usize];
-        if holds != thread.blocked {
-            return;
-        }
-        thread.blocked = !holds;
-        let may_expire = thread.pending.deadline.is_some();
-        let invisible = thread.pending.invisible;
-        if holds {
-            if invisible {
-                self.ready.push(index);
-            } else {
-                self.enable(index);
-            }
-            if may_expire {
-                self.timed.retain(|timed| *timed != index);
-            }
-        } else {
-            let holder = self.holder(index);
-            let steps = self.steps;
-            self.threads[index as usize].blocked_at.get_or_insert((steps, holder));
-            if may_expire {
-                self.timed.push(index);
-            }
-            if !(may_expire && self.config.inject.timeout) {
-                self.disable(index);
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn enable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].listed;
-        if !*listed {
-            *listed = true;
-            let place = self.enabled.partition_point(|other| other.0 < thread);
-            self.enabled.insert(place, ThreadId(thread));
-        }
-    }
-
-    pub(crate) fn disable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].listed;
-        if *listed {
-            *listed = false;
-            let place = self.enabled.partition_point(|other| other.0 < thread);
-            self.enabled.remove(place);
-        }
-    }
-
-    /// The thread in the way of a blocked one.
-    fn holder(&self, thread: u32) -> Option<u32> {
-        match self.threads[thread as usize].pending.condition {
-            Condition::Word { object, .. } => {
-                self.objects[object as usize].holders.first().map(|(holder, _)| *holder)
-            }
-            Condition::Finished(target) => Some(target),
-            _ => None,
-        }
-    }
-
-    /// The word of an object changed: those who wait for it may go on, or may no longer.
-    #[inline(always)]
-    pub(crate) fn touched(&mut self, object: u32) {
-        if self.yielded != 0 {
-            self.wake_yielded(self.current, true);
-        }
-        if !self.objects[object as usize].waiters.is_empty() {
-            self.reconsider_waiters(object);
-        }
-    }
-
-    #[inline(never)]
-    fn reconsider_waiters(&mut self, object: u32) {
-        for position in 0..self.objects[object as usize].waiters.len() {
-            let waiter = self.objects[object as usize].waiters[position];
-            self.reconsider(waiter);
-        }
     }
 
     /// Records an event, if this execution is recorded.

@@ -1,5 +1,11 @@
 //! Running executions one after another on one operating-system thread.
 
+mod root;
+mod teardown;
+
+use root::start_root;
+use teardown::tear_down;
+
 use crate::config::Config;
 use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
@@ -7,15 +13,14 @@ use crate::failure::{Detected, StableHasher};
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::ops;
-use crate::overlay::{self, Applied};
+use crate::overlay::Applied;
 use crate::panics;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
-use crate::thread::{Condition, Locals, Pending, Status, Thread};
-use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Verb, Waiting};
+use crate::thread::{Condition, Status};
+use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
 use std::hash::{Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -323,134 +328,6 @@ fn sum_modification_orders(execution: &mut Execution) {
     execution.class = execution.class.wrapping_add(sum);
 }
 
-/// # Safety
-/// `program` must outlive the fiber, which `tear_down` ends.
-unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
-    let site = Site::caller();
-    match execution.threads.first_mut() {
-        Some(thread) => thread.reuse(site),
-        None => execution.threads.push(Thread::new(site)),
-    }
-    execution.thread_count = 1;
-    execution.unfinished = 1;
-    execution.threads[0].path = 1;
-    execution.heart.beat(site);
-    if let Some(recorder) = &mut execution.recorder {
-        recorder.thread(None, None, None, false);
-    }
-    // SAFETY: passed on to the caller.
-    unsafe { put_root(execution, move || root(program)) };
-}
-
-/// Makes the coroutine of thread 0.
-///
-/// # Safety
-/// `body` must outlive the fiber.
-unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
-    let size = execution.config.stack_size;
-    let lane = execution.lane(0, None);
-    let lane = lane.unwrap_or_else(|error| panic!("racefuzz has no stack of {size} bytes: {error}"));
-    // SAFETY: passed on to the caller; `work` and `tear_down` run whatever is live.
-    unsafe { lane.put(body) };
-    let stack = lane.stack();
-    let root = &mut execution.threads[0];
-    (root.stack, root.live) = (stack, true);
-    execution.current = 0;
-}
-
-/// The root thread: the program, then, when every thread has ended, the oracles.
-fn root(program: &dyn Fn()) {
-    let result = catch_unwind(AssertUnwindSafe(program));
-    ops::destroy_locals();
-    // SAFETY: see `execution::with`; the references end before anything of the program runs.
-    let execution = || unsafe { &mut *current() };
-    if let Err(payload) = result {
-        let of_program = panics::escaped(execution(), payload.as_ref());
-        if of_program {
-            let execution = execution();
-            execution.phase = Phase::TearDown;
-            panics::report_unhandled(execution);
-        }
-        ops::drop_payload(payload);
-    }
-    if execution().phase == Phase::TearDown {
-        return;
-    }
-    let waited = catch_unwind(|| {
-        overlay::at_thread_end(Site::caller());
-        // SAFETY: as above.
-        let execution = unsafe { &mut *current() };
-        ops::finish(execution);
-        if execution.unfinished == 0 {
-            return Ok(());
-        }
-        execution.threads[0].status = Status::Live;
-        let site = execution.threads[0].pending.site;
-        let mut pending = Pending::start(site);
-        pending.op.verb = Verb::Finish;
-        pending.condition = Condition::AllFinished;
-        crate::schedule::post(pending)
-    });
-    match waited {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => return,
-        Err(payload) => {
-            panics::escaped(execution(), payload.as_ref());
-            return;
-        }
-    }
-    finale();
-}
-
-/// Every thread has ended: oracles, then the release of what outlives threads.
-fn finale() {
-    // SAFETY: see `execution::with`; the references end before anything of the program runs.
-    let execution = || unsafe { &mut *current() };
-    {
-        let execution = execution();
-        if panics::report_unhandled(execution) || execution.blocked_at.is_some() {
-            return;
-        }
-        execution.phase = Phase::Ending;
-        let (root, others) = execution.threads[..execution.thread_count].split_at_mut(1);
-        for thread in others {
-            root[0].clock.join(&thread.clock);
-            root[0].seen.join(&thread.seen);
-        }
-    }
-    let finals = std::mem::take(&mut execution().finals);
-    for oracle in finals {
-        if execution().phase == Phase::TearDown {
-            return;
-        }
-        guarded(true, oracle);
-    }
-    loop {
-        let value = execution().globals.take_next();
-        let Some(value) = value else { break };
-        guarded(false, || drop(value));
-    }
-    execution().globals.reset();
-    while let Some(value) = execution().statics.next() {
-        // SAFETY: all threads have ended.
-        guarded(false, || unsafe { value.destroy() });
-        execution().statics.put_back();
-    }
-}
-
-/// Runs code of the program after its end; a panic there is the failure.
-fn guarded(oracle: bool, code: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else { return };
-    // SAFETY: see `execution::with`.
-    let execution = unsafe { &mut *current() };
-    if panics::escaped(execution, payload.as_ref())
-        && let Some(panicked) = execution.threads[0].panicked.clone()
-    {
-        panics::fail(execution, 0, &panicked, oracle);
-    }
-    ops::drop_payload(payload);
-}
-
 /// Resumes the chosen thread until none is left.
 ///
 /// # Safety
@@ -486,101 +363,6 @@ unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
             (*lane).ended(&mut (*execution).stacks);
         }
         suspended
-    }
-}
-
-/// Ends every thread that is left, the youngest first, so that nobody's borrowed data goes before
-/// the borrower; then drops what the program left behind.
-///
-/// # Safety
-/// As [`work`].
-unsafe fn tear_down(execution: *mut Execution) {
-    // SAFETY: as in `work`.
-    unsafe {
-        if (*execution).recorder.is_some() {
-            record_ends(&mut *execution);
-        }
-        (*execution).phase = Phase::TearDown;
-        let count = (*execution).thread_count as u32;
-        // First those that stand in the middle of unwinding: while there are any, nobody can tell
-        // whether another one unwinds. (Where others borrow from them they wait for those to end.)
-        for thread in (0..count).rev() {
-            let candidate = &(&(*execution).threads)[thread as usize];
-            if candidate.live && candidate.panicking {
-                (*execution).current = thread;
-                resume(execution, thread);
-            }
-        }
-        let mut lenders: Vec<u32> = Vec::new();
-        for thread in (0..count).rev() {
-            if !(&(*execution).threads)[thread as usize].live {
-                continue;
-            }
-            (*execution).current = thread;
-            let given_up = (&(*execution).threads)[thread as usize].given_up || lenders.contains(&thread);
-            if given_up || resume(execution, thread) {
-                // It goes on in spite of everything, or somebody who does borrows from it.
-                abandon(&mut *execution, thread);
-                let thread = &(&(*execution).threads)[thread as usize];
-                if thread.scoped {
-                    lenders.extend(thread.parent);
-                }
-            }
-        }
-        while release_one_by_one(&mut *execution) {
-            if resume(execution, 0) {
-                abandon(&mut *execution, 0);
-            }
-            (*execution).statics.put_back();
-        }
-        (*execution).statics.put_back_all();
-    }
-}
-
-/// Leaves a thread where it stands, with its stack and all that is on it.
-fn abandon(execution: &mut Execution, thread: u32) {
-    execution.lanes[thread as usize].abandon();
-    execution.threads[thread as usize].live = false;
-    execution.abandoned += 1;
-}
-
-/// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one
-/// because a destructor of the program that does not end can then be abandoned, too.
-fn release_one_by_one(execution: &mut Execution) -> bool {
-    let threads = &execution.threads[..execution.thread_count];
-    let nothing = execution.finals.is_empty()
-        && execution.globals.is_empty()
-        && execution.statics.is_unused()
-        && threads.iter().all(|thread| thread.locals.is_empty());
-    if nothing {
-        return false;
-    }
-    let root = &mut execution.threads[0];
-    (root.torn, root.given_up, root.panicking) = (0, false, false);
-    let body = || {
-        // SAFETY: see `execution::with`; each reference ends before anything of the program runs.
-        let execution = || unsafe { &mut *current() };
-        while let Some(oracle) = execution().finals.pop() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(oracle))).map_err(ops::drop_payload);
-        }
-        release_all(|| &mut execution().globals);
-        while let Some(value) = execution().statics.next() {
-            // SAFETY: no thread of the execution will run again.
-            let _ = catch_unwind(AssertUnwindSafe(|| unsafe { value.destroy() })).map_err(ops::drop_payload);
-            execution().statics.put_back();
-        }
-        for thread in 0..execution().thread_count {
-            release_all(|| &mut execution().threads[thread].locals);
-        }
-    };
-    // SAFETY: the closure captures nothing.
-    unsafe { put_root(execution, body) };
-    true
-}
-
-fn release_all<'a>(locals: impl Fn() -> &'a mut Locals) {
-    while let Some(value) = locals().take_next() {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(ops::drop_payload);
     }
 }
 

@@ -1,0 +1,149 @@
+//! Asking the explorer: which thread, which alternative.
+
+use super::{Execution, PATIENCE};
+use crate::explorer::{Alternatives, ThreadChoice};
+use crate::graph::Standing;
+use racefuzz_trace::{Choice, Point, ThreadId};
+
+/// The index that stands for a chosen thread: 0 for the default, the other options follow in
+/// ascending order.
+#[inline(always)]
+fn index_of(chosen: ThreadId, default: ThreadId, options: &[ThreadId]) -> u32 {
+    if chosen == default {
+        return 0;
+    }
+    let position = match options.len() {
+        0..=8 => options.iter().position(|option| *option == chosen),
+        _ => options.binary_search(&chosen).ok(),
+    };
+    match position {
+        Some(position) => position as u32 + u32::from(chosen < default),
+        None => panic!("an explorer chose {chosen:?}, which cannot run"),
+    }
+}
+
+impl Execution {
+    /// Asks for one of `count` alternatives; not a choice if there is only one.
+    #[inline(always)]
+    pub(crate) fn choose(&mut self, point: Point, count: usize) -> usize {
+        if count < 2 { 0 } else { self.choose_among(point, count) }
+    }
+
+    #[inline(never)]
+    fn choose_among(&mut self, point: Point, count: usize) -> usize {
+        let count = count as u32;
+        if let Some(memory) = self.memory {
+            // SAFETY: as in `event`.
+            return unsafe { (*memory).value(self.current, point, count) as usize };
+        }
+        let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
+        // SAFETY: as in `observed`.
+        let chosen = unsafe { (*self.explorer).choose(alternatives) };
+        assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
+        self.choices.push(Choice::new(point, chosen));
+        chosen as usize
+    }
+
+    /// The thread to run next; `None` if none can.
+    #[inline(always)]
+    pub(crate) fn pick(&mut self) -> Option<u32> {
+        if let Some(thread) = self.ready.pop() {
+            return Some(thread);
+        }
+        if self.memory.is_some() {
+            return self.pick_from_memory();
+        }
+        match self.enabled[..] {
+            [] => self.fire_timeout(),
+            [only] => Some(only.0),
+            _ => Some(self.ask()),
+        }
+    }
+
+    #[inline(never)]
+    fn pick_from_memory(&mut self) -> Option<u32> {
+        let standing = Standing {
+            threads: &self.threads[..self.thread_count],
+            objects: &self.objects[..self.object_count],
+            enabled: &self.enabled,
+            current: self.current,
+        };
+        // SAFETY: as in `event`.
+        self.memory.and_then(|memory| unsafe { (*memory).next(&standing) })
+    }
+
+    fn ask(&mut self) -> u32 {
+        let options = if self.yielded == 0 {
+            &self.enabled[..]
+        } else {
+            if self.enabled.iter().all(|thread| self.threads[thread.index()].yielded) {
+                self.offer_again();
+            }
+            self.offered.clear();
+            let threads = &self.threads;
+            self.offered
+                .extend(self.enabled.iter().copied().filter(|thread| !threads[thread.index()].yielded));
+            match self.offered[..] {
+                [only] => return only.0,
+                _ => &self.offered[..],
+            }
+        };
+        let last = ThreadId(self.current);
+        let thread = self.threads.get(last.index());
+        let current = thread.is_some_and(|thread| thread.listed && !thread.yielded).then_some(last);
+        let choice = ThreadChoice {
+            options,
+            current,
+            step: self.steps,
+            threads: &self.threads,
+            objects: &self.objects[..self.object_count],
+        };
+        // SAFETY: as in `observed`.
+        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let index = index_of(chosen, choice.default_thread(), options);
+        self.choices.push(Choice::new(Point::Thread, index));
+        chosen.0
+    }
+
+    /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
+    /// nobody has given way.
+    #[inline(always)]
+    pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
+        let options = &self.enabled[..];
+        let choice = ThreadChoice {
+            options,
+            current: Some(ThreadId(me)),
+            step: self.steps,
+            threads: &self.threads,
+            objects: &self.objects[..self.object_count],
+        };
+        // SAFETY: as in `observed`.
+        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let index = index_of(chosen, ThreadId(me), options);
+        self.choices.push(Choice::new(Point::Thread, index));
+        chosen.0
+    }
+
+    /// All have given way, so all are offered; but of those that have spun for long each has its
+    /// turn before one has another.
+    #[cold]
+    fn offer_again(&mut self) {
+        for thread in &self.enabled {
+            let spinner = &mut self.threads[thread.index()];
+            if thread.0 != self.current || spinner.spins <= PATIENCE {
+                spinner.yielded = false;
+                self.yielded -= 1;
+            }
+        }
+    }
+
+    /// Nothing can run: the wait with the earliest deadline ends, virtual time moves on.
+    fn fire_timeout(&mut self) -> Option<u32> {
+        let key = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
+        let next = *self.timed.iter().min_by_key(|thread| key(thread))?;
+        let thread = &mut self.threads[next as usize];
+        self.now = self.now.max(thread.pending.deadline.unwrap_or(0));
+        thread.timed_out = true;
+        Some(next)
+    }
+}

@@ -1,0 +1,161 @@
+//! Waiting for the end of a thread, and asking for it.
+
+use super::{JoinOutcome, Spawned, end_object, give_way};
+use crate::backend;
+use crate::execution::{Absent, Phase, current, enter, mix, with};
+use crate::explorer::Op;
+use crate::ops::atomic::visible;
+use crate::ops::{graphed, local_op};
+use crate::overlay;
+use crate::schedule::{post, rest};
+use crate::site::Site;
+use crate::thread::{Condition, Pending, Status};
+use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
+
+/// Waits for a thread's end and takes what it left.
+///
+/// `Err(Absent)` if there is nothing to take: the execution is being torn down, or is another one.
+pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent> {
+    let same = match backend::hosted() {
+        Some(session) => session.epoch() == spawned.epoch,
+        None => enter(|execution| execution.epoch == spawned.epoch)?,
+    };
+    if !same {
+        return Err(Absent::Outside);
+    }
+    join_thread(spawned.thread, false, site)?;
+    // SAFETY: the thread has ended, and this handle, the only one, is consumed.
+    let result = unsafe { (*spawned.packet.0.get()).take() };
+    if let Some(session) = backend::hosted() {
+        session.take_panic(spawned.thread.0, true);
+    } else if let Some(Err(_)) = &result {
+        // The caller has it now. A panic of a thread-local's destructor is in no result.
+        with(|execution| {
+            if let Some(panicked) = &mut execution.threads[spawned.thread.index()].panicked {
+                panicked.taken = Some(execution.current);
+            }
+        })?;
+    }
+    result.ok_or(Absent::TearDown)
+}
+
+/// Waits for a thread's end, whoever may take what it left. Whether it panicked; if it did, `take`
+/// makes that the caller's affair, and no longer a failure by itself.
+pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Absent> {
+    overlay::before_local(site)?;
+    let target = thread.0;
+    if let Some(session) = backend::hosted() {
+        return session.join(target, take);
+    }
+    let op = Op {
+        kind: OpKind::Join,
+        verb: Verb::Join,
+        order: MemoryOrder::AcqRel,
+        object: Op::NO_OBJECT,
+        lock: false,
+    };
+    let condition = Condition::Finished(target);
+    post(Pending { op, site, condition, deadline: None, invisible: true })?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let me = now.thread as usize;
+        let target = target as usize;
+        let (low, high) = (me.min(target), me.max(target));
+        let (before, behind) = execution.threads.split_at_mut(high);
+        let (first, second) = (&mut before[low], &mut behind[0]);
+        let (mine, theirs) = if me < target { (first, second) } else { (second, first) };
+        mine.clock.join(&theirs.clock);
+        mine.seen.join(&theirs.seen);
+        if let Some(memory) = execution.memory {
+            // SAFETY: see `Execution::event`.
+            unsafe { (*memory).joined(me as u32, target as u32) };
+        }
+        let panicked = theirs.panicked.is_some();
+        if let Some(panicked) = &mut theirs.panicked
+            && take
+        {
+            panicked.taken = Some(me as u32);
+        }
+        execution.log(&now, &op, target as u64);
+        execution.record(&op, site, |_, event| event.other = Some(ThreadId(target as u32)));
+        panicked
+    })
+}
+
+/// While the execution is torn down: returns when `thread`, which is younger than the caller, will
+/// never run again. Without this a thread whose own step ended the execution, and which is the
+/// first to unwind, would take from younger ones what it lent them.
+pub fn outlive(thread: ThreadId) {
+    let execution = current();
+    if execution.is_null() {
+        return;
+    }
+    // SAFETY: see `execution::with`; plain reads, and no reference is live across the suspension.
+    // The yielder is that of the coroutine this runs on. The worker resumes it after all younger
+    // threads; one that it abandoned keeps its yielder, and the caller then waits for ever.
+    unsafe {
+        loop {
+            if (*execution).phase != Phase::TearDown {
+                return;
+            }
+            let thread = &(&(*execution).threads)[thread.index()];
+            if !thread.live && thread.yielder.is_null() {
+                return;
+            }
+            rest(execution);
+        }
+    }
+}
+
+/// Whether a thread has ended: a step. Who asks in vain gives way, as asking again is waiting.
+pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> {
+    if let Some(session) = backend::hosted() {
+        return if session.epoch() == spawned.epoch {
+            session.is_finished(spawned.thread.0)
+        } else {
+            Ok(true)
+        };
+    }
+    let finished = ended(spawned.thread, spawned.epoch, site)?;
+    if !finished {
+        give_way()?;
+    }
+    Ok(finished)
+}
+
+/// Whether a thread of the running execution has ended (the root has when the program has returned):
+/// a step of one who does not wait for that.
+pub fn has_ended(thread: ThreadId, site: Site) -> Result<bool, Absent> {
+    let epoch = with(|execution| execution.epoch)?;
+    ended(thread, epoch, site)
+}
+
+fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
+    overlay::before_local(site)?;
+    let op = local_op(Verb::IsFinished);
+    post(visible(op, site))?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let same = epoch == execution.epoch;
+        execution.counts_observed |= same;
+        let known = match execution.config.count_points && same {
+            true => graphed::has_ended(execution, &now, &op, end_object(thread.0), site),
+            false => None,
+        };
+        let target = &execution.threads[thread.index()];
+        let finished = known.unwrap_or_else(|| {
+            !same
+                || target.status == Status::Finished
+                || matches!(target.pending.condition, Condition::AllFinished)
+        });
+        let ended = mix(target.path, u64::from(target.time));
+        execution.class =
+            execution.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
+        execution.log(&now, &op, u64::from(finished));
+        execution.record(&op, site, |_, event| {
+            event.ok = finished;
+            event.other = Some(thread);
+        });
+        finished
+    })
+}

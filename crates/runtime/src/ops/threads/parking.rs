@@ -1,0 +1,123 @@
+//! Park tokens.
+
+use crate::backend;
+use crate::execution::{Absent, enter, mix, with};
+use crate::explorer::Op;
+use crate::ops::atomic::visible;
+use crate::ops::{choose_spurious, graphed, state};
+use crate::overlay;
+use crate::schedule::post;
+use crate::site::Site;
+use crate::thread::{Condition, Pending, Thread};
+use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
+use std::time::Duration;
+
+/// The pseudo-object of a thread's park token.
+pub(crate) const fn token_object(thread: u32) -> u32 {
+    0x8000_0000 | thread
+}
+
+/// The thread whose park token this pseudo-object is.
+pub(crate) const fn token_owner(object: u32) -> Option<u32> {
+    match object >> 30 {
+        2 => Some(object & 0x3fff_ffff),
+        _ => None,
+    }
+}
+fn token_op(verb: Verb, thread: u32) -> Op {
+    Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object: token_object(thread), lock: false }
+}
+
+/// Waits for the running thread's park token, for `timeout` at most, and takes it. Whether it was
+/// woken by a token (and not by the timeout, or for no reason).
+pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.park(timeout);
+    }
+    overlay::before_local(site)?;
+    if choose_spurious() {
+        return Ok(false);
+    }
+    let (op, deadline) = enter(|execution| {
+        let deadline = timeout.map(|timeout| state::deadline(execution, timeout));
+        (token_op(Verb::Park, execution.threads[execution.current as usize].host), deadline)
+    })?;
+    let (deadline, expires) = with(|execution| state::choose_timeout(execution, deadline))?;
+    // With a token to take it would not time out.
+    let condition = if expires { Condition::NoToken } else { Condition::Token };
+    post(Pending { op, site, condition, deadline, invisible: false })?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let me = now.thread as usize;
+        let host = execution.threads[me].host as usize;
+        execution.threads[me].timed_out |= expires;
+        let had = u64::from(execution.threads[host].token);
+        let timed_out = std::mem::take(&mut execution.threads[me].timed_out);
+        let owner = &mut execution.threads[host];
+        let woken = std::mem::take(&mut owner.token);
+        if woken {
+            let mut token = std::mem::take(&mut owner.token_clock);
+            execution.threads[me].clock.join(&token);
+            token.clear();
+            execution.threads[host].token_clock = token;
+        }
+        graphed::stepped(execution, &now, &op, (had, 0), true);
+        execution.class = execution.class.wrapping_add(mix(now.write.event, u64::from(woken)));
+        execution.log(&now, &op, u64::from(woken));
+        execution.record(&op, site, |_, event| {
+            event.ok = woken;
+            if timed_out {
+                event.text = Some("timed out".into());
+            }
+        });
+        if !woken {
+            execution.give_way();
+        }
+        woken
+    })
+}
+
+/// Gives a thread its park token: a step.
+pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.unpark(thread.0);
+    }
+    overlay::before_local(site)?;
+    let op = token_op(Verb::Unpark, thread.0);
+    post(visible(op, site))?;
+    with(|execution| {
+        let now = execution.event(&op);
+        let (me, target) = (now.thread as usize, thread.index());
+        if target >= execution.thread_count {
+            return;
+        }
+        let clock = std::mem::take(&mut execution.threads[me].clock);
+        let entry = &mut execution.threads[target];
+        entry.token_clock.join(&clock);
+        let had = std::mem::replace(&mut entry.token, true);
+        let host = entry.host;
+        let order = mix(entry.path, u64::from(entry.time));
+        execution.threads[me].clock = clock;
+        execution.class = execution.class.wrapping_add(mix(now.write.event, order));
+        debug_assert_eq!(host, thread.0, "a token belongs to a thread that hosts itself");
+        graphed::stepped(execution, &now, &op, (had.into(), 1), true);
+        let waits = |entry: &Thread| {
+            entry.host == thread.0 && entry.blocked && matches!(entry.pending.condition, Condition::Token)
+        };
+        let waiter = match &execution.threads[target] {
+            entry if waits(entry) => Some(target),
+            entry if entry.children == 0 => None,
+            // It may be a task of the thread that waits.
+            _ => execution.threads[..execution.thread_count].iter().position(waits),
+        };
+        if let (Some(waiter), false) = (waiter, had) {
+            execution.reconsider(waiter as u32);
+        }
+        execution.log(&now, &op, u64::from(thread.0));
+        // As with notifications: `other` names the thread only if it was waiting.
+        execution.record(&op, site, |_, event| {
+            event.other = waiter.map(|waiter| ThreadId(waiter as u32)).or(Some(thread));
+            event.ok = waiter.is_some();
+        });
+    })
+}

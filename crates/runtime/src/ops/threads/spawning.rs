@@ -1,0 +1,294 @@
+//! How threads begin and end.
+
+use super::end_object;
+use crate::backend;
+use crate::execution::{Absent, Execution, Phase, alive, current, mix};
+use crate::explorer::Op;
+use crate::ops::graphed;
+use crate::overlay;
+use crate::panics;
+use crate::schedule::{next_after_end, step_limit};
+use crate::site::Site;
+use crate::thread::{Status, Thread};
+use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// How a thread is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct SpawnOptions {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its stack in bytes, if larger than the run's default.
+    pub stack_size: Option<usize>,
+    /// Whether it borrows from the thread that spawns it, which waits for its end.
+    pub scoped: bool,
+    /// Whether it is an async task: it then shares the local values, the park token and the identity
+    /// of the thread that spawns it, on which it claims to run.
+    pub task: bool,
+}
+
+/// What a thread left for whoever joins it.
+pub(super) struct Packet<T>(pub(super) UnsafeCell<Option<std::thread::Result<T>>>);
+
+impl<T> Drop for Packet<T> {
+    /// Nobody took the result. Std ends the process if its destructor panics.
+    fn drop(&mut self) {
+        let result = self.0.get_mut().take();
+        let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(result))) else { return };
+        let execution = current();
+        if execution.is_null() {
+            resume_unwind(payload);
+        }
+        // SAFETY: see `execution::with`.
+        panics::fatal(unsafe { &mut *execution }, payload.as_ref());
+        drop_payload(payload);
+    }
+}
+
+// SAFETY: the cell is written once, by the thread before its end, and taken only after that end;
+// both happen on one operating-system thread, or (a handle that outlives the execution) after the
+// worker has finished with the execution.
+unsafe impl<T: Send> Sync for Packet<T> {}
+// SAFETY: as above; the value itself may be sent.
+unsafe impl<T: Send> Send for Packet<T> {}
+
+/// A thread that was spawned.
+pub struct Spawned<T> {
+    pub(super) thread: ThreadId,
+    pub(super) epoch: u64,
+    pub(super) packet: Arc<Packet<T>>,
+}
+
+impl<T> Spawned<T> {
+    /// The thread.
+    pub fn thread(&self) -> ThreadId {
+        self.thread
+    }
+}
+
+/// What joining a thread gave.
+pub type JoinOutcome<T> = std::thread::Result<T>;
+
+/// Makes a thread that runs `body`. It is no scheduling point: the new thread's first step is one.
+///
+/// # Safety
+/// `body` and its result must live as long as the thread may run: for anything that is not
+/// `'static` the caller must join the thread, in every case, before what it borrows ends.
+pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<Spawned<T>, Absent>
+where
+    F: FnOnce() -> T,
+{
+    if let Some(session) = backend::hosted() {
+        return spawn_hosted(session, options, body);
+    }
+    overlay::before_local(site)?;
+    let pointer = alive()?;
+    // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
+    let packet = Arc::new(Packet(UnsafeCell::new(None)));
+    let theirs = Arc::clone(&packet);
+    let run = move || {
+        // SAFETY: see `execution::with`; a plain read.
+        if unsafe { (*current()).phase } == Phase::TearDown {
+            // Too late to begin: only what the closure holds is released.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(body))).map_err(drop_payload);
+        } else {
+            let result = catch_unwind(AssertUnwindSafe(body));
+            let panicked = result.as_ref().err().is_some_and(|payload| {
+                // SAFETY: this runs on the coroutine of the thread that ended, inside its execution.
+                panics::escaped(unsafe { &mut *current() }, payload.as_ref())
+            });
+            if result.is_ok() || panicked {
+                // SAFETY: nobody else touches the packet before this thread is marked as finished.
+                unsafe { *theirs.0.get() = Some(result) };
+            } else if let Err(payload) = result {
+                drop_payload(payload);
+            }
+        }
+        drop(theirs);
+        end_thread();
+    };
+    // SAFETY: see `execution::with`.
+    let execution = unsafe { &mut *pointer };
+    let thread = execution.thread_count;
+    match execution.lane(thread, options.stack_size) {
+        // SAFETY: passed on to the caller; the worker runs whatever is live.
+        Ok(lane) => unsafe { lane.put(run) },
+        Err(error) => panic!(
+            "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
+             stack_size, or raise vm.max_map_count"
+        ),
+    }
+    let epoch = execution.epoch;
+    add_thread(execution, options, site);
+    if execution.steps >= execution.config.max_steps {
+        step_limit()?;
+    }
+    Ok(Spawned { thread: ThreadId(thread as u32), epoch, packet })
+}
+
+/// Makes the entry of a thread whose coroutine is ready.
+fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
+    let child = execution.thread_count as u32;
+    let parent = execution.current;
+    if execution.thread_count == execution.threads.len() {
+        execution.threads.push(Thread::new(site));
+    } else {
+        execution.threads[child as usize].reuse(site);
+    }
+    execution.thread_count += 1;
+    execution.unfinished += 1;
+
+    let op = Op {
+        kind: OpKind::Spawn,
+        verb: Verb::Spawn,
+        order: MemoryOrder::AcqRel,
+        object: Op::NO_OBJECT,
+        lock: false,
+    };
+    let now = execution.event(&op);
+    execution.log(&now, &op, u64::from(child));
+    execution.record(&op, site, |_, event| event.other = Some(ThreadId(child)));
+    if let Some(recorder) = &mut execution.recorder {
+        recorder.thread(Some(parent), options.name.clone(), Some(site), options.task);
+    }
+
+    let (before, behind) = execution.threads.split_at_mut(child as usize);
+    let (spawner, thread) = (&mut before[parent as usize], &mut behind[0]);
+    spawner.children += 1;
+    thread.path = mix(spawner.path.wrapping_add(1), u64::from(spawner.children));
+    thread.clock.copy_from(&spawner.clock);
+    thread.seen.copy_from(&spawner.seen);
+    thread.parent = Some(parent);
+    thread.spawned_at = Some(site);
+    if options.name.is_some() {
+        thread.name = options.name;
+    }
+    thread.scoped = options.scoped;
+    thread.task = options.task;
+    thread.host = if options.task { spawner.host } else { child };
+    thread.stack = execution.lanes[child as usize].stack();
+    thread.live = true;
+    execution.ready.push(child);
+    if let Some(memory) = execution.memory {
+        // SAFETY: see `Execution::event`.
+        unsafe { (*memory).spawned(parent, child) };
+    }
+    if execution.observes {
+        // SAFETY: see `Execution::event`.
+        unsafe { (*execution.explorer).spawned(ThreadId(parent), ThreadId(child)) };
+    }
+}
+
+/// [`spawn`] on another engine.
+fn spawn_hosted<F, T>(
+    session: &'static backend::Session,
+    options: SpawnOptions,
+    body: F,
+) -> Result<Spawned<T>, Absent>
+where
+    F: FnOnce() -> T,
+{
+    let packet = Arc::new(Packet(UnsafeCell::new(None)));
+    let theirs = Arc::clone(&packet);
+    let run: Box<dyn FnOnce() + '_> = Box::new(move || {
+        let result = catch_unwind(AssertUnwindSafe(body));
+        if let Err(payload) = &result {
+            session.note_escaped(session.current(), payload.as_ref());
+        }
+        match result {
+            Err(payload) if session.mode().is_err() => resume_unwind(payload),
+            // SAFETY: nobody else touches the packet before this thread has ended.
+            result => unsafe { *theirs.0.get() = Some(result) },
+        }
+    });
+    // SAFETY: only the lifetime changes, as the caller of `spawn` promises. A thread of an execution
+    // that is over is never resumed, and what it holds is never dropped.
+    let run = unsafe { std::mem::transmute::<Box<dyn FnOnce() + '_>, Box<dyn FnOnce()>>(run) };
+    let thread = session.spawn(options.name, options.task, run)?;
+    Ok(Spawned { thread: ThreadId(thread), epoch: session.epoch(), packet })
+}
+
+/// Destroys the running thread's local values.
+pub(crate) fn destroy_locals() {
+    // SAFETY: see `execution::with`; a plain read.
+    if unsafe {
+        let execution = &*current();
+        execution.threads[execution.current as usize].locals.is_unused()
+    } {
+        return;
+    }
+    loop {
+        // SAFETY: see `execution::with`; the reference ends before the value is dropped, which runs
+        // the program's code.
+        let value = unsafe {
+            let execution = &mut *current();
+            let me = execution.current as usize;
+            execution.threads[me].locals.take_next()
+        };
+        let Some(value) = value else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+            // SAFETY: as above. Std ends the process here.
+            panics::fatal(unsafe { &mut *current() }, payload.as_ref());
+            drop_payload(payload);
+        }
+    }
+}
+
+/// Drops a panic's payload, after the panic was noted; one whose destructor panics is let go.
+pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
+    let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) else { return };
+    std::mem::forget(second);
+    let execution = current();
+    if !execution.is_null() {
+        // SAFETY: see `execution::with`.
+        unsafe { panics::forget_last(&mut *execution) };
+    }
+}
+
+/// The tail of every thread but the root: its end, and who runs next.
+fn end_thread() {
+    destroy_locals();
+    if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
+        // Torn down while it gave back what an overlay had it take.
+        return;
+    }
+    // SAFETY: see `execution::with`; nothing below runs the program's code.
+    let execution = unsafe { &mut *current() };
+    if execution.phase == Phase::TearDown {
+        return;
+    }
+    finish(execution);
+    next_after_end(execution);
+}
+
+/// The current thread ends.
+pub(crate) fn finish(execution: &mut Execution) {
+    let me = execution.current;
+    let op = Op {
+        kind: OpKind::Finish,
+        verb: Verb::Finish,
+        order: MemoryOrder::AcqRel,
+        object: Op::NO_OBJECT,
+        lock: false,
+    };
+    let site = execution.threads[me as usize].pending.site;
+    let now = execution.event(&op);
+    execution.log(&now, &op, 0);
+    execution.record(&op, site, |_, event| event.implied = true);
+    execution.threads[me as usize].status = Status::Finished;
+    if execution.config.count_points {
+        graphed::ends(execution, &now, &op, end_object(me), site);
+    }
+    execution.disable(me);
+    execution.unfinished -= 1;
+    for position in 0..execution.threads[me as usize].joiners.len() {
+        let joiner = execution.threads[me as usize].joiners[position];
+        execution.reconsider(joiner);
+    }
+    if execution.unfinished == 0 && me != 0 && execution.threads[0].blocked {
+        execution.reconsider(0);
+    }
+}

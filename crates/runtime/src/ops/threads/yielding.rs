@@ -1,0 +1,75 @@
+//! Giving way: to whoever is there, or for some time.
+
+use crate::backend;
+use crate::execution::{Absent, Execution, enter, free_event, with};
+use crate::ops::atomic::visible;
+use crate::ops::{graphed, local_op, state};
+use crate::overlay;
+use crate::schedule::post;
+use crate::site::Site;
+use racefuzz_trace::Verb;
+use std::time::Duration;
+
+/// The running thread gives way to the others.
+pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.yield_now();
+    }
+    overlay::before_local(site)?;
+    let graphed = enter(|execution| {
+        execution.give_way();
+        execution.memory.is_some()
+    })?;
+    let op = local_op(verb);
+    if graphed {
+        // It commutes with everything; but a loop that reads nothing new ends here.
+        let waits = free_event(|execution| {
+            let now = execution.event(&op);
+            execution.log(&now, &op, 0);
+            execution.record(&op, site, |_, _| {});
+            graphed::spins(execution, site)
+        })?;
+        return if waits { Err(crate::schedule::spin_for_good(site)) } else { Ok(()) };
+    }
+    post(visible(op, site))?;
+    with(|execution| {
+        let now = execution.event(&op);
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, _| {});
+    })
+}
+
+/// The running thread is not offered again until another one has acted: no step.
+pub fn give_way() -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
+    with(Execution::give_way)
+}
+
+/// The running thread sleeps: a step, after which virtual time has passed. Any other thread may run
+/// meanwhile, and none must: a sleep orders nothing.
+pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        return session.sleep();
+    }
+    overlay::before_local(site)?;
+    let op = local_op(Verb::Sleep);
+    let mut pending = visible(op, site);
+    let wake = enter(|execution| {
+        let me = execution.current as usize;
+        pending.invisible = execution.memory.is_some();
+        state::sleeps(execution, time);
+        if std::mem::replace(&mut execution.threads[me].last_yield, site.number()) == site.number() {
+            execution.give_way();
+        }
+        state::deadline(execution, time)
+    })?;
+    post(pending)?;
+    with(|execution| {
+        execution.now = execution.now.max(wake);
+        let now = execution.event(&op);
+        execution.log(&now, &op, 0);
+        execution.record(&op, site, |_, event| event.text = Some(format!("{time:?}")));
+    })
+}

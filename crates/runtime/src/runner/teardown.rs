@@ -1,0 +1,103 @@
+//! Ending the threads of an execution that is over, one by one.
+
+use super::root::put_root;
+use super::{record_ends, resume};
+use crate::execution::{Execution, Phase, current};
+use crate::ops;
+use crate::thread::Locals;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Ends every thread that is left, the youngest first, so that nobody's borrowed data goes before
+/// the borrower; then drops what the program left behind.
+///
+/// # Safety
+/// As `work` of the runner.
+pub(super) unsafe fn tear_down(execution: *mut Execution) {
+    // SAFETY: as in `work`.
+    unsafe {
+        if (*execution).recorder.is_some() {
+            record_ends(&mut *execution);
+        }
+        (*execution).phase = Phase::TearDown;
+        let count = (*execution).thread_count as u32;
+        // First those that stand in the middle of unwinding: while there are any, nobody can tell
+        // whether another one unwinds. (Where others borrow from them they wait for those to end.)
+        for thread in (0..count).rev() {
+            let candidate = &(&(*execution).threads)[thread as usize];
+            if candidate.live && candidate.panicking {
+                (*execution).current = thread;
+                resume(execution, thread);
+            }
+        }
+        let mut lenders: Vec<u32> = Vec::new();
+        for thread in (0..count).rev() {
+            if !(&(*execution).threads)[thread as usize].live {
+                continue;
+            }
+            (*execution).current = thread;
+            let given_up = (&(*execution).threads)[thread as usize].given_up || lenders.contains(&thread);
+            if given_up || resume(execution, thread) {
+                // It goes on in spite of everything, or somebody who does borrows from it.
+                abandon(&mut *execution, thread);
+                let thread = &(&(*execution).threads)[thread as usize];
+                if thread.scoped {
+                    lenders.extend(thread.parent);
+                }
+            }
+        }
+        while release_one_by_one(&mut *execution) {
+            if resume(execution, 0) {
+                abandon(&mut *execution, 0);
+            }
+            (*execution).statics.put_back();
+        }
+        (*execution).statics.put_back_all();
+    }
+}
+
+/// Leaves a thread where it stands, with its stack and all that is on it.
+fn abandon(execution: &mut Execution, thread: u32) {
+    execution.lanes[thread as usize].abandon();
+    execution.threads[thread as usize].live = false;
+    execution.abandoned += 1;
+}
+
+/// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one
+/// because a destructor of the program that does not end can then be abandoned, too.
+pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
+    let threads = &execution.threads[..execution.thread_count];
+    let nothing = execution.finals.is_empty()
+        && execution.globals.is_empty()
+        && execution.statics.is_unused()
+        && threads.iter().all(|thread| thread.locals.is_empty());
+    if nothing {
+        return false;
+    }
+    let root = &mut execution.threads[0];
+    (root.torn, root.given_up, root.panicking) = (0, false, false);
+    let body = || {
+        // SAFETY: see `execution::with`; each reference ends before anything of the program runs.
+        let execution = || unsafe { &mut *current() };
+        while let Some(oracle) = execution().finals.pop() {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(oracle))).map_err(ops::drop_payload);
+        }
+        release_all(|| &mut execution().globals);
+        while let Some(value) = execution().statics.next() {
+            // SAFETY: no thread of the execution will run again.
+            let _ = catch_unwind(AssertUnwindSafe(|| unsafe { value.destroy() })).map_err(ops::drop_payload);
+            execution().statics.put_back();
+        }
+        for thread in 0..execution().thread_count {
+            release_all(|| &mut execution().threads[thread].locals);
+        }
+    };
+    // SAFETY: the closure captures nothing.
+    unsafe { put_root(execution, body) };
+    true
+}
+
+fn release_all<'a>(locals: impl Fn() -> &'a mut Locals) {
+    while let Some(value) = locals().take_next() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(ops::drop_payload);
+    }
+}

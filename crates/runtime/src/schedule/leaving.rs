@@ -1,0 +1,86 @@
+//! How threads leave an execution that goes on: at their end, killed, or waiting for good.
+
+use super::{switch_to, torn};
+use crate::execution::{Absent, Execution, NOBODY, Phase, current};
+use crate::site::Site;
+use crate::stuck;
+use crate::thread::Status;
+
+/// The current thread takes no further part in the execution.
+pub(super) fn stop_current(execution: &mut Execution) {
+    let me = execution.current;
+    execution.threads[me as usize].status = Status::Stopped;
+    execution.disable(me);
+    execution.unfinished -= 1;
+    if execution.unfinished == 0 && me != 0 {
+        execution.reconsider(0);
+    }
+}
+
+/// Leaves the current thread for good.
+pub(super) fn leave(execution: &mut Execution) -> Result<(), Absent> {
+    let pointer: *mut Execution = execution;
+    // SAFETY: `execution` is not used after the switch; see `switch_to`.
+    unsafe {
+        match (*pointer).pick() {
+            Some(next) => switch_to(pointer, next),
+            None => stuck::nobody_can_run(&mut *pointer),
+        }
+    }
+    torn()
+}
+
+/// The current thread's closure has returned or unwound: who is next?
+///
+/// Called at the very end of a coroutine, which then returns to the worker.
+pub(crate) fn next_after_end(execution: &mut Execution) {
+    execution.current = match execution.pick() {
+        Some(next) => next,
+        None => {
+            stuck::nobody_can_run(execution);
+            NOBODY
+        }
+    };
+}
+
+/// The current thread spins, and nothing that it reads will change unless another thread writes:
+/// it waits for good.
+pub(crate) fn spin_for_good(site: Site) -> Absent {
+    let execution = current();
+    if !execution.is_null() {
+        // SAFETY: see `execution::with`.
+        unsafe {
+            let me = (*execution).current as usize;
+            (&mut (*execution).threads)[me].spins_for_good = true;
+        }
+    }
+    block_for_good(site)
+}
+
+/// Ends the execution as one that an `assume` excludes.
+pub(crate) fn block_for_good(site: Site) -> Absent {
+    let execution = current();
+    if !execution.is_null() {
+        // SAFETY: see `execution::with`.
+        unsafe {
+            if (*execution).phase != Phase::TearDown {
+                (*execution).blocked_at.get_or_insert(site);
+                if (*execution).memory.is_some() && (*execution).phase == Phase::Running {
+                    // The others go on: what they write may be what this thread should have read.
+                    stop_current(&mut *execution);
+                    let _ = leave(&mut *execution);
+                    return Absent::TearDown;
+                }
+                (*execution).phase = Phase::TearDown;
+            }
+        }
+        let _ = torn();
+    }
+    Absent::TearDown
+}
+
+/// Ends the execution: a failure was noted, the calling thread unwinds.
+pub(crate) fn fail_current() -> Absent {
+    let _ = torn();
+    Absent::TearDown
+}
