@@ -7,8 +7,8 @@ mod operations;
 
 use crate::exceptions::Exception;
 use crate::twins::{Held, Pool, Sizes, Sort, Twin};
-use racefuzz_runtime::ops::{Hold, Update};
 use racefuzz_runtime::Test;
+use racefuzz_runtime::ops::{Hold, Update};
 use racefuzz_trace::{FailureKind, MemoryOrder};
 use std::any::Any;
 use std::cell::{Cell, RefCell};

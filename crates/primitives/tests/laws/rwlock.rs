@@ -1,8 +1,6 @@
 //! Laws of `RwLock`.
 
-mod common;
-
-use common::{explore, outcomes, spawn};
+use crate::common::{explore, outcomes, spawn};
 use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering};
 use racefuzz_primitives::sync::{Arc, RwLock, RwLockWriteGuard};
 use racefuzz_trace::FailureKind;

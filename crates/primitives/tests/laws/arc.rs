@@ -1,8 +1,6 @@
 //! Laws of `Arc`, `Weak` and tracked memory.
 
-mod common;
-
-use common::{explore, explore_with, outcomes, spawn};
+use crate::common::{explore, explore_with, outcomes, spawn};
 use racefuzz_primitives::alloc::{Layout, Track, alloc, alloc_zeroed, dealloc, realloc};
 use racefuzz_primitives::cell::UnsafeCell;
 use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering};

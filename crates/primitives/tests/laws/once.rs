@@ -1,8 +1,6 @@
 //! Laws of `Barrier`, `Once`, `OnceLock` and `LazyLock`.
 
-mod common;
-
-use common::{explore, outcomes, spawn};
+use crate::common::{explore, outcomes, spawn};
 use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering};
 use racefuzz_primitives::sync::{Arc, Barrier, LazyLock, Mutex, Once, OnceLock};
 use racefuzz_trace::FailureKind;

@@ -1,60 +1,12 @@
-//! Runs every schedule of a small program.
-#![allow(dead_code, unreachable_pub, clippy::arc_with_non_send_sync)]
+//! Runs every schedule of a program, recorded and not, and shared words for it.
+#![allow(clippy::arc_with_non_send_sync)]
 
-use racefuzz_runtime::{
-    Alternatives, Config, Detected, Ended, Explorer, Primitive, Record, Runner, Shared, Shown, Site,
-    ThreadChoice, ops,
-};
-use racefuzz_trace::{FailureKind, MemoryOrder, ObjectKind, ThreadId, Trace, Value, Verb};
+use crate::enumerate::Enumerate;
+use racefuzz_runtime::{Config, Detected, Ended, Primitive, Record, Runner, Shared, Shown, Site, ops};
+use racefuzz_trace::{FailureKind, MemoryOrder, ObjectKind, Trace, Value, Verb};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Enumerates every sequence of choices, depth first.
-#[derive(Default)]
-pub struct Enumerate {
-    prefix: Vec<(u32, u32)>,
-    at: usize,
-}
-
-impl Enumerate {
-    fn next(&mut self, count: u32) -> u32 {
-        if self.at == self.prefix.len() {
-            self.prefix.push((0, count));
-        }
-        self.at += 1;
-        self.prefix[self.at - 1].0
-    }
-
-    fn advance(&mut self) -> bool {
-        while let Some((index, count)) = self.prefix.pop() {
-            if index + 1 < count {
-                self.prefix.push((index + 1, count));
-                return true;
-            }
-        }
-        false
-    }
-}
-
-impl Explorer for Enumerate {
-    fn begin(&mut self) {
-        self.at = 0;
-    }
-
-    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
-        let default = choice.default_thread();
-        let index = self.next(choice.options.len() as u32) as usize;
-        if index == 0 {
-            return default;
-        }
-        *choice.options.iter().filter(|thread| **thread != default).nth(index - 1).unwrap()
-    }
-
-    fn choose(&mut self, alternatives: Alternatives) -> u32 {
-        self.next(alternatives.count)
-    }
-}
 
 /// What all schedules of a program gave.
 #[derive(Default)]

@@ -1,9 +1,7 @@
 //! Laws of tracked memory: what is released while another thread may still use it is reported,
 //! whether or not the use comes behind the release in the schedule.
 
-mod common;
-
-use common::{explore, explore_sc, spawn};
+use crate::common::{explore, explore_sc, spawn};
 use racefuzz_primitives::alloc::{Layout, alloc, dealloc};
 use racefuzz_primitives::cell::UnsafeCell;
 use racefuzz_primitives::sync::Arc;

@@ -1,9 +1,6 @@
 //! Laws of `thread_local!` and `lazy_static!`.
-#![cfg(feature = "model")]
 
-mod common_b;
-
-use common_b::{Word, all, always_fails, none_fails, outcomes, trace};
+use crate::words::{Word, all, always_fails, none_fails, outcomes, trace};
 use racefuzz_primitives::choose::note;
 use racefuzz_primitives::local::{AccessError, lazy_static, thread_local};
 use racefuzz_primitives::thread;
@@ -138,7 +135,7 @@ fn a_lazy_static_is_made_once_per_execution_and_published() {
     });
     assert_eq!(trace.objects[0].name.as_deref(), Some("PLAIN"));
     let site = trace.objects[0].created.unwrap();
-    assert!(trace.site(site).file.ends_with("local_laws.rs"));
+    assert!(trace.site(site).file.ends_with("laws/local.rs"));
     // The second use is no step.
     assert_eq!(trace.events.iter().filter(|event| event.verb == Verb::OnceBegin).count(), 1);
 }

@@ -1,9 +1,7 @@
 //! The old name of `compare_exchange`.
 #![expect(deprecated, reason = "the old name is what is tested")]
 
-mod common;
-
-use common::{explore, spawn};
+use crate::common::{explore, spawn};
 use racefuzz_primitives::sync::Arc;
 use racefuzz_primitives::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 

@@ -1,8 +1,6 @@
 //! Laws of atomics: std's results, and the outcomes that the memory model allows.
 
-mod common;
-
-use common::{explore, explore_with, outcomes, record, sample, spawn};
+use crate::common::{explore, explore_with, outcomes, record, sample, spawn};
 use racefuzz_primitives::console;
 use racefuzz_primitives::hint::spin_loop;
 use racefuzz_primitives::sync::Arc;

@@ -1,9 +1,6 @@
 //! Laws of `future`.
-#![cfg(feature = "model")]
 
-mod common_b;
-
-use common_b::{Word, all, always_fails, every, none_fails, outcomes, some_fail, trace};
+use crate::words::{Word, all, always_fails, every, none_fails, outcomes, some_fail, trace};
 use racefuzz_primitives::choose::note;
 use racefuzz_primitives::future::{AtomicWaker, block_on, spawn, yield_now};
 use racefuzz_primitives::local::thread_local;
@@ -140,7 +137,7 @@ fn a_task_has_a_column_of_its_own() {
     assert_eq!(wake.other, Some(ThreadId::ROOT));
     for event in &trace.events {
         let site = trace.site(event.site);
-        assert!(site.file.ends_with("future_laws.rs"), "{event:?} at {site:?}");
+        assert!(site.file.ends_with("laws/future.rs"), "{event:?} at {site:?}");
     }
     // An await stands where the program says so.
     let note = trace.events.iter().find(|event| event.verb == Verb::Note).unwrap();

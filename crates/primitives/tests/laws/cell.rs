@@ -1,8 +1,6 @@
 //! Laws of `UnsafeCell` and `Cell`.
 
-mod common;
-
-use common::{explore, spawn};
+use crate::common::{explore, spawn};
 use racefuzz_primitives::cell::{Cell, UnsafeCell};
 use racefuzz_primitives::sync::atomic::{AtomicBool, Ordering};
 use racefuzz_primitives::sync::{Arc, Mutex};
@@ -22,7 +20,7 @@ unsafe impl Sync for Shared {}
 unsafe impl Send for Shared {}
 
 /// Runs both on shared values, one of them in another thread.
-fn both(first: fn(&Shared), second: fn(&Shared)) -> common::Explored {
+fn both(first: fn(&Shared), second: fn(&Shared)) -> crate::common::Explored {
     explore(move || {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);

@@ -1,8 +1,6 @@
 //! Laws of `Mutex` and `Var`.
 
-mod common;
-
-use common::{explore, outcomes, record, spawn};
+use crate::common::{explore, outcomes, record, spawn};
 use racefuzz_primitives::sync::{Arc, Mutex};
 use racefuzz_primitives::var::Var;
 use racefuzz_trace::{FailureKind, Value, Verb};
@@ -19,7 +17,7 @@ fn increments_under_a_lock_are_never_lost() {
                 spawn(move || *counter.lock().unwrap() += 1)
             })
             .collect();
-        threads.into_iter().for_each(common::Thread::join);
+        threads.into_iter().for_each(crate::common::Thread::join);
         *counter.lock().unwrap()
     });
     assert_eq!(ends, BTreeSet::from([3]));
@@ -38,7 +36,7 @@ fn increments_without_one_are() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(common::Thread::join);
+        threads.into_iter().for_each(crate::common::Thread::join);
         counter.get()
     });
     assert_eq!(ends, BTreeSet::from([6, 7]));

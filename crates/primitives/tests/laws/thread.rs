@@ -1,9 +1,6 @@
 //! Laws of `thread`.
-#![cfg(feature = "model")]
 
-mod common_b;
-
-use common_b::{Word, all, always_fails, none_fails, outcomes, some_fail, trace};
+use crate::words::{Word, all, always_fails, none_fails, outcomes, some_fail, trace};
 use racefuzz_primitives::choose::{assume, nondet, note};
 use racefuzz_primitives::thread;
 use racefuzz_trace::{FailureKind, OpKind, Verb};
@@ -317,7 +314,7 @@ fn steps_are_sited_at_the_caller() {
         });
     });
     for event in &trace.events {
-        assert!(trace.site(event.site).file.ends_with("thread_laws.rs"), "{event:?}");
+        assert!(trace.site(event.site).file.ends_with("laws/thread.rs"), "{event:?}");
     }
     let notes: Vec<_> = trace
         .events

@@ -1,9 +1,6 @@
 //! Laws of `time`, and of threads in a run on real ones.
-#![cfg(feature = "model")]
 
-mod common_b;
-
-use common_b::{none_fails, outcomes};
+use crate::words::{none_fails, outcomes};
 use racefuzz_primitives::time::{Duration, Instant};
 use racefuzz_primitives::{outside, thread};
 

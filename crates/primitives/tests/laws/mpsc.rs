@@ -1,9 +1,6 @@
 //! Laws of `sync::mpsc`.
-#![cfg(feature = "model")]
 
-mod common_b;
-
-use common_b::{Word, all, always_fails, none_fails, outcomes, some_fail, trace};
+use crate::words::{Word, all, always_fails, none_fails, outcomes, some_fail, trace};
 use racefuzz_primitives::choose::note;
 use racefuzz_primitives::sync::mpsc::{
     RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError, channel, sync_channel,
@@ -338,7 +335,7 @@ fn the_trace_shows_how_many_messages_there_are() {
         ]
     );
     for event in trace.events.iter().filter(|event| event.kind == OpKind::Rmw) {
-        assert!(trace.site(event.site).file.ends_with("mpsc_laws.rs"));
+        assert!(trace.site(event.site).file.ends_with("laws/mpsc.rs"));
     }
 }
 
@@ -348,7 +345,7 @@ fn a_channel_stays_on_its_side() {
     let found = all(|| {
         let used = catch_unwind(AssertUnwindSafe(|| tx.send(1))).unwrap_err();
         let message = used.downcast_ref::<String>().unwrap();
-        assert!(message.contains("mpsc_laws.rs"), "{message}");
+        assert!(message.contains("laws/mpsc.rs"), "{message}");
         assert!(message.contains("made outside an execution"), "{message}");
         drop(tx.clone());
     });

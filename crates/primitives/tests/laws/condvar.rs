@@ -1,8 +1,6 @@
 //! Laws of `Condvar`.
 
-mod common;
-
-use common::{explore, explore_with, outcomes, record, spawn};
+use crate::common::{explore, explore_with, outcomes, record, spawn};
 use racefuzz_primitives::sync::{Arc, Condvar, Mutex};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{FailureKind, Inject, ThreadId, Verb};
@@ -101,7 +99,7 @@ fn woken(all: bool) -> BTreeSet<(bool, bool)> {
         } else {
             pair.1.notify_one();
         }
-        let ends: Vec<_> = threads.into_iter().map(common::Thread::join).collect();
+        let ends: Vec<_> = threads.into_iter().map(crate::common::Thread::join).collect();
         (ends[0], ends[1])
     })
 }
@@ -196,7 +194,7 @@ fn more_waiters_than_a_word_has_bits() {
             pair.1.notify_one();
         }
         pair.1.notify_all();
-        threads.into_iter().for_each(common::Thread::join);
+        threads.into_iter().for_each(crate::common::Thread::join);
     });
     let notified = trace.events.iter().filter(|event| event.verb == Verb::NotifyOne);
     assert!(notified.into_iter().all(|event| event.other.is_some()));

@@ -1,0 +1,20 @@
+//! What each primitive promises, in every schedule of small programs.
+#![cfg(feature = "model")]
+
+mod arc;
+mod atomic;
+mod cell;
+mod common;
+mod condvar;
+mod enumerate;
+mod exchange;
+mod future;
+mod local;
+mod mpsc;
+mod mutex;
+mod once;
+mod release;
+mod rwlock;
+mod thread;
+mod time;
+mod words;
