@@ -1,14 +1,12 @@
 //! Every kind of text report, as people see it.
 
-mod fixture;
-
-use fixture::stories;
+use crate::fixture::stories;
 use racefuzz_report::{Style, text};
 use racefuzz_trace::{Outcome, RunReport, Settings, Stats, Strategy};
 
 fn snapshot(name: &str, content: &str) {
     insta::with_settings!({
-        snapshot_path => "../../../snapshots",
+        snapshot_path => "../../../../snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {

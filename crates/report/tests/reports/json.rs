@@ -1,9 +1,7 @@
 //! The machine-readable form.
 #![cfg(feature = "json")]
 
-mod fixture;
-
-use fixture::stories;
+use crate::fixture::stories;
 use racefuzz_report::json;
 use racefuzz_trace::RunReport;
 
@@ -12,7 +10,7 @@ fn the_report_and_its_explanation() {
     let (fixture, failure) = stories::refcount();
     let text = json(&fixture.report(failure), &fixture);
     insta::with_settings!({
-        snapshot_path => "../../../snapshots",
+        snapshot_path => "../../../../snapshots",
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {

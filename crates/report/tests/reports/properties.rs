@@ -1,15 +1,13 @@
 //! What holds for every report, whatever happened.
 
-mod fixture;
-
-use fixture::{FILE, stories};
+use crate::fixture::{FILE, stories};
 use proptest::prelude::*;
 use racefuzz_report::{Command, Style, explain, text};
 use racefuzz_trace::{Failure, FailureDetail, FailureKind, ReadsFrom, RunReport, Verb};
 use unicode_width::UnicodeWidthStr;
 
 /// The stories with anything changed that may be changed without breaking the trace.
-fn story() -> impl Strategy<Value = (fixture::Fixture, Failure)> {
+fn story() -> impl Strategy<Value = (crate::fixture::Fixture, Failure)> {
     let index = 0..stories::all().len();
     let names = proptest::collection::vec("[a-z_]{1,40}|\\PC{1,8}|\u{1b}\\[31mred|two words\n", 0..4);
     (index, names, 0usize..60, "[ -~]{0,200}|\\PC{0,30}|\u{1b}x", any::<u64>()).prop_map(
@@ -49,7 +47,7 @@ fn story() -> impl Strategy<Value = (fixture::Fixture, Failure)> {
     )
 }
 
-fn rendered(fixture: &fixture::Fixture, failure: Failure, style: &Style) -> (RunReport, String) {
+fn rendered(fixture: &crate::fixture::Fixture, failure: Failure, style: &Style) -> (RunReport, String) {
     let report = fixture.report(failure);
     let next = [Command { label: "replay".into(), line: "racefuzz replay token".into() }];
     let text = text(&report, fixture, style, &next);

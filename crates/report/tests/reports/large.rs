@@ -1,8 +1,6 @@
 //! Executions of the longest kind are explained without delay.
 
-mod fixture;
-
-use fixture::{Fixture, T, int};
+use crate::fixture::{Fixture, T, int};
 use racefuzz_report::explain;
 use racefuzz_trace::{MemoryOrder, Verb};
 

@@ -1,8 +1,6 @@
 //! What a run reports: the same for any number of workers, counted right, replayable.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use racefuzz_fuzz::{Observer, Options, fuzz, replay};
 use racefuzz_runtime::{Site, ops};
 use racefuzz_trace::{FailureDetail, FailureKind, Inject, Outcome, Settings, Strategy};

@@ -1,8 +1,6 @@
 //! The minimiser: never more switches, always the same failure.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use proptest::prelude::*;
 use racefuzz_fuzz::{Options, replay};
 use racefuzz_trace::{Failure, FailureDetail, MemoryOrder, Outcome, Strategy as Way, Trace};

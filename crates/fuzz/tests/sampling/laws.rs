@@ -1,8 +1,6 @@
 //! What each strategy promises, on small programs and at fixed seeds.
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use racefuzz_fuzz::Options;
 use racefuzz_trace::{MemoryModel, Outcome, Settings, Strategy};
 use std::collections::BTreeMap;

@@ -37,7 +37,7 @@ fn every_test_has_the_stated_number_of_graphs_under_rc11() {
 
 #[test]
 fn every_test_has_the_derived_number_of_graphs_under_tso() {
-    let counts = include_str!("../../../tests/litmus/tso.counts");
+    let counts = include_str!("../../../../tests/litmus/tso.counts");
     let of = |name: &str| {
         let line = counts.lines().find(|line| line.split_whitespace().next() == Some(name));
         line.and_then(|line| line.split_whitespace().last()?.parse().ok()).expect("derived")

@@ -1,8 +1,6 @@
 //! A name that is wrong is worse than none: what must not be called by a name, and what must.
 
-mod fixture;
-
-use fixture::{Fixture, T, int, stories};
+use crate::fixture::{Fixture, T, int, stories};
 use racefuzz_report::{Anomaly, explain};
 use racefuzz_trace::{MemoryOrder, Value, Verb};
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 const MOST: usize = 2_000_000;
 
 fn counts() -> BTreeMap<&'static str, u64> {
-    let lines = include_str!("../../litmus/tso.counts").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("../../../litmus/tso.counts").lines().filter(|line| !line.starts_with('#'));
     let pairs = lines.map(|line| line.split_once(' ').expect("NAME count"));
     pairs.map(|(name, count)| (name, count.parse().expect("a number"))).collect()
 }

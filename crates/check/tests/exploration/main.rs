@@ -1,0 +1,11 @@
+//! Explorations as a whole: counts, verdicts, and what is kept of them.
+
+#[cfg(feature = "checkpoint")]
+mod checkpoint;
+mod counted;
+mod counts;
+mod litmus;
+mod loops;
+mod primitives;
+mod random;
+mod robust;

@@ -1,0 +1,7 @@
+//! What strategies, the minimiser and runs as a whole promise.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod laws;
+mod minimise;
+mod report;

@@ -1,0 +1,8 @@
+//! What reports say, of stories that are written down and of any trace.
+
+mod fixture;
+mod json;
+mod large;
+mod precision;
+mod properties;
+mod text;
