@@ -90,11 +90,11 @@ shim_unused() {
 }
 
 # A workspace of copied packages, in which `patches` holds.
-workspace() { # folder
+workspace() { # folder [folder-of-members]
     keep "$1/Cargo.toml" <<EOF
 [workspace]
 resolver = "2"
-members = ["crates/*"]
+members = ["${2-crates}/*"]
 
 [profile.dev]
 opt-level = 1

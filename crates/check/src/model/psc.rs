@@ -1,29 +1,16 @@
 //! Whether `psc` (see [`rc11`](super::rc11)) has a cycle, without computing it.
 //!
 //! This is asked for every step of an exploration of a program with SeqCst accesses, and most graphs
-//! are larger than what is SeqCst in them. Each relation it is made of can be decided for two events
-//! at once, from their clocks and their places in modification order; so a depth-first search looks
-//! at pairs of SeqCst events only, or with SeqCst fences at those of all events.
+//! are larger than what is SeqCst in them. Each relation `psc` is made of can be decided for two
+//! events at once, from their clocks and their places in modification order; so a depth-first search
+//! over the SeqCst events is enough, given the ones that are behind each.
+//!
+//! Of the steps that `scb` takes, those of `mo ∪ fr` communicate, and the others are part of `hb`.
+//! Where both ends may be extended by `hb`, as between fences, the latter therefore come to `hb`
+//! alone; and of communication it is enough to know how old the oldest write is that is overwritten.
 
 use crate::graph::{Graph, INIT, Id, Kind, NOWHERE};
 use racefuzz_trace::MemoryOrder;
-
-/// What a search stands at. A `psc` step leads from one SeqCst event to another, by way of the others.
-#[derive(Clone, Copy)]
-enum At {
-    /// A SeqCst event.
-    SeqCst,
-    /// An event that `scb` is to be taken from.
-    Left,
-    /// An event that `scb` has led to.
-    Right,
-    /// An event that `eco` is to be taken from, between two fences.
-    From,
-    /// An event that `eco` has led to.
-    To,
-}
-
-const PLACES: [At; 5] = [At::SeqCst, At::Left, At::Right, At::From, At::To];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Colour {
@@ -36,11 +23,6 @@ struct Search<'a> {
     graph: &'a Graph,
     /// The place in modification order of each write, and of what each read reads.
     place: Vec<u32>,
-    /// The first event of the same thread behind each that is at another location: whatever a later
-    /// one happens before it does, too.
-    next_elsewhere: Vec<Option<Id>>,
-    /// The last such event before each: it knows whatever an earlier one knows.
-    last_elsewhere: Vec<Option<Id>>,
     /// The SeqCst events.
     seq_cst: Vec<Id>,
     fences: Vec<Id>,
@@ -53,38 +35,167 @@ pub(super) fn is_acyclic(graph: &Graph) -> bool {
 
 impl<'a> Search<'a> {
     fn new(graph: &'a Graph) -> Self {
-        let count = graph.events.len();
-        let ids = || 0..graph.len();
-        let mut search = Self {
-            graph,
-            place: vec![0; count],
-            next_elsewhere: vec![None; count],
-            last_elsewhere: vec![None; count],
-            seq_cst: ids().filter(|id| graph.event(*id).order == MemoryOrder::SeqCst).collect(),
-            fences: ids().filter(|id| graph.event(*id).kind == Kind::Fence).collect(),
-        };
+        let mut place = vec![0; graph.events.len()];
         for loc in &graph.locs {
             for (at, write) in loc.mo.iter().enumerate() {
-                search.place[*write as usize] = at as u32 + 1;
+                place[*write as usize] = at as u32 + 1;
             }
         }
         for (id, event) in graph.events.iter().enumerate() {
             if event.kind == Kind::Read && event.rf != INIT {
-                search.place[id] = search.place[event.rf as usize];
+                place[id] = place[event.rf as usize];
             }
         }
-        for thread in &graph.threads {
-            for (at, id) in thread.iter().enumerate() {
-                let elsewhere = |other: &&Id| !search.same_location(*id, **other);
-                let next = thread[at + 1..].iter().find(elsewhere).copied();
-                // What has never been executed knows nothing yet.
-                let executed = |other: &&Id| graph.event(**other).time != 0;
-                let last = thread[..at].iter().rev().filter(executed).find(elsewhere).copied();
-                search.next_elsewhere[*id as usize] = next;
-                search.last_elsewhere[*id as usize] = last;
+        let ids = || 0..graph.len();
+        Self {
+            graph,
+            place,
+            seq_cst: ids().filter(|id| graph.event(*id).order == MemoryOrder::SeqCst).collect(),
+            fences: ids().filter(|id| graph.event(*id).kind == Kind::Fence).collect(),
+        }
+    }
+
+    fn has_cycle(&self) -> bool {
+        let mut colours = vec![Colour::New; self.graph.events.len()];
+        // An event, and whether the search leaves it.
+        let mut stack: Vec<(Id, bool)> = Vec::new();
+        let mut next = Vec::new();
+        for root in &self.seq_cst {
+            stack.push((*root, false));
+            while let Some((at, leaves)) = stack.pop() {
+                if leaves {
+                    colours[at as usize] = Colour::Done;
+                    continue;
+                }
+                if colours[at as usize] != Colour::New {
+                    continue;
+                }
+                colours[at as usize] = Colour::OnPath;
+                stack.push((at, true));
+                next.clear();
+                match self.graph.event(at).kind {
+                    Kind::Fence => self.behind_fence(at, &mut next),
+                    _ => self.behind_access(at, &mut next),
+                }
+                for other in next.drain(..) {
+                    match colours[other as usize] {
+                        Colour::OnPath => return true,
+                        Colour::New => stack.push((other, false)),
+                        Colour::Done => {}
+                    }
+                }
             }
         }
-        search
+        false
+    }
+
+    /// `[SC]; scb; ([SC] ∪ hb?;[F_sc])` from an access.
+    fn behind_access(&self, id: Id, next: &mut Vec<Id>) {
+        next.extend(self.seq_cst.iter().copied().filter(|to| self.scb_in_hb(id, *to)));
+        let at = self.overwrites_from(id);
+        for other in self.at_location(self.graph.event(id).loc) {
+            let overwrites = self.graph.event(other).kind == Kind::Write && self.place[other as usize] > at;
+            if overwrites && self.is_seq_cst(other) {
+                next.push(other);
+            }
+            if overwrites || self.hb(id, other) {
+                next.extend(self.fences_behind(other));
+            }
+        }
+        // What is behind any later event of the thread is behind the next.
+        if let Some(later) = self.next_in_thread(id) {
+            next.extend(self.fences_behind(later));
+        }
+    }
+
+    /// The same from a fence, with `hb?` in front, and `psc_F`.
+    fn behind_fence(&self, fence: Id, next: &mut Vec<Id>) {
+        next.extend(self.seq_cst.iter().copied().filter(|to| self.is_behind_fence(fence, *to)));
+        // Per location: how old a write is known, and how old what is overwritten.
+        let mut known = vec![u32::MAX; self.graph.locs.len()];
+        let mut oldest = known.clone();
+        for (id, event) in self.graph.events.iter().enumerate() {
+            if event.loc == NOWHERE || !self.hb(fence, id as Id) {
+                continue;
+            }
+            let loc = event.loc as usize;
+            oldest[loc] = oldest[loc].min(self.overwrites_from(id as Id));
+            if event.kind == Kind::Write {
+                known[loc] = known[loc].min(self.place[id]);
+            }
+        }
+        for (id, event) in self.graph.events.iter().enumerate() {
+            if event.loc == NOWHERE {
+                continue;
+            }
+            let (id, loc, place) = (id as Id, event.loc as usize, self.place[id]);
+            let write = event.kind == Kind::Write;
+            if write && place > oldest[loc] && self.is_seq_cst(id) {
+                next.push(id);
+            }
+            // `eco` leads to the reads of a write, too.
+            if place > oldest[loc] || (!write && place >= known[loc]) {
+                next.extend(self.fences_behind(id));
+            }
+        }
+    }
+
+    /// `[F_sc]; hb?; (scb without mo and fr); [SC]`: all that happens before the event behind it in its
+    /// thread, or at its own location.
+    fn is_behind_fence(&self, fence: Id, to: Id) -> bool {
+        let event = self.graph.event(to);
+        let thread = &self.graph.threads[event.thread as usize];
+        // What has never been executed knows nothing yet.
+        let executed = |id: &&Id| self.graph.event(**id).time != 0;
+        let last = thread[..event.po as usize].iter().rev().find(executed);
+        if last.is_some_and(|last| *last == fence || self.hb(fence, *last)) {
+            return true;
+        }
+        self.hb(fence, to)
+            && (event.kind == Kind::Fence
+                || self.at_location(event.loc).any(|other| self.hb(fence, other) && self.hb(other, to)))
+    }
+
+    /// `po ∪ po|≠loc;hb;po|≠loc ∪ hb|loc`.
+    fn scb_in_hb(&self, from: Id, to: Id) -> bool {
+        if self.po(from, to) || (self.same_location(from, to) && self.hb(from, to)) {
+            return true;
+        }
+        // The first one at another location has behind it what a later one has, and the last one
+        // before it what an earlier one has.
+        let (a, b) = (self.graph.event(from), self.graph.event(to));
+        let later = &self.graph.threads[a.thread as usize][a.po as usize + 1..];
+        let earlier = &self.graph.threads[b.thread as usize][..b.po as usize];
+        let Some(next) = later.iter().find(|id| !self.same_location(from, **id)) else { return false };
+        let executed = |id: &&Id| self.graph.event(**id).time != 0;
+        let last = earlier.iter().rev().filter(executed).find(|id| !self.same_location(to, **id));
+        last.is_some_and(|last| self.hb(*next, *last))
+    }
+
+    /// The place behind which writes overwrite what an access read or wrote: `mo ∪ fr`. A
+    /// read-modify-write is one event in the theory, and is not overwritten by itself.
+    fn overwrites_from(&self, id: Id) -> u32 {
+        let event = self.graph.event(id);
+        let own_write = event.kind == Kind::Read && event.rmw && self.next_in_thread(id).is_some();
+        self.place[id as usize] + u32::from(own_write)
+    }
+
+    fn fences_behind(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
+        self.fences.iter().copied().filter(move |fence| id == *fence || self.hb(id, *fence))
+    }
+
+    fn at_location(&self, loc: u32) -> impl Iterator<Item = Id> + '_ {
+        let loc = (loc != NOWHERE).then(|| self.graph.loc(loc));
+        loc.into_iter().flat_map(|loc| loc.mo.iter().chain(&loc.reads).copied())
+    }
+
+    fn next_in_thread(&self, id: Id) -> Option<Id> {
+        let event = self.graph.event(id);
+        self.graph.threads[event.thread as usize].get(event.po as usize + 1).copied()
+    }
+
+    fn is_seq_cst(&self, id: Id) -> bool {
+        self.graph.event(id).order == MemoryOrder::SeqCst
     }
 
     fn same_location(&self, a: Id, b: Id) -> bool {
@@ -112,110 +223,6 @@ impl<'a> Search<'a> {
             event.before.knows(other.thread, other.time) || learns()
         }
     }
-
-    /// `mo ∪ fr`.
-    fn is_overwritten(&self, from: Id, to: Id) -> bool {
-        self.same_location(from, to)
-            && self.graph.event(to).kind == Kind::Write
-            && self.place[from as usize] < self.place[to as usize]
-            && !self.is_own_write(from, to)
-    }
-
-    /// A read-modify-write is one event in the theory: it is not before its own write.
-    fn is_own_write(&self, read: Id, write: Id) -> bool {
-        let (read, write) = (self.graph.event(read), self.graph.event(write));
-        read.kind == Kind::Read && read.rmw && read.thread == write.thread && read.po + 1 == write.po
-    }
-
-    fn scb(&self, from: Id, to: Id) -> bool {
-        if self.po(from, to) || self.is_overwritten(from, to) {
-            return true;
-        }
-        if self.same_location(from, to) && self.hb(from, to) {
-            return true;
-        }
-        match (self.next_elsewhere[from as usize], self.last_elsewhere[to as usize]) {
-            (Some(next), Some(last)) => self.hb(next, last),
-            _ => false,
-        }
-    }
-
-    /// `eco`: writes and the reads behind each are in the order of their places, and only the reads of
-    /// one write are not ordered.
-    fn eco(&self, from: Id, to: Id) -> bool {
-        let kind = |id: Id| self.graph.event(id).kind;
-        self.same_location(from, to)
-            && !self.is_own_write(from, to)
-            && (self.place[from as usize] < self.place[to as usize]
-                || self.place[from as usize] == self.place[to as usize]
-                    && kind(from) == Kind::Write
-                    && kind(to) == Kind::Read)
-    }
-
-    fn has_cycle(&self) -> bool {
-        let count = self.graph.events.len();
-        let mut colours = vec![Colour::New; count * PLACES.len()];
-        // A node, or that the search leaves it.
-        let mut stack: Vec<(usize, bool)> = Vec::new();
-        let mut next = Vec::new();
-        for root in &self.seq_cst {
-            stack.push((node(At::SeqCst, *root), false));
-            while let Some((at, leaves)) = stack.pop() {
-                if leaves {
-                    colours[at] = Colour::Done;
-                    continue;
-                }
-                if colours[at] != Colour::New {
-                    continue;
-                }
-                colours[at] = Colour::OnPath;
-                stack.push((at, true));
-                next.clear();
-                self.successors(PLACES[at % PLACES.len()], (at / PLACES.len()) as Id, &mut next);
-                for other in next.drain(..) {
-                    match colours[other] {
-                        Colour::OnPath => return true,
-                        Colour::New => stack.push((other, false)),
-                        Colour::Done => {}
-                    }
-                }
-            }
-        }
-        false
-    }
-
-    fn successors(&self, at: At, id: Id, next: &mut Vec<usize>) {
-        let all = 0..self.graph.len();
-        let later_fences = |id: Id| self.fences.iter().copied().filter(move |fence| self.hb(id, *fence));
-        match at {
-            At::SeqCst if self.fences.is_empty() => {
-                next.extend(
-                    self.seq_cst.iter().filter(|to| self.scb(id, **to)).map(|to| node(At::SeqCst, *to)),
-                );
-            }
-            At::SeqCst => {
-                next.push(node(At::Left, id));
-                if self.graph.event(id).kind == Kind::Fence {
-                    next.extend(later_fences(id).map(|fence| node(At::SeqCst, fence)));
-                    for other in all.filter(|other| self.hb(id, *other)) {
-                        next.extend([node(At::Left, other), node(At::From, other)]);
-                    }
-                }
-            }
-            At::Left => next.extend(all.filter(|to| self.scb(id, *to)).map(|to| node(At::Right, to))),
-            At::From => next.extend(all.filter(|to| self.eco(id, *to)).map(|to| node(At::To, to))),
-            At::Right | At::To => {
-                if matches!(at, At::Right) && self.graph.event(id).order == MemoryOrder::SeqCst {
-                    next.push(node(At::SeqCst, id));
-                }
-                next.extend(later_fences(id).map(|fence| node(At::SeqCst, fence)));
-            }
-        }
-    }
-}
-
-fn node(at: At, id: Id) -> usize {
-    id as usize * PLACES.len() + at as usize
 }
 
 #[cfg(test)]
@@ -230,7 +237,8 @@ mod tests {
     use racefuzz_primitives::thread;
     use racefuzz_runtime::{Record, Runner};
 
-    /// Every graph of the program, and what becomes of it when its reads read other writes.
+    /// Every graph of the program, and what becomes of it when the last reads of its threads read
+    /// other writes.
     fn graphs(program: &dyn Fn(), look: &mut dyn FnMut(&Graph)) {
         let config = Options::default().fuzz().config(&Options::default().settings);
         let (mut explore, mut runner) = (Explore::new(config.memory), Runner::new(config));
@@ -238,16 +246,19 @@ mod tests {
         while let Some(item) = explore.later.pop() {
             explore.load(item);
             runner.run(program, &mut explore, Record::Choices);
-            let graph = &explore.graph;
-            look(graph);
-            for read in (0..graph.len()).filter(|id| graph.event(*id).kind == Kind::Read) {
-                let event = graph.event(read);
-                for write in graph.loc(event.loc).mo.iter().copied().chain([INIT]) {
-                    let mut other = graph.clone();
-                    other.event_mut(read).rf = write;
-                    look(&other);
+            let mut all = vec![explore.graph.clone()];
+            for read in explore.graph.threads.iter().filter_map(|thread| thread.last().copied()) {
+                if explore.graph.event(read).kind != Kind::Read {
+                    continue;
+                }
+                for mut other in std::mem::take(&mut all) {
+                    for write in other.loc(other.event(read).loc).mo.clone().into_iter().chain([INIT]) {
+                        other.event_mut(read).rf = write;
+                        all.push(other.clone());
+                    }
                 }
             }
+            all.iter().for_each(&mut *look);
         }
     }
 
@@ -264,12 +275,13 @@ mod tests {
 
     #[test]
     fn the_search_finds_a_cycle_where_the_definition_has_one() {
-        let programs: [[Body; 2]; 4] = [
+        let programs: [[Body; 2]; 5] = [
             // Store buffering, by accesses, by fences, and by one of each.
             [|x| sb(x, 0, SeqCst, false), |x| sb(x, 1, SeqCst, false)],
             [|x| sb(x, 0, Relaxed, true), |x| sb(x, 1, Release, true)],
             [|x| sb(x, 0, SeqCst, true), |x| sb(x, 1, SeqCst, false)],
             [|x| rmw(x, 0), |x| rmw(x, 1)],
+            [|x| sb(x, 0, SeqCst, true), |x| rmw(x, 1)],
         ];
         let (mut cyclic, mut acyclic) = (0, 0);
         for bodies in programs {
@@ -287,9 +299,12 @@ mod tests {
         if fenced {
             fence(SeqCst);
         }
+        x[1 - mine].store(3 + mine, Relaxed);
+        if fenced {
+            fence(SeqCst);
+        }
+        x[mine].store(5 + mine, store);
         x[1 - mine].load(if store == SeqCst { SeqCst } else { Relaxed });
-        x[mine].store(3 + mine, Relaxed);
-        x[1 - mine].store(5 + mine, store);
     }
 
     fn rmw(x: &[AtomicUsize; 2], mine: usize) {
