@@ -109,6 +109,7 @@ pub use fixer::{Fixer, render_fixes, render_fixes_with};
 pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
 #[cfg(feature = "model")]
 pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
+pub use racefuzz_fix::{Observer as FixObserver, Progress as FixProgress};
 #[cfg(feature = "model")]
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
