@@ -163,6 +163,15 @@ fn drive(name: &str, more: &[&str]) {
     assert_eq!(awaiting.code, Some(1), "{}", awaiting.stdout);
     assert!(awaiting.stdout.contains("lost update on `n`"), "{}", awaiting.stdout);
 
+    let repaired = run(&["fix", "racy"]);
+    let shown = repaired.stdout + &repaired.stderr;
+    assert_eq!(repaired.code, Some(1), "{shown}");
+    assert!(shown.contains("new lock") && shown.contains("verified"), "{shown}");
+    let nothing = run(&["fix", "locked"]);
+    let shown = nothing.stdout + &nothing.stderr;
+    assert_eq!(nothing.code, Some(0), "{shown}");
+    assert!(shown.contains("nothing to fix"), "{shown}");
+
     for arguments in [&["run", "nothing_like_it"][..], &["replay", "races::nothing:118dEX7gr"]] {
         let none = run(arguments);
         assert_eq!(none.code, Some(2), "{arguments:?}: {}", none.stdout);
@@ -203,7 +212,7 @@ fn wrong_arguments_are_said_in_one_line() {
         assert_eq!(ran.stderr.lines().count(), 1, "{line}: {}", ran.stderr);
         text.push_str(&format!("cargo racefuzz {line}\n  {}", ran.stderr));
     }
-    for line in ["--help", "run --help", "replay --help"] {
+    for line in ["--help", "run --help", "fix --help", "replay --help"] {
         let output = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"))
             .arg("racefuzz")
             .args(line.split_whitespace())

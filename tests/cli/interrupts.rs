@@ -102,3 +102,19 @@ fn a_full_disk_is_an_error_of_one_line() {
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     assert_eq!(ran.stderr, "error: cannot write /dev/full: no space left on device\n");
 }
+
+#[test]
+fn an_interrupted_search_says_what_it_has() {
+    let endless = ["--max-executions", "1000000000"];
+    let fix = [&["fix", "counter", "--param", "threads=9"][..], &endless].concat();
+    let ran = interrupt(start(&fix));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with(" fix  counter: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("interrupted"), "{}", ran.stdout);
+
+    let audit = [&["audit", "counter-locked", "--param", "threads=9"][..], &endless].concat();
+    let ran = interrupt(start(&audit));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), ""), "{}", ran.stdout);
+    let incomplete = " incomplete  counter-locked: interrupted; nothing fails so far";
+    assert!(ran.stdout.starts_with(incomplete), "{}", ran.stdout);
+}

@@ -4,6 +4,7 @@ mod arguments;
 mod cargo;
 mod check;
 mod engines;
+mod fix;
 mod interrupts;
 mod looks;
 mod readme;

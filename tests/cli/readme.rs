@@ -30,3 +30,20 @@ fn every_scenario_that_readme_names_exists() {
         }
     }
 }
+
+/// Of the commands whose output is the same everywhere.
+#[test]
+fn repairs_and_audits_print_what_readme_shows() {
+    let blocks = README.split("```console\n").skip(1).filter_map(|block| block.split("\n```").next());
+    let mut shown = 0;
+    for block in blocks {
+        let (command, printed) = block.split_once('\n').unwrap_or((block, ""));
+        let words: Vec<&str> = command.split_whitespace().skip(2).collect();
+        if matches!(words.first(), Some(&("fix" | "audit"))) {
+            let output = Command::new(env!("CARGO_BIN_EXE_racefuzz")).args(&words).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), printed, "{command}");
+            shown += 1;
+        }
+    }
+    assert!(shown >= 2, "README shows a repair and an audit");
+}

@@ -223,8 +223,11 @@ Examples:
   racefuzz fix publish-relaxed --width 80
   racefuzz fix refcount --patch refcount.patch
 
-Nothing is changed but what --patch writes: repairs are tried on the running program.
-Exit codes: 0 nothing to fix, 1 there is a bug (whether or not a repair was found).";
+Repairs are tried on the running program, and each is explored in full where that is possible. Its
+source is not changed; --patch writes a diff for `git apply` or `patch -p1`. Ctrl-C ends the search
+and prints what was found until then.
+Exit codes: 0 nothing to fix, 1 there is a bug (whether or not a repair was found), 2 wrong usage,
+3 ended before anything was found.";
 
 #[derive(Args, Debug)]
 #[command(after_help = FIX_EXAMPLES)]
@@ -248,7 +251,8 @@ pub(crate) struct FixArgs {
     pub(crate) memory: MemoryModel,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Write the best repair as a unified diff to a file.
+    /// Write a repair as a unified diff to a file: the best that can be written as a whole, else the
+    /// best, with comments that say what is left to do.
     #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) patch: Option<PathBuf>,
 }
@@ -257,7 +261,11 @@ const AUDIT_EXAMPLES: &str = "\
 Examples:
   racefuzz audit counter-locked              which lock is never needed?
   racefuzz audit gil                         why does the global lock not help?
-  racefuzz audit publish-relaxed-fixed       which orderings are needed?";
+  racefuzz audit publish-relaxed-fixed       which orderings are needed?
+
+Each lock, each guard and each ordering is taken away or weakened in turn, and what is left is
+explored: it is needed, with a schedule that fails without it, or not, which is proved.
+Exit codes: 0 nothing fails as it is, 1 there is a bug, 2 wrong usage, 3 ended early.";
 
 #[derive(Args, Debug)]
 #[command(after_help = AUDIT_EXAMPLES)]
@@ -357,6 +365,7 @@ const CARGO_EXAMPLES: &str = "\
 Examples:
   cargo racefuzz run counts_to_ten --seed 42          one test, or all whose path contains the name
   cargo racefuzz run counts -p mycrate --iterations 100000
+  cargo racefuzz fix counts_to_ten                    what repairs it, proved
   cargo racefuzz replay 'mycrate::tests::counts:2XpJ1mU'
   cargo racefuzz run counts -- --features fast --release
 
@@ -374,8 +383,21 @@ pub(crate) struct CargoCli {
 pub(crate) enum CargoCommand {
     /// Run the tests whose path contains a name.
     Run(CargoRunArgs),
+    /// Search for changes that repair the tests whose path contains a name, and prove them.
+    Fix(CargoFixArgs),
     /// Repeat one schedule of a test.
     Replay(CargoReplayArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CargoFixArgs {
+    /// Part of the path of the tests.
+    pub(crate) name: String,
+    /// Which values a load may return.
+    #[arg(long, value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: Option<MemoryModel>,
+    #[command(flatten)]
+    pub(crate) cargo: CargoArgs,
 }
 
 #[derive(Args, Debug)]

@@ -20,14 +20,19 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
             let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
             set("RACEFUZZ_INJECT", (!args.inject.is_empty()).then(|| inject.to_string()));
-            drive(&args.name, false, &args.cargo, &settings)
+            drive(&args.name, Shown::Failing, &args.cargo, &settings)
+        }
+        CargoCommand::Fix(args) => {
+            let mut settings = vec![("RACEFUZZ_FIX", "1".to_owned())];
+            settings.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY", memory.to_string())));
+            drive(&args.name, Shown::All, &args.cargo, &settings)
         }
         CargoCommand::Replay(args) => {
             let schedule: Schedule =
                 args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
             // A test's path within its binary is its name without the crate.
             let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
-            drive(path, true, &args.cargo, &[("RACEFUZZ_REPLAY", args.token.clone())])
+            drive(path, Shown::AllOfOne, &args.cargo, &[("RACEFUZZ_REPLAY", args.token.clone())])
         }
     }
 }
@@ -45,8 +50,20 @@ fn has_nextest() -> bool {
     version.is_ok_and(|status| status.success())
 }
 
-/// Runs the tests that a name selects: all that have it in their path, or the one whose path it is.
-fn drive(name: &str, exact: bool, args: &CargoArgs, settings: &[(&str, String)]) -> Result<u8, Failure> {
+/// Which tests a name selects, and whose output is of interest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// All that have it in their path; that of those that fail.
+    Failing,
+    /// The same; that of all.
+    All,
+    /// The one whose path it is.
+    AllOfOne,
+}
+
+/// Runs the tests that a name selects.
+fn drive(name: &str, shown: Shown, args: &CargoArgs, settings: &[(&str, String)]) -> Result<u8, Failure> {
+    let exact = shown == Shown::AllOfOne;
     let package = args.package.iter().flat_map(|package| ["--package", package.as_str()]);
     let mut selection: Vec<&str> = package.chain(args.rest.iter().map(String::as_str)).collect();
     if !args.rest.iter().any(|argument| selects_targets(argument)) {
@@ -63,9 +80,11 @@ fn drive(name: &str, exact: bool, args: &CargoArgs, settings: &[(&str, String)])
     let mut tests = cargo();
     if nextest {
         tests.args(["nextest", "run", "--no-fail-fast", "--no-tests=fail"]).args(&selection);
+        if shown != Shown::Failing {
+            tests.arg("--no-capture");
+        }
         if exact {
-            // What a replay has to say is of interest even if the test passes.
-            tests.args(["--no-capture", "-E", &format!("test(={name})")]);
+            tests.args(["-E", &format!("test(={name})")]);
         } else {
             tests.arg(name);
         }
@@ -74,8 +93,10 @@ fn drive(name: &str, exact: bool, args: &CargoArgs, settings: &[(&str, String)])
             return Err(none());
         }
         tests.args(["test", "--no-fail-fast"]).args(&selection).arg(name);
-        if exact {
-            tests.args(["--", "--exact", "--nocapture"]);
+        match shown {
+            Shown::Failing => {}
+            Shown::All => _ = tests.args(["--", "--nocapture"]),
+            Shown::AllOfOne => _ = tests.args(["--", "--exact", "--nocapture"]),
         }
     }
     tests.envs(settings.iter().map(|(name, value)| (name, value)));

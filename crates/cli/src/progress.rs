@@ -191,6 +191,28 @@ impl racefuzz::CheckObserver for CheckProgress {
     }
 }
 
+/// A search for repairs explores, too, and its end is no better known.
+impl racefuzz::FixObserver for CheckProgress {
+    fn progress(&self, progress: racefuzz::FixProgress) {
+        let elapsed = self.started.elapsed();
+        if self.shown && elapsed >= PATIENCE {
+            let bar = self.bar();
+            bar.set_message(format!(
+                "{}{} changes tried, {} executions, {} s",
+                self.name,
+                HumanCount(progress.tried),
+                HumanCount(progress.executions),
+                elapsed.as_secs()
+            ));
+            bar.tick();
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        interrupted()
+    }
+}
+
 /// How far an exploration is, in words: what is sure first, what is not last.
 fn state(progress: &racefuzz::CheckProgress, elapsed: Duration) -> String {
     let done = progress.executions;

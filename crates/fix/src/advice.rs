@@ -5,7 +5,7 @@ use crate::steps::{is_step, with_held, writes};
 use crate::verifier::Bad;
 use racefuzz_trace::{
     Event, Failure, FailureDetail, Fix, ObjectId, ObjectKind, OpKind, Region, Site, ThreadEnd, ThreadId,
-    Trace, Verb, WaitEdge,
+    ThreadInfo, Trace, Verb, WaitEdge,
 };
 
 /// Why no lock repairs a circle of threads that wait for each other's locks.
@@ -152,38 +152,65 @@ fn abandoned(trace: &Trace) -> Option<(u32, u32)> {
     })
 }
 
-/// How a lock of the program's is held in a failing execution at places where it is to be.
-pub(crate) fn as_it_is_held(trace: &Trace, places: &[Site], created: &Site) -> Vec<String> {
-    let is_it = |object: ObjectId| trace.object(object).created.is_some_and(|at| trace.site(at) == created);
-    // Per thread: whether it was held at such a step, and not; taken how often.
-    let mut seen = vec![(false, false, 0u32); trace.threads.len()];
-    with_held(trace, |event, held| {
-        if !places.contains(trace.site(event.site)) {
-            return;
+/// How a lock of the program's is held, in a failing execution, at places where it is to be.
+pub(crate) struct AsItIs {
+    /// A thread takes it there more than once, and gives it back in between.
+    pub(crate) given_back: bool,
+    /// Those who are there without it, where others have it.
+    pub(crate) without: Vec<String>,
+}
+
+impl AsItIs {
+    pub(crate) fn of(trace: &Trace, places: &[Site], created: &Site) -> Self {
+        let is_it =
+            |object: ObjectId| trace.object(object).created.is_some_and(|at| trace.site(at) == created);
+        // Per thread: whether it was held at such a step, and not; taken how often.
+        let mut seen = vec![(false, false, 0u32); trace.threads.len()];
+        with_held(trace, |event, held| {
+            if !places.contains(trace.site(event.site)) {
+                return;
+            }
+            let (with, without, taken) = &mut seen[event.thread.index()];
+            if is_step(trace, event) {
+                *if held.iter().any(|lock| is_it(*lock)) { with } else { without } = true;
+            } else if event.verb.takes_lock() && event.object.is_some_and(is_it) {
+                *taken += 1;
+            }
+        });
+        let others = seen.iter().any(|(with, ..)| *with);
+        let bare = trace
+            .threads
+            .iter()
+            .filter(|thread| others && matches!(seen[thread.id.index()], (false, true, _)));
+        Self {
+            given_back: seen.iter().any(|(with, _, taken)| *with && *taken > 1),
+            without: bare.map(thread_name).collect(),
         }
-        let (with, without, taken) = &mut seen[event.thread.index()];
-        if is_step(trace, event) {
-            let holds = held.iter().any(|lock| is_it(*lock));
-            *if holds { with } else { without } = true;
-        } else if event.verb.takes_lock() && event.object.is_some_and(is_it) {
-            *taken += 1;
+    }
+
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.given_back {
+            notes.push("it is taken there already, and given back in between: hold it through".to_owned());
         }
-    });
-    let bare: Vec<String> = trace
-        .threads
-        .iter()
-        .filter(|thread| matches!(seen[thread.id.index()], (false, true, _)))
-        .map(|thread| thread.name.clone().unwrap_or_else(|| format!("thread {}", thread.id.0)))
-        .collect();
-    let mut notes = Vec::new();
-    if seen.iter().any(|(with, _, taken)| *with && *taken > 1) {
-        notes.push("it is taken there already, and given back in between: hold it through".to_owned());
+        if !self.without.is_empty() {
+            let are = if self.without.len() == 1 { "is" } else { "are" };
+            notes.push(format!(
+                "{} {are} there without it, others have it already",
+                self.without.join(" and ")
+            ));
+        }
+        notes
     }
-    if !bare.is_empty() && bare.len() < seen.iter().filter(|(with, without, _)| *with || *without).count() {
-        let are = if bare.len() == 1 { "is" } else { "are" };
-        notes.push(format!("{} {are} there without it, others have it already", bare.join(" and ")));
+}
+
+/// A thread as reports call it.
+pub(crate) fn thread_name(thread: &ThreadInfo) -> String {
+    match (&thread.name, thread.id) {
+        (Some(name), _) => name.clone(),
+        (None, ThreadId::ROOT) => "main".to_owned(),
+        (None, id) => format!("thread {}", id.0),
     }
-    notes
 }
 
 /// Says of locks in lock-free code that they cost that, and what does without.

@@ -4,12 +4,12 @@
 //! twice; executions that turn out to be redundant are run to their end and not counted. There is no
 //! memory of states: the explorer repeats the choices that lead to the next branch.
 
+use crate::options::Limit;
 use crate::verifier::{Explored, Go, Task, Verifier, Visit};
 use racefuzz_runtime::{Alternatives, Config, Explorer, Op, Record, Runner, ThreadChoice};
 use racefuzz_trace::{FailureKind, MemoryModel, MemoryOrder, OpKind, ThreadId, Verb};
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A point where an execution could have gone on differently.
 enum Node {
@@ -151,13 +151,13 @@ impl Explorer for Path {
 pub struct Dfs<'a> {
     program: &'a (dyn Fn() + Sync),
     config: Config,
-    deadline: Option<Instant>,
+    limit: Limit<'a>,
 }
 
 impl<'a> Dfs<'a> {
-    /// An explorer of the program; past the deadline no further execution is begun.
-    pub fn new(program: &'a (dyn Fn() + Sync), config: Config, deadline: Option<Instant>) -> Self {
-        Self { program, config, deadline }
+    /// An explorer of the program; past the limit no further execution is begun.
+    pub fn new(program: &'a (dyn Fn() + Sync), config: Config, limit: Limit<'a>) -> Self {
+        Self { program, config, limit }
     }
 
     fn run(
@@ -196,9 +196,7 @@ impl<'a> Dfs<'a> {
                     }
                 }
             }
-            let late = || {
-                runs.is_multiple_of(32) && self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            };
+            let late = || runs.is_multiple_of(32) && self.limit.reached().is_some();
             if explored.executions >= task.budget || runs >= task.budget.saturating_mul(8) || late() {
                 explored.complete = !path.advance();
                 return Some(explored);

@@ -1,24 +1,24 @@
 //! The graph engine as a verifier.
 
+use crate::options::Limit;
 use crate::verifier::{Explored, Go, Task, Verifier, Visit};
 use racefuzz_check::Options;
 use racefuzz_trace::{ReadsFrom, Trace};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Explores one program's execution graphs.
 pub struct Graphs<'a> {
     program: &'a (dyn Fn() + Sync),
     options: Options,
-    deadline: Option<Instant>,
+    limit: Limit<'a>,
 }
 
 impl<'a> Graphs<'a> {
-    /// An explorer of the program; past the deadline no further execution is begun.
-    pub fn new(program: &'a (dyn Fn() + Sync), options: Options, deadline: Option<Instant>) -> Self {
-        Self { program, options, deadline }
+    /// An explorer of the program; past the limit no further execution is begun.
+    pub fn new(program: &'a (dyn Fn() + Sync), options: Options, limit: Limit<'a>) -> Self {
+        Self { program, options, limit }
     }
 }
 
@@ -35,7 +35,7 @@ impl Verifier for Graphs<'_> {
             if seen.insert(class(visited.trace)) {
                 stopped = visit(&Visit { trace: visited.trace, failure: visited.failure }) == Go::Stop;
             }
-            !stopped && self.deadline.is_none_or(|deadline| Instant::now() < deadline)
+            !stopped && self.limit.reached().is_none()
         });
         Explored {
             complete: counts.whole && !stopped,

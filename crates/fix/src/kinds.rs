@@ -1,6 +1,6 @@
 //! The kinds of repair: which are tried, in which order, and what is said where there is none.
 
-use crate::advice;
+use crate::advice::{self, AsItIs};
 use crate::describe;
 use crate::locks::{Placed, waits_for_added};
 use crate::placement::Placement;
@@ -89,7 +89,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
                 self.add(kind, overlay, besides, &measured, Vec::new());
                 true
             }
-            Tried::Bad(_) => false,
+            Tried::Bad(_) | Tried::Unknown => false,
         }
     }
 
@@ -106,6 +106,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
         let mut base = Overlay::default();
         match self.search.try_overlay(&everything.overlay(&self.search.sites)) {
             Tried::Good(measured) => self.all_locked = Some((everything, measured)),
+            Tried::Unknown => return,
             Tried::Bad(bad) if waits_for_added(&bad) => {}
             Tried::Bad(bad) => {
                 self.no_lock = Some(advice::still_fails(&bad));
@@ -115,7 +116,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
                     Some(edge) => base = vec![edge].into(),
                     None => return,
                 }
-                if self.search.fails(&base).is_none() {
+                if self.search.repairs(&base) {
                     // The edge alone does it; no lock is needed.
                     return;
                 }
@@ -164,7 +165,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
             if self.try_as(FixKind::OwnLock, vec![edit].into(), base)
                 && let Some((fix, _)) = self.found.last_mut()
             {
-                fix.notes.extend(advice::as_it_is_held(&self.failure.trace, &sites, &created));
+                fix.notes.extend(AsItIs::of(&self.failure.trace, &sites, &created).words());
             }
         }
     }
@@ -172,7 +173,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
     /// One lock over everything repairs it and nothing smaller was met: what of it is needed.
     fn last_resort(&mut self) {
         let Some((everything, measured)) = self.all_locked.take() else {
-            if self.found.is_empty() && self.no_lock.is_none() {
+            if self.found.is_empty() && self.no_lock.is_none() && !self.search.out_of_time() {
                 self.no_lock = Some(advice::held_in_sleep(&self.search.sites));
             }
             return;

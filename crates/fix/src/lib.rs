@@ -55,10 +55,10 @@ pub mod span;
 mod steps;
 mod verifier;
 
-pub use audit::audit;
+pub use audit::{audit, audit_watched};
 pub use dfs::Dfs;
 pub use graph_engine::Graphs;
-pub use options::Options;
-pub use plan::{fix, fix_with};
+pub use options::{Limit, Observer, Options, Progress};
+pub use plan::{fix, fix_watched, fix_with};
 pub use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Overlay};
 pub use verifier::{Bad, Explored, Go, Task, Verifier, Visit};

@@ -53,6 +53,7 @@ impl Search<'_> {
                         continue;
                     }
                     Tried::Bad(bad) => self.learn(&placement, &bad),
+                    Tried::Unknown => break,
                 },
             };
             for way in ways {
@@ -143,6 +144,7 @@ impl Search<'_> {
                         placed.measured = measured;
                         continue 'again;
                     }
+                    Tried::Unknown => return,
                     Tried::Bad(bad) => {
                         let site = self.sites.site(end).clone();
                         let without = format!("without line {}", site.line);

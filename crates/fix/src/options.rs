@@ -2,7 +2,7 @@
 
 use racefuzz_runtime::Config;
 use racefuzz_trace::Settings;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a search is asked to do.
 #[derive(Clone, Debug)]
@@ -59,5 +59,71 @@ impl Default for Options {
             roots: Vec::new(),
             stack_size: Config::DEFAULT_STACK_SIZE,
         }
+    }
+}
+
+/// How far a search is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Changes tried.
+    pub tried: u64,
+    /// Executions of all of them.
+    pub executions: u64,
+}
+
+/// Watches a search, and may end it.
+pub trait Observer: Sync {
+    /// So much is done.
+    fn progress(&self, progress: Progress) {
+        let _ = progress;
+    }
+
+    /// Whether to end. Asked often.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+/// What may end a search before its end.
+#[derive(Clone, Copy)]
+pub struct Limit<'a> {
+    deadline: Option<Instant>,
+    observer: &'a dyn Observer,
+}
+
+impl Default for Limit<'_> {
+    fn default() -> Self {
+        Self { deadline: None, observer: &() }
+    }
+}
+
+impl<'a> Limit<'a> {
+    /// The time that the options allow, from now on, and whoever watches.
+    pub fn new(options: &Options, observer: &'a dyn Observer) -> Self {
+        Self { deadline: options.max_time.and_then(|time| Instant::now().checked_add(time)), observer }
+    }
+
+    /// Why to stop, if it is time.
+    pub fn reached(&self) -> Option<&'static str> {
+        if self.observer.cancelled() {
+            return Some("interrupted");
+        }
+        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        late.then_some("the time limit was reached")
+    }
+}
+
+impl Limit<'_> {
+    pub(crate) fn progress(&self, progress: Progress) {
+        self.observer.progress(progress);
+    }
+}
+
+impl racefuzz_fuzz::Observer for Limit<'_> {
+    fn cancelled(&self) -> bool {
+        self.reached().is_some()
     }
 }

@@ -67,9 +67,8 @@ impl Search<'_> {
                 .collect()
         };
         // First without SeqCst, which costs most.
-        let strongest = [top(2), top(1)]
-            .into_iter()
-            .find(|orders| !orders.is_empty() && self.fails(&overlay(orders)).is_none());
+        let strongest =
+            [top(2), top(1)].into_iter().find(|orders| !orders.is_empty() && self.repairs(&overlay(orders)));
         let Some(strongest) = strongest else { return Vec::new() };
         let mut found: Vec<Ordered> = Vec::new();
         for backwards in [false, true] {
@@ -85,7 +84,7 @@ impl Search<'_> {
                         return found;
                     }
                     let kept = std::mem::replace(&mut orders[at].1, weaker);
-                    if kept == weaker || self.fails(&overlay(&changed(&orders, &accesses))).is_none() {
+                    if kept == weaker || self.repairs(&overlay(&changed(&orders, &accesses))) {
                         break;
                     }
                     orders[at].1 = kept;
@@ -139,7 +138,7 @@ impl Search<'_> {
                         .iter()
                         .any(|edit| matches!(edit, Edit::Fence { before: other, .. } if other == before))
                 });
-                if !known && self.fails(&overlay).is_none() {
+                if !known && self.repairs(&overlay) {
                     found.push(Ordered { overlay, needed: Vec::new() });
                 }
             }

@@ -160,6 +160,7 @@ impl Search<'_> {
                     created: trace.site(created).clone(),
                     guards: vec![trace.site(*taken).clone()],
                     before: trace.site(edge.site).clone(),
+                    used: false,
                 };
                 if !edits.contains(&edit) {
                     edits.push(edit);

@@ -2,19 +2,23 @@
 
 use crate::graph_engine::Graphs;
 use crate::kinds::Kinds;
-use crate::options::Options;
+use crate::options::{Limit, Observer, Options};
 use crate::rank;
 use crate::search::{Search, Seen};
 use crate::verifier::Verifier;
 use racefuzz_trace::{
     Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, Fix, FixReport, Schedule, Verdict,
 };
-use std::time::Instant;
 
 /// Searches for repairs of the program.
 pub fn fix(options: &Options, program: &(dyn Fn() + Sync)) -> FixReport {
-    let deadline = options.max_time.and_then(|time| Instant::now().checked_add(time));
-    fix_with(options, program, Box::new(Graphs::new(program, options.check(), deadline)), deadline)
+    fix_watched(options, program, &())
+}
+
+/// The same, watched.
+pub fn fix_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> FixReport {
+    let limit = Limit::new(options, observer);
+    fix_with(options, program, Box::new(Graphs::new(program, options.check(), limit)), limit)
 }
 
 /// The same with a verifier of the caller's.
@@ -22,9 +26,9 @@ pub fn fix_with<'a>(
     options: &'a Options,
     program: &'a (dyn Fn() + Sync),
     verifier: Box<dyn Verifier + 'a>,
-    deadline: Option<Instant>,
+    limit: Limit<'a>,
 ) -> FixReport {
-    let mut search = Search::new(options, program, verifier, deadline);
+    let mut search = Search::new(options, program, verifier, limit);
     let seen = search.look();
     let (failure, sampled) = match seen.failing == 0 && seen.complete {
         true => (None, 0),
@@ -70,9 +74,7 @@ pub fn fix_with<'a>(
         }
     }
     (report.tried, report.executions) = (search.tried, search.executions);
-    if search.out_of_time() {
-        report.stopped = Some("the time limit was reached".to_owned());
-    }
+    report.stopped = limit.reached().map(str::to_owned);
     report
 }
 

@@ -18,8 +18,10 @@ pub(crate) fn keep(fixes: &mut [(Fix, Option<u128>)], good: Option<u128>) {
     }
 }
 
+/// The share of good schedules kept. A repair may permit others, which were none before, such as those
+/// that a data race made undefined; they are no merit of it beside another repair.
 fn share(fix: &Fix) -> f64 {
-    fix.kept.map_or(0.0, |kept| kept.share())
+    fix.kept.map_or(0.0, |kept| kept.share().min(1.0))
 }
 
 fn mean(fix: &Fix) -> f64 {

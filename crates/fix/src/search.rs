@@ -4,7 +4,7 @@ use crate::clause::{Clause, clause};
 use crate::count::Schedules;
 use crate::dfs::Dfs;
 use crate::graph::Graph;
-use crate::options::Options;
+use crate::options::{Limit, Options, Progress};
 use crate::sites::Sites;
 use crate::span::Spans;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
@@ -14,7 +14,6 @@ use racefuzz_trace::{
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// A bad execution with what follows from it.
 pub(crate) struct Known {
@@ -39,13 +38,15 @@ pub(crate) struct Measured {
 pub(crate) enum Tried {
     Good(Arc<Measured>),
     Bad(Arc<Bad>),
+    /// The search ended before that was known.
+    Unknown,
 }
 
 impl Tried {
     pub(crate) fn good(self) -> Option<Arc<Measured>> {
         match self {
             Self::Good(measured) => Some(measured),
-            Self::Bad(_) => None,
+            Self::Bad(_) | Self::Unknown => None,
         }
     }
 }
@@ -86,7 +87,7 @@ pub(crate) struct Search<'a> {
     results: HashMap<(Overlay, MemoryModel), Tried>,
     pub(crate) tried: u64,
     pub(crate) executions: u64,
-    deadline: Option<Instant>,
+    pub(crate) limit: Limit<'a>,
 }
 
 /// Bad executions kept of one message, and of all.
@@ -99,10 +100,10 @@ impl<'a> Search<'a> {
         options: &'a Options,
         program: &'a (dyn Fn() + Sync),
         verifier: Box<dyn Verifier + 'a>,
-        deadline: Option<Instant>,
+        limit: Limit<'a>,
     ) -> Self {
         let config = Config { max_steps: 400, ..options.config() };
-        let counter = Dfs::new(program, config, deadline);
+        let counter = Dfs::new(program, config, limit);
         Self {
             options,
             program,
@@ -115,7 +116,7 @@ impl<'a> Search<'a> {
             results: HashMap::new(),
             tried: 0,
             executions: 0,
-            deadline,
+            limit,
         }
     }
 
@@ -124,7 +125,7 @@ impl<'a> Search<'a> {
     }
 
     pub(crate) fn out_of_time(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.limit.reached().is_some()
     }
 
     /// Explores the program as it is.
@@ -206,7 +207,7 @@ impl<'a> Search<'a> {
             overlay: (!overlay.is_empty()).then(|| Arc::new(overlay.clone())),
             ..racefuzz_fuzz::Options::default()
         };
-        let report = racefuzz_fuzz::fuzz(&options, self.program, &());
+        let report = racefuzz_fuzz::fuzz(&options, self.program, &self.limit);
         self.executions += report.stats.executions;
         report
     }
@@ -225,7 +226,11 @@ impl<'a> Search<'a> {
         if let Some(tried) = self.results.get(&key) {
             return tried.clone();
         }
+        if self.out_of_time() {
+            return Tried::Unknown;
+        }
         self.tried += 1;
+        self.limit.progress(Progress { tried: self.tried, executions: self.executions });
         let tried = self.explore(overlay);
         self.results.insert(key, tried.clone());
         tried
@@ -235,8 +240,13 @@ impl<'a> Search<'a> {
     pub(crate) fn fails(&mut self, overlay: &Overlay) -> Option<Arc<Bad>> {
         match self.try_overlay(overlay) {
             Tried::Bad(bad) => Some(bad),
-            Tried::Good(_) => None,
+            Tried::Good(_) | Tried::Unknown => None,
         }
+    }
+
+    /// Whether no execution fails under an overlay, as far as that was found out.
+    pub(crate) fn repairs(&mut self, overlay: &Overlay) -> bool {
+        self.try_overlay(overlay).good().is_some()
     }
 
     fn explore(&mut self, overlay: &Overlay) -> Tried {
@@ -272,10 +282,16 @@ impl<'a> Search<'a> {
         }
         let mut executions = explored.executions;
         let mut complete = explored.complete;
+        if !complete && self.out_of_time() {
+            return Tried::Unknown;
+        }
         if !complete {
             let report = self.fuzz(overlay, self.options.samples, false);
             if let Some(failure) = report.failures.into_iter().next() {
                 return Tried::Bad(Arc::new(bad_of(failure)));
+            }
+            if self.out_of_time() {
+                return Tried::Unknown;
             }
             executions += report.stats.executions;
         } else if executions == 0 {

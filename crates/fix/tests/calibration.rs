@@ -3,7 +3,7 @@
 
 use racefuzz_fix::count::Schedules;
 use racefuzz_fix::span::Spans;
-use racefuzz_fix::{Dfs, FixKind, Go, Graphs, Options, Overlay, Task, Verifier, fix};
+use racefuzz_fix::{Dfs, FixKind, Go, Graphs, Limit, Options, Overlay, Task, Verifier, fix};
 use racefuzz_primitives::{choose::note, thread, var::Var};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{Edit, LockName, MemoryModel, Site};
@@ -52,7 +52,7 @@ fn under_lock(lines: &[u32]) -> Left {
     let config = || Config::new(&options.settings);
     let task = |overlay, memory| Task { overlay, memory, budget: 100_000 };
     let none = Overlay::default();
-    Dfs::new(&program, config(), None).explore(task(&none, MemoryModel::Sc), &mut |visit| {
+    Dfs::new(&program, config(), Limit::default()).explore(task(&none, MemoryModel::Sc), &mut |visit| {
         sites = visit.trace.sites.clone();
         Go::Stop
     });
@@ -62,8 +62,8 @@ fn under_lock(lines: &[u32]) -> Left {
     let overlay = if lines.is_empty() { Overlay::default() } else { Overlay::from(vec![lock]) };
     let mut found = Vec::new();
     let engines: [Box<dyn Verifier>; 2] = [
-        Box::new(Dfs::new(&program, config(), None)),
-        Box::new(Graphs::new(&program, racefuzz_check::Options::default(), None)),
+        Box::new(Dfs::new(&program, config(), Limit::default())),
+        Box::new(Graphs::new(&program, racefuzz_check::Options::default(), Limit::default())),
     ];
     for mut engine in engines {
         let (mut good, mut bad, mut spans) = (Schedules::default(), Schedules::default(), Spans::default());

@@ -93,7 +93,12 @@ mod spin_rwlock {
     fn play(unlock: Ordering) {
         let lock = Arc::new(RwLock { lock: AtomicUsize::new(0), data: UnsafeCell::new(0) });
         let other = Arc::clone(&lock);
-        beside(move || lock.write(unlock), move || drop(other.read()));
+        beside(
+            move || lock.write(unlock),
+            move || {
+                let _seen = other.read();
+            },
+        );
     }
 
     #[test]
@@ -241,7 +246,7 @@ mod triomphe_into_unique {
     unsafe impl Sync for Inner {}
 
     impl Inner {
-        fn into_unique(&self, order: Ordering) -> bool {
+        fn give_up_share(&self, order: Ordering) -> bool {
             self.count.fetch_sub(1, order) == 1 // triomphe: one share less
         }
     }
@@ -255,7 +260,7 @@ mod triomphe_into_unique {
             other.count.fetch_sub(1, Release);
         };
         let changes = move || {
-            if one.into_unique(order) {
+            if one.give_up_share(order) {
                 // SAFETY: the only owner may change.
                 one.data.with_mut(|data| unsafe { *data += 1 });
             }
@@ -306,7 +311,9 @@ mod waitout {
             thread::spawn(move || group.wait())
         });
         group.done(wake);
-        waiters.map(|waiter| waiter.join().unwrap());
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use racefuzz_fix::count::Schedules;
 use racefuzz_fix::span::Spans;
-use racefuzz_fix::{Edit, Fix, FixKind, FixReport, Go, Graphs, Options, Overlay, Task, Verifier, fix};
+use racefuzz_fix::{Edit, Fix, FixKind, FixReport, Go, Graphs, Limit, Options, Overlay, Task, Verifier, fix};
 use racefuzz_primitives::{choose::note, thread, var::Var};
 use racefuzz_trace::{LockName, MemoryModel, Site};
 use std::sync::Arc;
@@ -105,13 +105,14 @@ fn under_lock(program: &Program, sites: &[Site]) -> (u128, f64) {
     let overlay = Overlay::from(vec![lock]);
     let (mut good, mut spans) = (Schedules::default(), Spans::default());
     let task = Task { overlay: &overlay, memory: MemoryModel::Sc, budget: 100_000 };
-    let explored = Graphs::new(&run, racefuzz_check::Options::default(), None).explore(task, &mut |visit| {
-        spans.add(visit.trace);
-        if visit.failure.is_none() {
-            good.add(visit.trace);
-        }
-        Go::On
-    });
+    let explored =
+        Graphs::new(&run, racefuzz_check::Options::default(), Limit::default()).explore(task, &mut |visit| {
+            spans.add(visit.trace);
+            if visit.failure.is_none() {
+                good.add(visit.trace);
+            }
+            Go::On
+        });
     assert!(explored.complete);
     (good.sum().unwrap(), spans.parallelism().unwrap().max)
 }
@@ -125,7 +126,7 @@ fn places(program: &Program) -> Vec<Site> {
     let none = Overlay::default();
     let mut sites = Vec::new();
     let task = Task { overlay: &none, memory: MemoryModel::Sc, budget: 1 };
-    Graphs::new(&run, racefuzz_check::Options::default(), None).explore(task, &mut |visit| {
+    Graphs::new(&run, racefuzz_check::Options::default(), Limit::default()).explore(task, &mut |visit| {
         sites = visit.trace.sites.iter().filter(|site| walks.contains(&site.line)).cloned().collect();
         Go::Stop
     });
@@ -187,4 +188,64 @@ proptest! {
         let inside = inside.take_while(|step| **step != Step::Write).filter(|step| **step != Step::Nothing);
         prop_assert_eq!(first.guarded as usize, inside.count() + 1);
     }
+}
+
+/// Two accounts, two tellers at each: those of different accounts need not wait for each other.
+fn deposits() {
+    let accounts: Vec<_> = (0..2).map(|_| Arc::new(Var::new("balance", 0))).collect();
+    let tellers: Vec<_> = (0..4)
+        .map(|number| {
+            let account = Arc::clone(&accounts[number % 2]);
+            thread::spawn(move || {
+                let balance = account.get();
+                account.set(balance + 1);
+            })
+        })
+        .collect();
+    tellers.into_iter().for_each(|teller| teller.join().unwrap());
+    assert!(accounts.iter().all(|account| account.get() == 2), "a deposit is lost");
+}
+
+#[test]
+fn a_lock_beside_each_account_comes_before_one_for_all() {
+    let report = fix(&Options { budget: 20_000, ..Options::default() }, &deposits);
+    let first = &report.fixes()[0];
+    let beside = |fix: &Fix| matches!(fix.overlay.edits[..], [Edit::Lock { lock: LockName::Beside(..), .. }]);
+    assert!(beside(first), "{first:?}");
+    assert!(first.kept().unwrap().is_all());
+    let mean = |fix: &Fix| fix.parallelism().unwrap().mean;
+    let for_all = report.fixes().iter().find(|fix| fix.kind == FixKind::NewLock && !beside(fix)).unwrap();
+    assert!(for_all.is_sequential() && !first.is_sequential());
+    assert!(mean(first) > mean(for_all));
+    assert_eq!(for_all.dominated_by, Some(1));
+}
+
+/// A clock that is set once and read twice.
+fn clock() {
+    let time = Arc::new((Var::new("hours", 1), Var::new("minutes", 59)));
+    let reader = || {
+        let time = Arc::clone(&time);
+        thread::spawn(move || {
+            let hours = time.0.get();
+            let minutes = time.1.get();
+            assert!([(1, 59), (2, 0)].contains(&(hours, minutes)), "it was never {hours}:{minutes}");
+        })
+    };
+    let readers = [reader(), reader()];
+    time.0.set(2);
+    time.1.set(0);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
+#[test]
+fn those_who_only_read_may_read_at_once() {
+    let report = fix(&Options::default(), &clock);
+    let one_lock = |kind| {
+        let found = report.fixes().iter().find(|fix| fix.kind == kind && fix.locks == 1);
+        found.unwrap_or_else(|| panic!("no {kind:?} in {:#?}", report.fixes()))
+    };
+    let (mutex, shared) = (one_lock(FixKind::NewLock), one_lock(FixKind::ReadWriteLock));
+    assert!(shared.kept().unwrap().schedules > mutex.kept().unwrap().schedules);
+    assert!(shared.parallelism().unwrap().mean > mutex.parallelism().unwrap().mean);
+    assert_eq!(shared.regions().iter().filter(|region| region.shared).count(), 1);
 }

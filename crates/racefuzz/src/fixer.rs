@@ -2,6 +2,7 @@
 
 use crate::setters::program_setters;
 use crate::show;
+use racefuzz_fix::Observer as FixObserver;
 use racefuzz_fix::Options;
 use racefuzz_report::{Command, DiskSources, Sources, Style};
 use racefuzz_trace::{AuditReport, FixReport, MemoryModel};
@@ -63,12 +64,22 @@ impl Fixer {
     pub fn fix(&self, program: impl Fn() + Sync) -> FixReport {
         racefuzz_fix::fix(&self.options, &program)
     }
+
+    /// [`fix`](Self::fix), watched.
+    pub fn fix_watched(&self, program: impl Fn() + Sync, observer: &dyn FixObserver) -> FixReport {
+        racefuzz_fix::fix_watched(&self.options, &program, observer)
+    }
 }
 
 impl Fixer {
     /// Audits the program's synchronisation: what of it is needed, and what it leaves.
     pub fn audit(&self, program: impl Fn() + Sync) -> AuditReport {
         racefuzz_fix::audit(&self.options, &program)
+    }
+
+    /// [`audit`](Self::audit), watched.
+    pub fn audit_watched(&self, program: impl Fn() + Sync, observer: &dyn FixObserver) -> AuditReport {
+        racefuzz_fix::audit_watched(&self.options, &program, observer)
     }
 }
 

@@ -89,11 +89,12 @@ pub use model::run_test;
 mod model {
     use super::TestCase;
     use crate::checker::Checker;
+    use crate::fixer::Fixer;
     use crate::fuzzer::{Fuzzer, SettingError};
     use crate::regressions::Regressions;
     use crate::show;
     use racefuzz_report::{Command, DiskSources};
-    use racefuzz_trace::{Outcome, RunReport, Schedule};
+    use racefuzz_trace::{Outcome, RunReport, Schedule, Settings};
     use std::path::Path;
 
     /// Runs the test: kept failing schedules first, then its iterations; or proves it.
@@ -101,6 +102,9 @@ mod model {
     /// # Panics
     /// With the rendered report, if a bug is found or a proof is not complete; if a setting is none.
     pub fn run_test(case: &TestCase, body: impl Fn() + Sync) {
+        if std::env::var_os("RACEFUZZ_FIX").is_some_and(|value| value != "0") {
+            return repair(case, body);
+        }
         if case.options.check {
             return prove(case, body);
         }
@@ -123,6 +127,25 @@ mod model {
                 fail(case, &report, kept.as_deref());
             }
             Outcome::Incomplete => panic!("{}", text(case, &report)),
+        }
+    }
+
+    /// Searches for changes that repair the test, and shows them; it fails if it needs one.
+    fn repair(case: &TestCase, body: impl Fn() + Sync) {
+        let fuzzer = configure(case).unwrap_or_else(|error| panic!("{error}"));
+        let mut fixer = Fixer::new().name(case.name);
+        let options = &mut fixer.options;
+        options.seed = fuzzer.options.seed;
+        options.stack_size = fuzzer.options.stack_size;
+        options.roots = show::roots_of(Path::new(case.manifest_dir));
+        options.settings = Settings { max_steps: options.settings.max_steps, ..fuzzer.options.settings };
+        let report = fixer.fix(body);
+        let sources = DiskSources::in_directories([Path::new(case.manifest_dir).to_owned()]);
+        let text = racefuzz_report::fix_text(&report, &sources, &show::style_from_env(), &[]);
+        if report.nothing_to_fix() {
+            println!("\n{text}");
+        } else {
+            panic!("\n{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a program's synchronisation is good for: the result of taking it away piece by piece.
 
-use crate::{Failure, Parallelism, Settings, Site, Verdict};
+use crate::{Failure, Parallelism, Settings, Site, Verb, Verdict};
 
 /// What was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,6 +8,8 @@ use crate::{Failure, Parallelism, Settings, Site, Verdict};
 pub enum Subject {
     /// A lock, by where it is created.
     Lock(Site),
+    /// Several locks together, each of which alone is not needed.
+    Locks(Vec<Site>),
     /// The guards of a lock that are taken at one place.
     Guard {
         /// Where the lock is created.
@@ -28,6 +30,24 @@ pub enum Subject {
     Join(Site),
 }
 
+/// A step of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Told {
+    /// Who.
+    pub thread: String,
+    /// Does what.
+    pub verb: Verb,
+    /// With what, if that has a name.
+    pub object: Option<String>,
+    /// Where that is created.
+    pub created: Option<Site>,
+    /// The value stored or read, or the text.
+    pub value: String,
+    /// Where.
+    pub site: Site,
+}
+
 /// What was found out about it.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
@@ -38,8 +58,15 @@ pub enum Finding {
     Needed {
         /// How.
         fails: String,
-        /// The steps of that execution, in words, by thread.
-        schedule: Vec<(String, Site)>,
+        /// The steps of that execution.
+        schedule: Vec<Told>,
+    },
+    /// It could be given back earlier.
+    TooLong {
+        /// The first step that does not need it.
+        before: Site,
+        /// How sure that is.
+        verdict: Verdict,
     },
     /// It orders these two places, which would otherwise be in a race.
     Orders {
@@ -50,6 +77,15 @@ pub enum Finding {
     },
     /// It orders nothing that conflicts.
     OrdersNothing,
+    /// Some threads do not take it.
+    NotTaken {
+        /// The first place that it would have to be held at.
+        first: Site,
+        /// The last.
+        last: Site,
+        /// Those who are there without it, by name.
+        threads: Vec<String>,
+    },
     /// It is held at the accesses one by one, and given back between these places.
     GivenBackBetween {
         /// The first place that it would have to be held at.
@@ -98,4 +134,6 @@ pub struct AuditReport {
     pub one_output: bool,
     /// Executions of all explorations together.
     pub executions: u64,
+    /// Why it ended early, if it did.
+    pub stopped: Option<String>,
 }

@@ -34,7 +34,7 @@ mod site;
 mod token;
 mod value;
 
-pub use audit::{AuditReport, Audited, Finding, Subject};
+pub use audit::{AuditReport, Audited, Finding, Subject, Told};
 pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Waiting};
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};

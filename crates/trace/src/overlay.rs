@@ -98,6 +98,8 @@ pub enum Edit {
         guards: Vec<Site>,
         /// The event, which may be one that takes the lock again.
         before: Site,
+        /// Whether what the lock guards counts as used until the end of the guard.
+        used: bool,
     },
     /// A thread that ends gives back the locks created here that it still holds.
     GiveBack {

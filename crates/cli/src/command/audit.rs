@@ -3,13 +3,16 @@
 use super::{find, json_text, plain_text};
 use crate::args::{AuditArgs, Format};
 use crate::error::Failure;
+use crate::progress::CheckProgress;
 use crate::{Tool, exit, output};
 
 pub(super) fn run(tool: &Tool<'_>, args: &AuditArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
     let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
     let fixer = scenario.fixer(&params).memory_model(args.memory).max_executions(args.max_executions);
-    let report = fixer.audit(scenario.program(&params));
+    let progress = CheckProgress::new();
+    let report = fixer.audit_watched(scenario.program(&params), &progress);
+    progress.clear();
     let sources = tool.registry.sources();
     output::print(&match args.output.format {
         Format::Json => json_text(racefuzz_report::audit_json(&report), args.output),
@@ -18,5 +21,9 @@ pub(super) fn run(tool: &Tool<'_>, args: &AuditArgs) -> Result<u8, Failure> {
             plain_text(racefuzz_report::audit_text(&report, &sources, &style, &[]), args.output)
         }
     })?;
-    Ok(if report.failure.is_none() { exit::OK } else { exit::BUG })
+    Ok(match (&report.failure, &report.stopped) {
+        (Some(_), _) => exit::BUG,
+        (None, None) => exit::OK,
+        (None, Some(_)) => exit::INCOMPLETE,
+    })
 }

@@ -3,6 +3,7 @@
 use super::{check_writable, find, json_text, plain_text};
 use crate::args::{FixArgs, Format};
 use crate::error::Failure;
+use crate::progress::CheckProgress;
 use crate::{Tool, exit, output};
 use racefuzz::FixReport;
 use racefuzz_report::{Command as Next, Sources};
@@ -20,7 +21,9 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     if let Some(time) = args.max_time {
         fixer = fixer.max_time(time);
     }
-    let report = fixer.fix(scenario.program(&params));
+    let progress = CheckProgress::new();
+    let report = fixer.fix_watched(scenario.program(&params), &progress);
+    progress.clear();
     let sources = tool.registry.sources();
     if let Some(file) = &args.patch {
         write_patch(file, &report, &sources)?;
@@ -37,7 +40,11 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
             plain_text(racefuzz::render_fixes_with(&report, &sources, &style, &next), args.output)
         }
     })?;
-    Ok(if report.nothing_to_fix() { exit::OK } else { exit::BUG })
+    Ok(match (report.nothing_to_fix(), &report.stopped) {
+        (false, _) => exit::BUG,
+        (true, None) => exit::OK,
+        (true, Some(_)) => exit::INCOMPLETE,
+    })
 }
 
 /// Writes the repair that can be written down best, and says which it is if that is not the first.

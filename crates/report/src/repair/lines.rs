@@ -77,15 +77,26 @@ pub(super) fn in_other_closure(lines: &[&str], start: usize, line: usize, column
     head.ends_with('=') || has_word(head, "spawn")
 }
 
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 /// Whether a text has a word.
 pub(super) fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|other| other == word)
+    text.split(|c: char| !is_name(c)).any(|other| other == word)
 }
 
 /// Whether a name is imported by some `use` of a file.
 pub(super) fn imports(text: &str, name: &str) -> bool {
     let statements = text.split("\nuse ").skip(usize::from(!text.starts_with("use ")));
-    statements.filter_map(|rest| rest.split(';').next()).any(|statement| has_word(statement, name))
+    // `Ordering::{Acquire}` imports no `Ordering`.
+    let itself = |statement: &str| {
+        statement.match_indices(name).any(|(at, _)| {
+            let (before, behind) = (&statement[..at], &statement[at + name.len()..]);
+            !before.ends_with(is_name) && !behind.starts_with(is_name) && !behind.starts_with("::")
+        })
+    };
+    statements.filter_map(|rest| rest.split(';').next()).any(itself)
 }
 
 /// The variable that a line binds with `let`.
@@ -126,6 +137,7 @@ mod tests {
         let text = "use a::b;\nuse std::sync::atomic::{\n    AtomicBool,\n    Ordering::{Acquire, Relaxed},\n};\nfn f() { Release }\n";
         assert!(imports(text, "Acquire"));
         assert!(!imports(text, "Release"));
+        assert!(!imports(text, "Ordering"), "only what is in it");
     }
 
     #[test]

@@ -64,13 +64,22 @@ impl Changes {
 
 /// The suggestion of a repair, one hunk a file; empty where the source is not known.
 pub(crate) fn hunks(fix: &Fix, sources: &dyn Sources) -> Vec<Hunk> {
-    changes(fix, sources)
+    changes(fix, sources, Names::Short)
         .into_iter()
         .filter_map(|(file, changes)| Some(hunk(&file, &sources.text(&file)?, &changes)))
         .collect()
 }
 
-fn changes(fix: &Fix, sources: &dyn Sources) -> BTreeMap<String, Changes> {
+/// How items of the library are named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// So that people see at once what is meant.
+    Short,
+    /// So that the compiler finds them: with their path where the file does not import them.
+    Paths,
+}
+
+fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> BTreeMap<String, Changes> {
     let mut files: BTreeMap<String, Changes> = BTreeMap::new();
     if fix.kind != FixKind::OneStep {
         for region in whole_regions(fix) {
@@ -94,7 +103,7 @@ fn changes(fix: &Fix, sources: &dyn Sources) -> BTreeMap<String, Changes> {
             _ => continue,
         };
         if let Some(text) = sources.text(&site.file) {
-            one(edit, site, &text, files.entry(site.file.clone()).or_default());
+            one(edit, site, &text, names, files.entry(site.file.clone()).or_default());
         }
     }
     files.retain(|_, changes| !changes.touched().is_empty());
@@ -102,7 +111,7 @@ fn changes(fix: &Fix, sources: &dyn Sources) -> BTreeMap<String, Changes> {
 }
 
 /// What one edit changes at its place.
-fn one(edit: &Edit, site: &Site, text: &str, changes: &mut Changes) {
+fn one(edit: &Edit, site: &Site, text: &str, names: Names, changes: &mut Changes) {
     let lines: Vec<&str> = text.lines().collect();
     let at = site.line as usize;
     let Some(line) = lines.get(at.wrapping_sub(1)) else { return };
@@ -111,7 +120,7 @@ fn one(edit: &Edit, site: &Site, text: &str, changes: &mut Changes) {
     match edit {
         Edit::Order { order, .. } => {
             let line = changes.instead.get(&at).cloned().unwrap_or_else(|| (*line).to_owned());
-            if let Some(new) = with_order(&line, site.column as usize, *order, text) {
+            if let Some(new) = with_order(&line, site.column as usize, &order_name(*order, text, names)) {
                 changes.instead.insert(at, new);
             }
         }
@@ -119,8 +128,9 @@ fn one(edit: &Edit, site: &Site, text: &str, changes: &mut Changes) {
             changes.instead.insert(at, line.replace("notify_one", "notify_all"));
         }
         Edit::Fence { order, .. } => {
-            let call = if imports(text, "fence") { "fence".to_owned() } else { atomic(text, "fence") };
-            push(&mut changes.before, start, format!("{indent}{call}({});", order_name(*order, text)));
+            let known = names == Names::Short || imports(text, "fence");
+            let call = if known { "fence".to_owned() } else { atomic(text, "fence") };
+            push(&mut changes.before, start, format!("{indent}{call}({});", order_name(*order, text, names)));
         }
         Edit::Join { spawned, .. } => {
             changes.comment(
@@ -160,8 +170,8 @@ fn atomic(text: &str, name: &str) -> String {
 }
 
 /// An ordering as the file can name it.
-fn order_name(order: MemoryOrder, text: &str) -> String {
-    match imports(text, order.name()) {
+fn order_name(order: MemoryOrder, text: &str, names: Names) -> String {
+    match names == Names::Short || imports(text, order.name()) {
         true => order.name().to_owned(),
         false if imports(text, "Ordering") => format!("Ordering::{}", order.name()),
         false => format!("{}::{}", atomic(text, "Ordering"), order.name()),
@@ -249,14 +259,14 @@ fn guard(region: &Region, call: &str, sources: &dyn Sources, changes: &mut Chang
 }
 
 /// The line with the first ordering behind a column replaced.
-fn with_order(line: &str, column: usize, order: MemoryOrder, text: &str) -> Option<String> {
+fn with_order(line: &str, column: usize, name: &str) -> Option<String> {
     const ORDERS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
     let from = line.char_indices().nth(column.saturating_sub(1))?.0;
     let (at, old) = ORDERS.iter().filter_map(|name| Some((line[from..].find(name)?, *name))).min()?;
     let at = from + at;
-    let qualified = line[..at].ends_with("::");
-    let new = if qualified { order.name().to_owned() } else { order_name(order, text) };
-    Some(format!("{}{new}{}", &line[..at], &line[at + old.len()..]))
+    // What stands there may have a path already.
+    let name = if line[..at].ends_with("::") { name.rsplit("::").next().unwrap_or(name) } else { name };
+    Some(format!("{}{name}{}", &line[..at], &line[at + old.len()..]))
 }
 
 fn hunk(file: &str, text: &str, changes: &Changes) -> Hunk {

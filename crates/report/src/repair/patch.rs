@@ -1,6 +1,6 @@
 //! A repair as a unified diff.
 
-use super::{Changes, changes, push, static_name};
+use super::{Changes, Names, changes, push, static_name};
 use crate::Sources;
 use racefuzz_trace::{Fix, FixReport, LockName};
 use std::fmt::Write;
@@ -39,7 +39,7 @@ const CONTEXT: usize = 3;
 fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
     let mut out = String::new();
     let mut complete = true;
-    for (file, mut changes) in changes(fix, sources) {
+    for (file, mut changes) in changes(fix, sources, Names::Paths) {
         let text = sources.text(&file)?;
         if text.contains('\r') || !text.ends_with('\n') {
             return None;

@@ -184,9 +184,9 @@ pub(super) fn try_acquire(key: Key, shared: bool, site: Site) -> Result<bool, Ab
     Ok(free)
 }
 
-/// Gives a virtual lock back, if nothing is left that it was taken for.
-pub(super) fn release(key: Key, whom: For, site: Site) -> Result<(), Absent> {
-    let last = with(|execution| {
+/// Gives a virtual lock back, if nothing is left that it was taken for; whether it was held for that.
+pub(super) fn release(key: Key, whom: For, site: Site) -> Result<bool, Absent> {
+    let held = with(|execution| {
         let held = &mut me(execution).held;
         let count = |held: &Held| if whom == For::Region { held.regions } else { held.guards };
         let place = held.iter().rposition(|held| held.key == key && count(held) > 0)?;
@@ -194,11 +194,13 @@ pub(super) fn release(key: Key, whom: For, site: Site) -> Result<(), Absent> {
             For::Region => held[place].regions -= 1,
             For::Guard => held[place].guards -= 1,
         }
-        (held[place].regions + held[place].guards == 0).then(|| held.remove(place).shared)
+        Some((held[place].regions + held[place].guards == 0).then(|| held.remove(place).shared))
     })?;
-    let Some(shared) = last else { return Ok(()) };
+    let Some(last) = held else { return Ok(false) };
+    let Some(shared) = last else { return Ok(true) };
     let verb = if shared { Verb::ReadUnlock } else { Verb::Unlock };
     let how =
         Update { order: MemoryOrder::Release, hold: ops::Hold::Give, implied: true, ..Update::new(verb) };
-    on(key, how, site, |word, _| *word = if shared { *word - 1 } else { 0 })
+    on(key, how, site, |word, _| *word = if shared { *word - 1 } else { 0 })?;
+    Ok(true)
 }

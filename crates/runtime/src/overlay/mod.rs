@@ -279,7 +279,7 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
             on(Key::Flag(edit), how, site, |_, _| ())
         }
         Act::Acquire(key, shared, whom) => acquire(key, shared, whom, site),
-        Act::Release(key, whom) => release(key, whom, site),
+        Act::Release(key, whom) => release(key, whom, site).map(drop),
         Act::Join(thread) => ops::join_thread(thread, false, site).map(drop),
         Act::Fence(order) => ops::fence(order, site),
     });

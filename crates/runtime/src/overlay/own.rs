@@ -11,13 +11,13 @@ use racefuzz_trace::{Edit, LockName, ObjectKind, Verb};
 use smallvec::SmallVec;
 
 /// What is to happen instead of an operation on a lock.
-pub(super) enum Instead {
+enum Instead {
     /// Nothing: the lock is not edited.
     AsStated,
     /// The lock excludes nobody.
     Dropped,
     /// The same on the twin.
-    Twin { key: Key, shared: bool, defer: bool, sort: bool },
+    Twin { key: Key, shared: bool, defer: bool, sort: bool, used: bool },
 }
 
 /// Performs an operation on an edited lock; the word that the primitive is to see then, or `None`
@@ -32,18 +32,16 @@ pub(crate) fn replace<P: Primitive + ?Sized>(
     if lock && applies() { replaced(primitive, verb, site) } else { Ok(None) }
 }
 
-/// Seen by a taking operation: free. By a try: taken. By a giving one: held by one.
+/// Seen by a taking operation: free. By a try: taken. By a giving one: held by one. And what a twin
+/// gives for one that was given back before.
 const FREE: u64 = 0;
 const TAKEN: u64 = u64::MAX;
 const ONE: u64 = 1;
+const GONE: u64 = 2;
 
 #[cold]
 #[inline(never)]
-pub(super) fn replaced<P: Primitive + ?Sized>(
-    primitive: &P,
-    verb: Verb,
-    site: Site,
-) -> Result<Option<u64>, Absent> {
+fn replaced<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Result<Option<u64>, Absent> {
     if !(verb.takes_lock() || verb.gives_lock()) {
         return Ok(None);
     }
@@ -59,33 +57,36 @@ pub(super) fn replaced<P: Primitive + ?Sized>(
         Instead::AsStated => return Ok(None),
         Instead::Dropped => {
             if verb.takes_lock() && primitive.guards_data() {
-                let reads = matches!(verb, Verb::ReadLock | Verb::TryReadLock);
-                let verb = if reads { Verb::CellRead } else { Verb::CellWrite };
                 with(|execution| me(execution).busy = true)?;
-                let done =
-                    if reads { ops::read(primitive, verb, site) } else { ops::write(primitive, verb, site) };
+                let done = touch(primitive, verb, site);
                 let _ = with(|execution| me(execution).busy = false);
                 done?;
             }
             if verb.takes_lock() { FREE } else { ONE }
         }
-        Instead::Twin { key, shared, defer, sort } => {
+        Instead::Twin { key, shared, defer, sort, used } => {
             with(|execution| me(execution).busy = true)?;
             let done = twin(key, shared, defer, sort, verb, site);
+            // Given back before: what it guards was used until here all the same.
+            let late = matches!(done, Ok(GONE)) && used && primitive.guards_data();
+            let done = if late { touch(primitive, verb, site).and(done) } else { done };
             let _ = with(|execution| me(execution).busy = false);
-            done?
+            if done? == GONE { ONE } else { done? }
         }
     };
     Ok(Some(result))
 }
 
-pub(super) fn instead(
-    execution: &mut Execution,
-    created: Site,
-    object: u32,
-    verb: Verb,
-    site: Site,
-) -> Instead {
+/// An access to what a lock guards, of the sort that such a guard allows.
+fn touch<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Result<(), Absent> {
+    if matches!(verb, Verb::ReadLock | Verb::TryReadLock | Verb::ReadUnlock) {
+        ops::read(primitive, Verb::CellRead, site)
+    } else {
+        ops::write(primitive, Verb::CellWrite, site)
+    }
+}
+
+fn instead(execution: &mut Execution, created: Site, object: u32, verb: Verb, site: Site) -> Instead {
     let Some(mut applied) = execution.overlay.take() else { return Instead::AsStated };
     let created = applied.plan(created);
     let here = applied.plan(site);
@@ -109,7 +110,8 @@ pub(super) fn instead(
     } else if let Some(first) = first {
         let key = Key::Own(first, (!own).then_some(object));
         let (defer, sort) = (applied.plans[here].sort_first, applied.plans[here].sort_second);
-        Instead::Twin { key, shared: reads, defer, sort }
+        let used = applied.has(created, |edit| matches!(edit, Edit::LetGo { used: true, .. }));
+        Instead::Twin { key, shared: reads, defer, sort, used }
     } else {
         Instead::AsStated
     };
@@ -117,24 +119,15 @@ pub(super) fn instead(
     result
 }
 
-pub(super) fn twin(
-    key: Key,
-    shared: bool,
-    defer: bool,
-    sort: bool,
-    verb: Verb,
-    site: Site,
-) -> Result<u64, Absent> {
+fn twin(key: Key, shared: bool, defer: bool, sort: bool, verb: Verb, site: Site) -> Result<u64, Absent> {
     if verb.gives_lock() {
         let deferred = with(|execution| {
             let deferred = &mut me(execution).deferred;
             let place = deferred.iter().rposition(|(known, _)| *known == key);
             place.map(|place| deferred.remove(place)).is_some()
         })?;
-        if !deferred {
-            release(key, For::Guard, site)?;
-        }
-        return Ok(ONE);
+        let held = deferred || release(key, For::Guard, site)?;
+        return Ok(if held { ONE } else { GONE });
     }
     if matches!(verb, Verb::TryLock | Verb::TryReadLock | Verb::TryWriteLock) {
         return Ok(if try_acquire(key, shared, site)? { FREE } else { TAKEN });
@@ -154,7 +147,7 @@ pub(super) fn twin(
 }
 
 /// What one order of all locks goes by: where they are created, then the first use.
-pub(super) fn place_of(execution: &Execution, key: Key) -> (&'static str, u32, u32, u32) {
+fn place_of(execution: &Execution, key: Key) -> (&'static str, u32, u32, u32) {
     let object = match key {
         Key::Own(_, Some(object)) => object,
         _ => return ("", 0, 0, 0),

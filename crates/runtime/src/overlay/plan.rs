@@ -175,7 +175,7 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
             }
             Edit::WakeAll { site } if *site == here => plan.wake_all = true,
             Edit::NoYield { site } if *site == here => plan.no_yield = true,
-            Edit::LetGo { created, guards, before } => {
+            Edit::LetGo { created, guards, before, used: _ } => {
                 if *created == here {
                     plan.created.push(number);
                 }

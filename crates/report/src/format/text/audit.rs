@@ -1,11 +1,11 @@
 //! An audit as text.
 
-use super::fix_words::{sequential_words, verdict_words};
+use super::fix_words::{list, sequential_words, verdict_words};
 use super::pen::{Pen, Role};
 use super::{Style, verdict};
 use crate::words::{clean, count};
 use crate::{Command, Sources, explain};
-use racefuzz_trace::{AuditReport, Audited, Finding, Site, Subject};
+use racefuzz_trace::{AuditReport, Audited, Finding, Site, Subject, Told};
 
 /// What was found out about a program's synchronisation, as text with a newline at its end.
 pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
@@ -27,12 +27,29 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
         }
         (None, holds) => {
             let holds = holds.map(verdict_words).unwrap_or_default();
-            verdict::line(&pen, Role::Good, "ok", &format!("{program}: nothing fails"), &holds)
+            if let Some(why) = &report.stopped {
+                let text = format!("{program}: {why}; nothing fails so far");
+                verdict::line(&pen, Role::Open, "incomplete", &text, &holds)
+            } else {
+                verdict::line(&pen, Role::Good, "ok", &format!("{program}: nothing fails"), &holds)
+            }
         }
     };
     lines.push(String::new());
     for audited in &report.audited {
-        lines.extend(one(&pen, audited, &name));
+        // What is said of a lock is not said again of each of its guards.
+        if !matches!(audited, Audited { subject: Subject::Guard { .. }, finding: Finding::Needed { .. } }) {
+            lines.extend(one(&pen, audited, alone(report, &audited.subject), &name));
+        }
+        if let Subject::Lock(lock) = &audited.subject {
+            lines.extend(needed_guards(&pen, report, lock));
+        }
+    }
+    let spare =
+        |audited: &&Audited| matches!(audited.finding, Finding::NotNeeded(_) | Finding::TooLong { .. });
+    if report.audited.iter().filter(spare).count() > 1 {
+        let text = "each was tried alone: of two that are not needed, one may be if the other is gone";
+        lines.extend(pen.paragraph(text, 1));
     }
     for (inner, outer) in &report.nested {
         let text = format!("{} is only ever taken while {} is held", name(inner), name(outer));
@@ -40,9 +57,10 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
     }
     for (object, bare) in &report.unprotected {
         let at: Vec<String> = bare.iter().map(|site| site.line.to_string()).collect();
-        let at = match at.is_empty() {
-            true => String::new(),
-            false => format!("; line {} has none", at.join(", ")),
+        let at = match &at[..] {
+            [] => String::new(),
+            [line] => format!("; line {line} has none"),
+            lines => format!("; lines {} have none", list(lines)),
         };
         lines.extend(
             pen.paragraph(&format!("{}: no lock is held at all of its accesses{at}", name(object)), 1),
@@ -63,28 +81,63 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
             lines.extend(pen.paragraph(&sequential_words(report.one_output), 1));
         }
     }
-    lines.extend(pen.paragraph(&count(report.executions, "execution", "executions"), 1));
+    let executions = count(report.executions, "execution", "executions");
+    let stopped = report.stopped.as_deref().map_or(String::new(), |why| format!("; {why}"));
+    lines.extend(pen.paragraph(&format!("{executions}{stopped}"), 1));
     lines.extend(super::next::commands(&pen, next));
     let mut out = lines.join("\n");
     out.push('\n');
     out
 }
 
-fn one(pen: &Pen<'_>, audited: &Audited, name: &dyn Fn(&Site) -> String) -> Vec<String> {
+/// Whether no other ordering stands on the line of this one.
+fn alone(report: &AuditReport, subject: &Subject) -> bool {
+    let line = |subject: &Subject| match subject {
+        Subject::Ordering { site, .. } => Some((site.file.clone(), site.line)),
+        _ => None,
+    };
+    let others = report.audited.iter().filter(|other| line(&other.subject) == line(subject));
+    others.count() < 2
+}
+
+/// The guards of a lock that are needed, too, in one sentence.
+fn needed_guards(pen: &Pen<'_>, report: &AuditReport, lock: &Site) -> Vec<String> {
+    let guards = report.audited.iter().filter_map(|audited| match (&audited.subject, &audited.finding) {
+        (Subject::Guard { lock: of, taken }, Finding::Needed { .. }) if of == lock => {
+            Some(taken.line.to_string())
+        }
+        _ => None,
+    });
+    let lines: Vec<String> = guards.collect();
+    match &lines[..] {
+        [] => Vec::new(),
+        [line] => pen.paragraph(&format!("the guard taken on line {line} is needed, too"), 6),
+        lines => pen.paragraph(&format!("each guard is needed: those taken on lines {}", list(lines)), 6),
+    }
+}
+
+/// One piece; `alone` if no other ordering stands on its line.
+fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> String) -> Vec<String> {
     let subject = match &audited.subject {
         Subject::Lock(site) => name(site),
+        Subject::Locks(sites) => {
+            format!("{} together", list(&sites.iter().map(name).collect::<Vec<_>>()))
+        }
         Subject::Guard { lock, taken } => format!("{} as taken on line {}", name(lock), taken.line),
         Subject::Ordering { site, order, weaker } => {
-            format!("{} on line {} (rather than {})", order.name(), site.line, weaker.name())
+            let place = if alone { site.line.to_string() } else { format!("{}:{}", site.line, site.column) };
+            format!("{} on line {place} (rather than {})", order.name(), weaker.name())
         }
         Subject::Join(site) => format!("the join on line {}", site.line),
     };
     let (role, word, text) = match &audited.finding {
         Finding::NotNeeded(verdict) => {
-            (Role::Open, "not needed", format!("{subject} is never needed: {}", verdict_words(*verdict)))
+            let are = if matches!(audited.subject, Subject::Locks(_)) { "are" } else { "is" };
+            (Role::Open, "not needed", format!("{subject} {are} never needed: {}", verdict_words(*verdict)))
         }
         Finding::Needed { fails, .. } => {
-            (Role::Good, "needed", format!("{subject}: without it, {}", clean(fails)))
+            let it = if matches!(audited.subject, Subject::Locks(_)) { "them" } else { "it" };
+            (Role::Good, "needed", format!("{subject}: without {it}, {}", clean(fails)))
         }
         Finding::Orders { first, then } => {
             (Role::Good, "orders", format!("{subject} puts line {} before line {}", first.line, then.line))
@@ -92,6 +145,22 @@ fn one(pen: &Pen<'_>, audited: &Audited, name: &dyn Fn(&Site) -> String) -> Vec<
         Finding::OrdersNothing => {
             (Role::Open, "orders nothing", format!("{subject} orders no two steps that conflict"))
         }
+        Finding::TooLong { before, verdict } => (
+            Role::Open,
+            "too long",
+            format!("{subject} could be given back before line {}: {}", before.line, verdict_words(*verdict)),
+        ),
+        Finding::NotTaken { first, last, threads } => (
+            Role::Bug,
+            "not respected",
+            format!(
+                "{subject} does not protect lines {} to {}: {} {} there without it",
+                first.line,
+                last.line,
+                clean(&list(threads)),
+                if threads.len() == 1 { "is" } else { "are" }
+            ),
+        ),
         Finding::GivenBackBetween { first, last } => (
             Role::Bug,
             "too short",
@@ -105,12 +174,23 @@ fn one(pen: &Pen<'_>, audited: &Audited, name: &dyn Fn(&Site) -> String) -> Vec<
     lines.extend(pen.paragraph(&text, 6));
     if let Finding::Needed { schedule, .. } = &audited.finding {
         const SHOWN: usize = 12;
-        for (step, site) in schedule.iter().take(SHOWN) {
-            lines.extend(pen.paragraph(&format!("{} (line {})", clean(step), site.line), 8));
+        for step in schedule.iter().take(SHOWN) {
+            lines.extend(pen.paragraph(&told(step, name), 8));
         }
         if schedule.len() > SHOWN {
             lines.extend(pen.paragraph(&format!("and {} more steps", schedule.len() - SHOWN), 8));
         }
     }
     lines
+}
+
+fn told(step: &Told, name: &dyn Fn(&Site) -> String) -> String {
+    let object = match (&step.object, &step.created) {
+        (Some(object), _) => object.clone(),
+        (None, Some(created)) => name(created).trim_matches('`').to_owned(),
+        (None, None) => String::new(),
+    };
+    let words = [&step.thread, ": ", step.verb.word(), " ", &object, " ", &step.value].concat();
+    let words: Vec<&str> = words.split_whitespace().collect();
+    format!("{} (line {})", clean(&words.join(" ")), step.site.line)
 }

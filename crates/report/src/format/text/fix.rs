@@ -45,6 +45,10 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
     let program = clean(&report.program);
     let Some(failure) = &report.failure else {
         let proof = report.holds.map(verdict_words).unwrap_or_default();
+        if let Some(why) = &report.stopped {
+            let text = format!("{program}: {why}; nothing fails so far");
+            return verdict::line(pen, Role::Open, "incomplete", &text, &proof);
+        }
         return verdict::line(pen, Role::Good, "ok", &format!("{program}: nothing to fix"), &proof);
     };
     let story = explain(failure, sources);

@@ -39,7 +39,13 @@ pub(super) fn title(fix: &Fix, sources: &dyn Sources) -> String {
             None => locks.push((lock, vec![stretch])),
         }
     }
+    let mut told: Option<String> = None;
     let parts = locks.into_iter().map(|(lock, stretches)| {
+        // A lock that is read and written is named once.
+        let (name, how) = lock.rsplit_once(", ").unwrap_or((&lock, ""));
+        let again = !how.is_empty() && told.as_deref() == Some(name);
+        told = Some(name.to_owned());
+        let lock = if again { how.to_owned() } else { lock.clone() };
         let one = stretches.len() == 1 && stretches[0].parse::<u32>().is_ok();
         let lines = if one { "line" } else { "lines" };
         format!("{lock} over {lines} {}", list(&stretches))
@@ -109,7 +115,7 @@ pub(super) fn edit_words(edit: &Edit) -> String {
         Edit::Lock { lock, .. } => lock_words(lock, &()),
         Edit::Drop { created, .. } => format!("without the lock of line {}", created.line),
         Edit::Share { created, .. } => format!("readers of the lock of line {} share it", created.line),
-        Edit::LetGo { created, guards, before } => {
+        Edit::LetGo { created, guards, before, .. } => {
             format!("give back {} before line {}", taken(created, guards), before.line)
         }
         Edit::GiveBack { created, guards } => {
