@@ -14,7 +14,7 @@ use crate::error::{Failure, nearest};
 use crate::{Tool, exit, output};
 use clap::CommandFactory;
 use racefuzz::scenario::Scenario;
-use racefuzz::{Outcome, Report};
+use racefuzz::{MemoryModel, Outcome, Report, Settings};
 use racefuzz_report::{Command as Next, Sources};
 use std::path::Path;
 
@@ -59,6 +59,18 @@ fn find<'a>(tool: &Tool<'a>, name: &str) -> Result<&'a Scenario, Failure> {
         tool: tool.name.clone(),
         nearest: nearest(name, tool.registry.iter().map(|scenario| scenario.name)),
     })
+}
+
+/// What to type for another command to look at the same program.
+fn again(tool: &Tool<'_>, command: &str, scenario: &Scenario, settings: &Settings) -> String {
+    let mut line = format!("{} {command} {}", tool.name, scenario.name);
+    for (name, value) in &settings.params {
+        line.push_str(&format!(" --param {name}={value}"));
+    }
+    if settings.memory != MemoryModel::Rc11 {
+        line.push_str(&format!(" --memory {}", settings.memory));
+    }
+    line
 }
 
 /// Prints the report, writes it to a file if asked, and turns the verdict into an exit code.

@@ -1,6 +1,6 @@
 //! `racefuzz run`: many schedules, and the one that breaks the scenario.
 
-use super::{check_writable, find, finish, threads};
+use super::{again, check_writable, find, finish, threads};
 use crate::Tool;
 use crate::args::{RunArgs, RunEngine};
 use crate::error::Failure;
@@ -64,21 +64,17 @@ pub(super) fn next(tool: &Tool<'_>, scenario: &Scenario, report: &Report) -> Vec
     let command = |label: &str, line: String| Next { label: label.to_owned(), line };
     match report.failures.first() {
         Some(failure) => {
+            let settings = &failure.schedule.settings;
             let mut next = vec![
                 command("replay", format!("{} replay {}", tool.name, failure.schedule)),
-                command("prove", check(tool, scenario, &failure.schedule.settings.params)),
+                command("prove", again(tool, "check", scenario, settings)),
+                command("fix", again(tool, "fix", scenario, settings)),
             ];
             if let Some(twin) = scenario.twin {
                 next.push(command("repaired", format!("{} run {twin}", tool.name)));
             }
             next
         }
-        None => vec![command("prove", check(tool, scenario, &report.settings.params))],
+        None => vec![command("prove", again(tool, "check", scenario, &report.settings))],
     }
-}
-
-/// The command that proves the scenario with these parameters.
-fn check(tool: &Tool<'_>, scenario: &Scenario, params: &[(String, String)]) -> String {
-    let params = params.iter().map(|(name, value)| format!(" --param {name}={value}"));
-    format!("{} check {}{}", tool.name, scenario.name, params.collect::<String>())
 }

@@ -3,13 +3,13 @@
 mod all;
 mod engines;
 
-use super::{check_writable, find, finish};
+use super::{again, check_writable, find, finish};
 use crate::Tool;
 use crate::args::{CheckArgs, CheckEngine};
 use crate::error::Failure;
 use crate::progress::CheckProgress;
 use racefuzz::scenario::{Params, Scenario};
-use racefuzz::{Checker, Inject, Report};
+use racefuzz::{Checker, Inject, MemoryModel, Report};
 use racefuzz_report::Command as Next;
 
 pub(super) fn run(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
@@ -79,6 +79,9 @@ fn next(tool: &Tool<'_>, scenario: &Scenario, report: &Report, args: &CheckArgs)
     let replay = failure
         .is_replayable()
         .then(|| command("replay", format!("{} replay {}", tool.name, failure.schedule)));
+    // Repairs are searched for in executions that can be sampled, too.
+    let is_sampled = report.settings.memory != MemoryModel::Tso;
+    let fix = is_sampled.then(|| command("fix", again(tool, "fix", scenario, &report.settings)));
     let repaired = scenario.twin.map(|twin| command("repaired", format!("{} check {twin}", tool.name)));
-    goes_on.into_iter().chain(replay).chain(repaired).collect()
+    goes_on.into_iter().chain(replay).chain(fix).chain(repaired).collect()
 }
