@@ -50,7 +50,7 @@ loom_flags='--cfg loom --cfg oneshot_loom --cfg st3_loom --cfg diatomic_waker_lo
 
 work=$root/target/ported
 unset RACEFUZZ_SEED RACEFUZZ_STRATEGY RACEFUZZ_MEMORY RACEFUZZ_MODE RACEFUZZ_REPLAY RACEFUZZ_INJECT
-export CARGO_INCREMENTAL=0
+export CARGO_INCREMENTAL=0 LC_ALL=C
 unset RUST_BACKTRACE
 
 # The rows of a table above, without comments and without the blanks around fields.

@@ -40,7 +40,7 @@ pub struct Builder {
     /// The run ends after so long, and passes likewise. `LOOM_MAX_DURATION`, in seconds.
     pub max_duration: Option<Duration>,
     /// Executions with more preemptions are explored, too: their number does not grow with that of
-    /// preemptions. But who sets a bound does without a proof, so the exploration ends after 50,000
+    /// preemptions. But who sets a bound does without a proof, so the exploration ends after 20,000
     /// executions; then 2,000 sampled schedules follow, and if it found nothing the run passes and says
     /// `no bug in` on stderr. (`RACEFUZZ_MODE=check` explores all.) When sampling, the depth that the
     /// strategy `pct` aims at becomes one more than this. `LOOM_MAX_PREEMPTIONS`.
@@ -64,7 +64,7 @@ impl Builder {
     pub const DEFAULT_ITERATIONS: u64 = 2_000;
 
     /// Executions that are explored where [`preemption_bound`](Self::preemption_bound) is set.
-    pub const PART: u64 = 50_000;
+    pub const PART: u64 = 20_000;
 
     /// loom's defaults, and what its environment variables say.
     ///

@@ -65,9 +65,10 @@ impl Explore {
         self.graph.add(read, &joins)
     }
 
-    /// Whether the graph is consistent with this read, which the newest writes nearly always are.
+    /// Whether the graph is consistent with this read. A read of the newest write is before nothing
+    /// yet, so there is no cycle through it (and each model forbids cycles only).
     pub(super) fn agrees(&self, read: &Event) -> bool {
-        if !model::looks_at_wholes(self.model, &self.graph) {
+        if read.rf == self.graph.newest(read.loc) || !model::looks_at_wholes(self.model, &self.graph) {
             return true;
         }
         let mut graph = self.graph.clone();

@@ -26,6 +26,11 @@ struct Search<'a> {
     /// The SeqCst events.
     seq_cst: Vec<Id>,
     fences: Vec<Id>,
+    /// For each SeqCst event the first one of its thread behind it that is at another location: what
+    /// is behind a later one is behind it.
+    next_elsewhere: Vec<Option<Id>>,
+    /// And the last such before it, which knows what an earlier one knows.
+    last_elsewhere: Vec<Option<Id>>,
 }
 
 /// Whether `psc` has no cycle.
@@ -47,12 +52,25 @@ impl<'a> Search<'a> {
             }
         }
         let ids = || 0..graph.len();
-        Self {
+        let mut search = Self {
             graph,
+            next_elsewhere: vec![None; place.len()],
+            last_elsewhere: vec![None; place.len()],
             place,
             seq_cst: ids().filter(|id| graph.event(*id).order == MemoryOrder::SeqCst).collect(),
             fences: ids().filter(|id| graph.event(*id).kind == Kind::Fence).collect(),
+        };
+        for id in &search.seq_cst {
+            let event = graph.event(*id);
+            let (earlier, later) = graph.threads[event.thread as usize].split_at(event.po as usize);
+            let elsewhere = |other: &&Id| event.loc == NOWHERE || event.loc != graph.event(**other).loc;
+            // What has never been executed knows nothing yet.
+            let executed = |other: &&Id| graph.event(**other).time != 0;
+            search.next_elsewhere[*id as usize] = later[1..].iter().find(elsewhere).copied();
+            search.last_elsewhere[*id as usize] =
+                earlier.iter().rev().filter(executed).find(elsewhere).copied();
         }
+        search
     }
 
     fn has_cycle(&self) -> bool {
@@ -161,15 +179,10 @@ impl<'a> Search<'a> {
         if self.po(from, to) || (self.same_location(from, to) && self.hb(from, to)) {
             return true;
         }
-        // The first one at another location has behind it what a later one has, and the last one
-        // before it what an earlier one has.
-        let (a, b) = (self.graph.event(from), self.graph.event(to));
-        let later = &self.graph.threads[a.thread as usize][a.po as usize + 1..];
-        let earlier = &self.graph.threads[b.thread as usize][..b.po as usize];
-        let Some(next) = later.iter().find(|id| !self.same_location(from, **id)) else { return false };
-        let executed = |id: &&Id| self.graph.event(**id).time != 0;
-        let last = earlier.iter().rev().filter(executed).find(|id| !self.same_location(to, **id));
-        last.is_some_and(|last| self.hb(*next, *last))
+        match (self.next_elsewhere[from as usize], self.last_elsewhere[to as usize]) {
+            (Some(next), Some(last)) => self.hb(next, last),
+            _ => false,
+        }
     }
 
     /// The place behind which writes overwrite what an access read or wrote: `mo ∪ fr`. A
