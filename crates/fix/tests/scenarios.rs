@@ -1,9 +1,11 @@
 //! Every scenario: the repaired ones need nothing, the racy ones get the repair that their twin
 //! embodies, or one that is as good.
 
-use racefuzz_fix::{Edit, Fix, FixKind, FixReport, Options, fix};
+use racefuzz::sync::{Arc, Mutex};
+use racefuzz::{note, thread};
+use racefuzz_fix::{Edit, Fix, FixKind, FixReport, Options, audit, fix};
 use racefuzz_scenarios::registry;
-use racefuzz_trace::{Certainty, MemoryOrder};
+use racefuzz_trace::{Audited, Certainty, Finding, MemoryOrder};
 
 fn repairs(name: &str) -> FixReport {
     let registry = registry();
@@ -196,4 +198,27 @@ fn aba_is_repaired_by_a_lock_that_costs_lock_freedom() {
     let report = repairs("treiber-stack");
     let lock = best(&report, FixKind::NewLock);
     assert!(lock.notes.iter().any(|note| note.contains("lock-free")));
+}
+
+/// The note needs no lock; the data behind it does, although its use is no step.
+#[test]
+fn a_guard_is_not_too_long_while_its_data_is_used() {
+    let program = || {
+        let count = Arc::new(Mutex::new(0));
+        let add = |count: Arc<Mutex<u32>>| {
+            let mut count = count.lock().unwrap();
+            note("about to add");
+            *count += 1;
+        };
+        let other = Arc::clone(&count);
+        let thread = thread::spawn(move || add(other));
+        add(Arc::clone(&count));
+        thread.join().unwrap();
+    };
+    let report = audit(&Options::default(), &program);
+    assert!(report.failure.is_none());
+    let too_long = |audited: &Audited| matches!(audited.finding, Finding::TooLong { .. });
+    assert!(!report.audited.iter().any(too_long), "{:?}", report.audited);
+    let needed = |audited: &Audited| matches!(audited.finding, Finding::Needed { .. });
+    assert!(report.audited.iter().any(needed), "{:?}", report.audited);
 }
