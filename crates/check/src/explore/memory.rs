@@ -36,8 +36,12 @@ impl Memory for Explore {
     fn next(&mut self, standing: &Standing<'_>) -> Option<u32> {
         if let Some(trial) = self.trial {
             let runs_as = self.fronts[trial.thread as usize].runs_as;
-            let goes_on = !self.stopped && standing.is_live(runs_as) && standing.is_enabled(runs_as);
-            return goes_on.then_some(runs_as);
+            if self.stopped || !standing.is_live(runs_as) {
+                return None;
+            }
+            // One that waits for a lock has not left its loop: whoever is in the way goes first.
+            let in_the_way = || standing.enabled().first().map(|thread| thread.0);
+            return if standing.is_enabled(runs_as) { Some(runs_as) } else { in_the_way() };
         }
         if self.left > 0 {
             if let Some(thread) = self.replay(standing) {
@@ -292,12 +296,8 @@ impl Memory for Explore {
     fn spins_on_newest(&self) -> bool {
         let spinning = (0..self.started).filter_map(|thread| Some((thread, self.fronts[thread].spinning?)));
         spinning.into_iter().all(|(thread, (from, to))| {
-            self.graph.threads[thread][from as usize..to as usize].iter().all(|id| {
-                let event = self.graph.event(*id);
-                // A read-modify-write that writes what it read looks at its own write next.
-                let next = if event.rmw { self.next_in_thread(*id) } else { event.rf };
-                event.kind != Kind::Read || self.graph.newest(event.loc) == next
-            })
+            let round = &self.graph.threads[thread][from as usize..to as usize];
+            round.iter().all(|id| self.finds_newest(*id))
         })
     }
 

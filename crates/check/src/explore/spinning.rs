@@ -22,13 +22,21 @@ impl Explore {
 
     /// Whether an event of a loop finds what the same event of the round before found: it reads the
     /// same write; or, a read-modify-write that writes what it reads, what that one left.
+    ///
+    /// A lock that is taken and given back in each round says nothing by itself, whoever held it in
+    /// between: with that round left out the others do the same. What it guards may have changed
+    /// unseen, so such a round may be one that would have ended the loop; it then did so one round
+    /// earlier in another graph, and [`finds_newest`](Self::finds_newest) keeps it from being taken
+    /// for a failure.
     pub(super) fn reads_nothing_new(&self, now: Id, earlier: Id) -> bool {
         let (event, before) = (self.graph.event(now), self.graph.event(earlier));
         if (event.kind, event.loc, event.rmw) != (before.kind, before.loc, before.rmw) {
             return false;
         }
+        let lock = event.verb.takes_lock() || event.verb.gives_lock();
         match event.kind {
             Kind::Read if !event.rmw => event.rf == before.rf,
+            Kind::Read | Kind::Write if lock => event.verb == before.verb,
             // Read and write of one operation stand side by side in program order.
             Kind::Read => event.rf == self.next_in_thread(earlier),
             Kind::Write => {
@@ -41,6 +49,21 @@ impl Explore {
             Kind::Fence => true,
             Kind::Choice => false,
         }
+    }
+
+    /// Whether the event, the last of its kind in a loop that repeats itself, finds the newest write
+    /// when it comes again: a read-modify-write finds what its own thread left.
+    pub(super) fn finds_newest(&self, id: Id) -> bool {
+        let event = self.graph.event(id);
+        let found = if event.rmw { self.own_newest(event.thread, event.loc) } else { event.rf };
+        event.kind != Kind::Read || self.graph.newest(event.loc) == found
+    }
+
+    /// The last write of a thread to a location.
+    fn own_newest(&self, thread: u32, loc: u32) -> Id {
+        let events = self.graph.threads[thread as usize].iter().copied();
+        let writes = |id: &Id| self.graph.event(*id).kind == Kind::Write && self.graph.event(*id).loc == loc;
+        events.rev().find(writes).unwrap_or(INIT)
     }
 
     /// What a thread read when it last read a location.

@@ -1,11 +1,11 @@
 //! Loops that spin: endless ones wait, bounded ones are explored round by round.
 
 use racefuzz_check::{Options, check};
-use racefuzz_primitives::sync::Arc;
 use racefuzz_primitives::sync::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
 };
+use racefuzz_primitives::sync::{Arc, Mutex};
 use racefuzz_primitives::{hint, thread};
 use racefuzz_trace::{FailureKind, Outcome, RunReport};
 
@@ -97,5 +97,55 @@ fn a_spin_that_nobody_ends_is_a_livelock() {
             hint::spin_loop();
         }
     });
+    assert_eq!(report.failures()[0].kind(), FailureKind::StepLimit);
+}
+
+/// Looks again and again, under a lock that whoever changes it needs, too.
+fn poll_under_a_lock(shared: &(Mutex<u32>, AtomicBool), ends: impl Fn(u32, bool) -> bool) {
+    loop {
+        let locked = shared.0.lock().unwrap();
+        if ends(*locked, shared.1.load(Relaxed)) {
+            break;
+        }
+        drop(locked);
+        hint::spin_loop();
+    }
+}
+
+/// One thread polls, or several, until another has changed what they look at.
+fn polled(pollers: usize, change: fn(&mut u32, &AtomicBool), ends: fn(u32, bool) -> bool) -> RunReport {
+    run(move || {
+        let shared = Arc::new((Mutex::new(0), AtomicBool::new(false)));
+        let pollers: Vec<_> = (0..pollers)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || poll_under_a_lock(&shared, ends))
+            })
+            .collect();
+        change(&mut shared.0.lock().unwrap(), &shared.1);
+        pollers.into_iter().for_each(|poller| poller.join().unwrap());
+    })
+}
+
+#[test]
+fn a_spin_that_takes_a_lock_in_each_round_waits() {
+    for pollers in 1..=3 {
+        let report = polled(pollers, |_, flag| flag.store(true, Relaxed), |_, flag| flag);
+        assert_eq!(report.outcome(), Outcome::Passed, "{pollers}: {:?}", report.failures);
+    }
+}
+
+/// What the lock guards is no event; a round that does not know of a change of it is no failure.
+#[test]
+fn a_spin_that_looks_at_what_its_lock_guards_waits() {
+    for pollers in 1..=3 {
+        let report = polled(pollers, |guarded, _| *guarded = 1, |guarded, _| guarded == 1);
+        assert_eq!(report.outcome(), Outcome::Passed, "{pollers}: {:?}", report.failures);
+    }
+}
+
+#[test]
+fn a_spin_with_a_lock_that_nobody_ends_is_a_livelock() {
+    let report = polled(1, |_, flag| flag.store(false, Relaxed), |_, flag| flag);
     assert_eq!(report.failures()[0].kind(), FailureKind::StepLimit);
 }

@@ -292,6 +292,10 @@ fn apply<P: Primitive + ?Sized, R>(
         writes = how.kind != OpKind::Load && !how.refuses.holds(before);
         debug_assert!(writes || before == after, "{:?} was to read only", how.verb);
         super::graphed::stepped(execution, &now, op, (before, after), writes);
+        if writes {
+            // What is read between two such operations, under a lock say, is not all that repeats.
+            execution.threads[me as usize].last_read = (0, 0);
+        }
     }
     let thread = &mut execution.threads[me as usize];
     let entry = &mut execution.objects[op.object as usize];

@@ -267,7 +267,13 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
     with(|execution| me(execution).busy = true)?;
     let result = acts.into_iter().try_for_each(|act| match act {
         Act::Raise(edit) => {
-            let how = Update { kind: OpKind::Store, order: MemoryOrder::Release, ..Update::new(Verb::Wake) };
+            // Once is enough: a loop that raises it again does nothing new.
+            let how = Update {
+                kind: OpKind::Rmw,
+                order: MemoryOrder::Release,
+                refuses: Test::Ne(0),
+                ..Update::new(Verb::Wake)
+            };
             on(Key::Flag(edit), how, site, |word, _| *word = 1)
         }
         Act::Await(edit) => {
