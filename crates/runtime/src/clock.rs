@@ -17,7 +17,7 @@ pub struct Clock {
 
 impl Clock {
     /// The events of `thread` known.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn get(&self, thread: u32) -> u32 {
         match self.small.get(thread as usize) {
             Some(time) => *time,
@@ -26,7 +26,7 @@ impl Clock {
     }
 
     /// Sets the events of `thread` known.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn set(&mut self, thread: u32, time: u32) {
         match self.small.get_mut(thread as usize) {
             Some(entry) => *entry = time,
@@ -36,7 +36,7 @@ impl Clock {
 
     /// The same, written as a whole: a processor is slow to read a clock as a whole of which a part
     /// was just written.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn set_whole(&mut self, thread: u32, time: u32) {
         const ONLY: [[u32; SMALL]; SMALL] = {
             let mut only = [[0; SMALL]; SMALL];
@@ -69,13 +69,13 @@ impl Clock {
     }
 
     /// Whether the event of `thread` at `time` is known.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn knows(&self, thread: u32, time: u32) -> bool {
         self.get(thread) >= time
     }
 
     /// Learns all the other knows.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn join(&mut self, other: &Self) {
         // As signed numbers, which every processor compares in vectors; an execution that comes to
         // 2^31 events has no memory left. All is read before anything is written, for the compiler
@@ -101,7 +101,7 @@ impl Clock {
     }
 
     /// Becomes a copy of the other, keeping its own memory.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn copy_from(&mut self, other: &Self) {
         self.small = other.small;
         if !(self.rest.is_empty() && other.rest.is_empty()) {
@@ -110,14 +110,14 @@ impl Clock {
     }
 
     /// Forgets everything.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn clear(&mut self) {
         self.small = [0; SMALL];
         self.rest.clear();
     }
 
     /// Whether nothing is known.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn is_empty(&self) -> bool {
         self.small == [0; SMALL] && self.rest.is_empty()
     }

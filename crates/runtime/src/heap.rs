@@ -52,7 +52,7 @@ impl Heap {
     }
 
     /// The released block an address lies in.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn released(&self, address: usize) -> Option<&Block> {
         if self.freed == 0 { None } else { self.find_released(address) }
     }

@@ -120,7 +120,7 @@ impl Lane {
     /// # Safety
     /// `lane` is that of the current thread of the current execution, with a body that has not
     /// ended, and no reference into either is live.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) unsafe fn resume(lane: *mut Self) -> bool {
         // SAFETY: nobody else touches the coroutine while it runs.
         unsafe {

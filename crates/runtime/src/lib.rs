@@ -11,6 +11,9 @@
 //! it will do, waits until it is chosen, and then happens without interruption. Unlocked, spawned,
 //! joined: what commutes with everything is no choice.
 //!
+//! What runs once per step is inlined into the program under test, but not where debug assertions
+//! are on: there the copies would cost more time in the compiler than they save.
+//!
 //! How a value travels: a closure calls `ops::load`; [`Runner::run`]'s loop resumes the thread that
 //! the explorer chose; the load picks one of the stores that the memory model allows (the explorer
 //! chooses again), learns what that store releases, and returns its word.

@@ -69,7 +69,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn clear(&mut self) {
         if self.fence != 0 {
             self.clock.clear();
@@ -77,12 +77,12 @@ impl Seen {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn knows(&self, thread: u32, time: u32) -> bool {
         self.fence != 0 && self.clock.knows(thread, time)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn join(&mut self, other: &Self) {
         if other.fence != 0 {
             self.clock.join(&other.clock);
@@ -90,7 +90,7 @@ impl Seen {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn copy_from(&mut self, other: &Self) {
         if self.fence == 0 && other.fence == 0 {
             return;
@@ -130,7 +130,7 @@ impl History {
         &self.stores[..self.length]
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn store(&mut self, place: usize) -> &mut Store {
         debug_assert!(place < self.length);
         &mut self.stores[place]

@@ -44,7 +44,7 @@ impl Shared {
         self.tag.store(0, Ordering::Relaxed);
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn index_in(&self, epoch: u64) -> Option<u32> {
         let tag = self.tag.load(Ordering::Relaxed);
         (tag >> INDEX_BITS == epoch).then_some((tag & ((1 << INDEX_BITS) - 1)) as u32)

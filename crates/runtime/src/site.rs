@@ -9,7 +9,7 @@ pub struct Site(&'static Location<'static>);
 
 impl Site {
     /// The location of the caller.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[track_caller]
     pub const fn caller() -> Self {
         Self(Location::caller())

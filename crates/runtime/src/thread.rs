@@ -297,7 +297,7 @@ impl Locals {
     }
 
     /// As new, keeping its memory.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn reset(&mut self) {
         if !self.slots.is_empty() {
             self.slots.clear();
@@ -306,7 +306,7 @@ impl Locals {
     }
 
     /// No value was ever made.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_unused(&self) -> bool {
         self.slots.is_empty()
     }

@@ -87,7 +87,7 @@ impl<A> Inner<A> {
 }
 
 impl<A: Real> Inner<A> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn load(&self, order: Ordering, site: Site) -> A::Value {
         match order {
             Ordering::Release => panic!("there is no such thing as a release load"),
@@ -103,7 +103,7 @@ impl<A: Real> Inner<A> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn store(&self, value: A::Value, order: Ordering, site: Site) {
         match order {
             Ordering::Acquire => panic!("there is no such thing as an acquire store"),
@@ -121,7 +121,7 @@ impl<A: Real> Inner<A> {
     }
 
     /// A read-modify-write that always succeeds: `f` in an execution, `real` outside.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn modify(
         &self,
         order: Ordering,
@@ -144,7 +144,7 @@ impl<A: Real> Inner<A> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn exchange(
         &self,
         current: A::Value,
@@ -192,7 +192,7 @@ impl<A: Real> Inner<A> {
         Err(seen)
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn keep(&self, done: &ops::Rmw) {
         if let (Some(word), true) = (done.wrote, done.newest) {
             self.real.store(A::from_word(word), Ordering::Relaxed);

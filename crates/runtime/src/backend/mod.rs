@@ -148,7 +148,7 @@ pub(crate) fn session() -> Option<&'static Session> {
 }
 
 /// As [`session`], for code that may also run in an execution.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn hosted() -> Option<&'static Session> {
     if crate::execution::current().is_null() { session() } else { None }
 }

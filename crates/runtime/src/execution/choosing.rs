@@ -7,7 +7,7 @@ use racefuzz_trace::{Choice, Point, ThreadId};
 
 /// The index that stands for a chosen thread: 0 for the default, the other options follow in
 /// ascending order.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn index_of(chosen: ThreadId, default: ThreadId, options: &[ThreadId]) -> u32 {
     if chosen == default {
         return 0;
@@ -24,7 +24,7 @@ fn index_of(chosen: ThreadId, default: ThreadId, options: &[ThreadId]) -> u32 {
 
 impl Execution {
     /// Asks for one of `count` alternatives; not a choice if there is only one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn choose(&mut self, point: Point, count: usize) -> usize {
         if count < 2 { 0 } else { self.choose_among(point, count) }
     }
@@ -45,7 +45,7 @@ impl Execution {
     }
 
     /// The thread to run next; `None` if none can.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn pick(&mut self) -> Option<u32> {
         if let Some(thread) = self.ready.pop() {
             return Some(thread);
@@ -107,7 +107,7 @@ impl Execution {
 
     /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
     /// nobody has given way.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
         let options = &self.enabled[..];
         let choice = ThreadChoice {

@@ -121,12 +121,12 @@ thread_local! {
 }
 
 /// The execution that runs on this operating-system thread; null outside one.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn current() -> *mut Execution {
     CURRENT.get()
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn set_current(execution: *mut Execution) {
     CURRENT.set(execution);
 }
@@ -134,7 +134,7 @@ pub(crate) fn set_current(execution: *mut Execution) {
 /// Runs `f` on the execution, unless there is none or it is being torn down.
 ///
 /// `f` must not run code of the program under test: that code enters here again.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
     let execution = current();
     if execution.is_null() {
@@ -152,14 +152,14 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> 
 
 /// The same for an operation that an ended execution may not get past: unless it is unwinding
 /// already, the calling thread then unwinds.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn enter<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
     with(f).map_err(crate::schedule::leave_if_torn)
 }
 
 /// The execution, for an operation that states and executes a step: as [`enter`], for code that goes
 /// on with the same execution after the switch.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn alive() -> Result<*mut Execution, Absent> {
     let execution = current();
     if execution.is_null() {
@@ -173,7 +173,7 @@ pub(crate) fn alive() -> Result<*mut Execution, Absent> {
 }
 
 /// The same for an event that is no scheduling point: the step limit holds for it, too.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
     let (result, spent) = enter(|execution| (f(execution), execution.steps >= execution.config.max_steps))?;
     if spent {
@@ -208,14 +208,14 @@ pub(crate) struct Now {
     pub(crate) write: WriteRef,
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
     (product as u64) ^ (product >> 64) as u64
 }
 
 impl Execution {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn sequential(&self) -> bool {
         self.config.memory == MemoryModel::Sc
     }
@@ -234,7 +234,7 @@ impl Execution {
     }
 
     /// The object's number in this execution.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn resolve<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
         match primitive.shared().index_in(self.epoch) {
             Some(index) => index,
@@ -282,7 +282,7 @@ impl Execution {
     }
 
     /// Counts an event of the current thread.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn event(&mut self, op: &Op) -> Now {
         let me = self.current;
         let thread = &mut self.threads[me as usize];
@@ -340,7 +340,7 @@ impl Execution {
     }
 
     /// Logs the event for comparison with a replay.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn log(&mut self, now: &Now, op: &Op, value: u64) {
         self.log.push(
             (u64::from(now.thread) & 0xfff) << 52
@@ -351,13 +351,13 @@ impl Execution {
     }
 
     /// An edge of the execution graph.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
         self.class = self.class.wrapping_add(mix(from.event.wrapping_add(kind), to.event));
     }
 
     /// Records an event, if this execution is recorded.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn record(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
         if self.recorder.is_some() {
             self.record_event(*op, site, fill);

@@ -49,7 +49,7 @@ impl Execution {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn enable(&mut self, thread: u32) {
         let listed = &mut self.threads[thread as usize].listed;
         if !*listed {
@@ -80,7 +80,7 @@ impl Execution {
     }
 
     /// The word of an object changed: those who wait for it may go on, or may no longer.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn touched(&mut self, object: u32) {
         if self.yielded != 0 {
             self.wake_yielded(self.current, true);

@@ -17,7 +17,7 @@ pub(super) fn reads_from(write: WriteRef) -> ReadsFrom {
 pub(super) use crate::schedule::visible;
 
 /// Resolves the object, waits for the operation's turn, and runs its effect.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn step<P: Primitive, R>(
     primitive: &P,
     kind: OpKind,
@@ -49,7 +49,7 @@ pub(super) fn step<P: Primitive, R>(
 }
 
 /// Makes sure the history of an atomic starts with its initial value.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn prepare(execution: &mut Execution, object: u32) {
     let object = &mut execution.objects[object as usize];
     if object.history.is_empty() {
@@ -67,7 +67,7 @@ fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
 }
 
 /// Reads the store at `place`: coherence, synchronisation, the graph's edge.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn read_at(
     execution: &mut Execution,
     now: &Now,
@@ -96,7 +96,7 @@ fn read_at(
 
 /// Puts a store behind `place`, with what its order releases; `sequence` is the store a
 /// read-modify-write read, whose release sequence it continues.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn write_behind(
     execution: &mut Execution,
     now: &Now,
@@ -122,7 +122,7 @@ fn write_behind(
 
 /// Nobody can read an older store again: the newest takes its place. Whether the word stays the
 /// same, if it was read before.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn write_over(
     execution: &mut Execution,
     now: &Now,
@@ -197,7 +197,7 @@ fn insert_behind(
 }
 
 /// A thread that reads one write again and again at one place spins: it gives way.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Site, write: WriteRef) {
     let thread = &mut execution.threads[now.thread as usize];
     let read = (site.number(), write.event);

@@ -113,7 +113,7 @@ pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
     event(counted, Verb::RefDrop, site, |_, _| {})
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn event(
     counted: Counted,
     verb: Verb,

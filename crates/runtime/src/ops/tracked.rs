@@ -187,7 +187,7 @@ pub(super) fn unwind<R>(_: UsedAfterFree) -> Result<R, Absent> {
 }
 
 /// Whether the object at `address` may be used: fails the execution if its memory was released.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(super) fn check_use(
     execution: &mut Execution,
     address: usize,

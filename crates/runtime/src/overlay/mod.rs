@@ -40,7 +40,7 @@ enum Act {
 }
 
 /// Whether an overlay applies to what the running thread does now.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn applies() -> bool {
     let execution = current();
     // SAFETY: see `execution::with`; a plain read.
@@ -48,25 +48,25 @@ pub(crate) fn applies() -> bool {
 }
 
 /// The running thread states an operation at a place, on the object that `object` gives.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn before(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Result<(), Absent> {
     if applies() { stated(site, object) } else { Ok(()) }
 }
 
 /// The same for an operation without an object.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn before_local(site: Site) -> Result<(), Absent> {
     before(site, |_| None)
 }
 
 /// The ordering that an access at this place has.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn order(site: Site, order: MemoryOrder) -> MemoryOrder {
     if applies() { ordered(site, order) } else { order }
 }
 
 /// The orderings of a read-modify-write: the failing one is the reading half of an edited one.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn orders(site: Site, success: MemoryOrder, failure: MemoryOrder) -> (MemoryOrder, MemoryOrder) {
     if !applies() {
         return (success, failure);

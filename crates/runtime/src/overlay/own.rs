@@ -22,7 +22,7 @@ enum Instead {
 
 /// Performs an operation on an edited lock; the word that the primitive is to see then, or `None`
 /// if the lock is not edited.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn replace<P: Primitive + ?Sized>(
     primitive: &P,
     verb: Verb,

@@ -351,7 +351,7 @@ unsafe fn work(execution: *mut Execution) {
 ///
 /// # Safety
 /// As [`work`].
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
     // SAFETY: the lane is boxed, so it stays where it is when a spawn grows the table, and nothing
     // else touches it while its coroutine runs.

@@ -41,7 +41,7 @@ pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
 ///
 /// # Safety
 /// As [`post_visible`].
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn post_awaiting(pointer: *mut Execution, pending: Pending) -> Result<(), Absent> {
     // SAFETY: see `execution::with`; the reference ends before the switch below.
     let (me, next) = unsafe {
@@ -66,7 +66,7 @@ const AT_ONCE: u32 = NOBODY - 1;
 ///
 /// # Safety
 /// `pointer` is the current execution, which is not being torn down; no reference into it is live.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -> Result<(), Absent> {
     // SAFETY: see `execution::with`; the reference ends before the switch below.
     let (me, next) = unsafe {
@@ -84,7 +84,7 @@ pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -
 ///
 /// # Safety
 /// As [`post_visible`].
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn take_turn(pointer: *mut Execution, me: u32, next: u32, awaiting: bool) -> Result<(), Absent> {
     if next != me {
         if next == NOBODY {
@@ -107,7 +107,7 @@ unsafe fn take_turn(pointer: *mut Execution, me: u32, next: u32, awaiting: bool)
     Ok(())
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn visible(op: Op, site: Site) -> Pending {
     Pending { op, site, condition: Condition::Always, deadline: None, invisible: false }
 }
@@ -119,7 +119,7 @@ pub(crate) fn visible(op: Op, site: Site) -> Pending {
 /// reference into the execution is live.
 ///
 /// Inlined into the operation itself: a `ret` after a switch is one that the processor predicts wrong.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn switch_to(execution: *mut Execution, next: u32) {
     // SAFETY: the yielder belongs to the coroutine the caller runs on, so it is live; the worker
     // resumes this coroutine only after setting `current` back to it.
@@ -247,7 +247,7 @@ impl Execution {
     }
 
     /// Notes what the current thread will do; whether it may do so now.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn state(&mut self, pending: &Pending) -> bool {
         let me = self.current;
         let steps = self.steps;
@@ -278,7 +278,7 @@ impl Execution {
     }
 
     /// The current thread's pending operation is about to happen.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn settle(&mut self, me: u32) {
         let thread = &mut self.threads[me as usize];
         if thread.yielded {
