@@ -113,6 +113,7 @@ pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
 pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]
 pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
+#[cfg(feature = "model")]
 pub use racefuzz_fix::{Observer as FixObserver, Progress as FixProgress};
 #[cfg(feature = "model")]
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
