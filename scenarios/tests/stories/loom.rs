@@ -90,5 +90,6 @@ fn a_checker_runs_loom_where_it_is_provided() {
     assert_eq!(report.outcome(), Outcome::Failed);
     assert_eq!(report.proof.unwrap().engine, racefuzz::Engine::Loom);
     // It can be shown, though loom gives no trace.
-    assert!(racefuzz::render(&report).contains("refcount"));
+    let shown = racefuzz::render(&report);
+    assert!(shown.contains("rc11, loom") && shown.contains("loom does not tell the schedule"), "{shown}");
 }
