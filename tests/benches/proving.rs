@@ -46,14 +46,14 @@ macro_rules! programs {
             /// `n` threads, the main one among them, each `k` times under one lock.
             pub fn mutex(n: usize, k: usize) {
                 let x = Arc::new(Mutex::new(0));
-                let increments = move |x: Arc<Mutex<i32>>| (0..k).for_each(|_| *x.lock().unwrap() += 1);
+                let increments = move |x: &Mutex<i32>| (0..k).for_each(|_| *x.lock().unwrap() += 1);
                 let threads: Vec<_> = (1..n)
                     .map(|_| {
                         let x = Arc::clone(&x);
-                        thread::spawn(move || increments(x))
+                        thread::spawn(move || increments(&x))
                     })
                     .collect();
-                increments(x);
+                increments(&x);
                 for thread in threads {
                     thread.join().unwrap();
                 }
