@@ -1,9 +1,15 @@
 //! The arguments.
 
+mod cargo;
+mod values;
+
+pub(crate) use cargo::{CargoArgs, CargoCli, CargoCommand};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{duration, memory_model, named, number, parameter};
 
 /// More would not end in a lifetime.
 const MOST_ITERATIONS: u64 = 1 << 48;
@@ -359,146 +365,4 @@ pub(crate) struct OutputArgs {
 pub(crate) enum Format {
     Text,
     Json,
-}
-
-const CARGO_EXAMPLES: &str = "\
-Examples:
-  cargo racefuzz run counts_to_ten --seed 42          one test, or all whose path contains the name
-  cargo racefuzz run counts -p mycrate --iterations 100000
-  cargo racefuzz fix counts_to_ten                    what repairs it, proved
-  cargo racefuzz replay 'mycrate::tests::counts:2XpJ1mU'
-  cargo racefuzz run counts -- --features fast --release
-
-Exit codes: 0 no bug, 1 a bug (a test failed), 2 wrong usage or a package that does not build.";
-
-/// Drives the `#[racefuzz::test]`s of a package through cargo.
-#[derive(Debug, Parser)]
-#[command(name = "cargo racefuzz", bin_name = "cargo racefuzz", version, after_help = CARGO_EXAMPLES, arg_required_else_help = true)]
-pub(crate) struct CargoCli {
-    #[command(subcommand)]
-    pub(crate) command: CargoCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CargoCommand {
-    /// Run the tests whose path contains a name.
-    Run(CargoRunArgs),
-    /// Search for changes that repair the tests whose path contains a name, and prove them.
-    Fix(CargoFixArgs),
-    /// Repeat one schedule of a test.
-    Replay(CargoReplayArgs),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CargoFixArgs {
-    /// Part of the path of the tests.
-    pub(crate) name: String,
-    /// Which values a load may return.
-    #[arg(long, value_name = "MODEL", value_parser = memory_model())]
-    pub(crate) memory: Option<MemoryModel>,
-    #[command(flatten)]
-    pub(crate) cargo: CargoArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CargoRunArgs {
-    /// Part of the path of the tests.
-    pub(crate) name: String,
-    /// Seed of all random choices.
-    #[arg(long, value_name = "N", value_parser = number::<u64>(0, u64::MAX), allow_negative_numbers = true)]
-    pub(crate) seed: Option<u64>,
-    /// Number of executions.
-    #[arg(long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
-    pub(crate) iterations: Option<u64>,
-    /// How schedules are chosen.
-    #[arg(long, value_name = "NAME", value_parser = named::<Strategy>(Strategy::NAMES))]
-    pub(crate) strategy: Option<Strategy>,
-    /// Which values a load may return.
-    #[arg(long, value_name = "MODEL", value_parser = memory_model())]
-    pub(crate) memory: Option<MemoryModel>,
-    /// Bug depth that `pct` aims at.
-    #[arg(long, value_name = "N", value_parser = number::<u32>(1, 100), allow_negative_numbers = true)]
-    pub(crate) depth: Option<u32>,
-    /// Steps after which an execution counts as one that never ends.
-    #[arg(long, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
-    pub(crate) max_steps: Option<u32>,
-    /// Faults to inject; may be repeated.
-    #[arg(long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
-    pub(crate) inject: Vec<Inject>,
-    /// Operating-system threads that run executions of one test side by side.
-    #[arg(long, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
-    pub(crate) workers: Option<usize>,
-    #[command(flatten)]
-    pub(crate) cargo: CargoArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CargoReplayArgs {
-    /// The token.
-    pub(crate) token: String,
-    #[command(flatten)]
-    pub(crate) cargo: CargoArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct CargoArgs {
-    /// The package.
-    #[arg(long, short, value_name = "SPEC")]
-    pub(crate) package: Option<String>,
-    /// Use `cargo test` although cargo-nextest is there.
-    #[arg(long)]
-    pub(crate) no_nextest: bool,
-    /// More arguments for cargo.
-    #[arg(last = true, value_name = "ARGS")]
-    pub(crate) rest: Vec<String>,
-}
-
-/// A parser for one of a set of names, which help and completion show.
-fn named<T>(names: &'static [&'static str]) -> impl clap::builder::TypedValueParser<Value = T>
-where
-    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static> + Clone + Send + Sync + 'static,
-{
-    use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
-}
-
-/// The models that can be sampled.
-fn memory_model() -> impl clap::builder::TypedValueParser<Value = MemoryModel> {
-    named::<MemoryModel>(&["sc", "rc11"])
-}
-
-/// A parser for a number in a range; `_` may stand between digits.
-fn number<T: TryFrom<u64>>(min: u64, max: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
-    move |text| {
-        let digits = if text.starts_with('_') { String::new() } else { text.replace('_', "") };
-        let number = digits.parse::<u64>().ok().filter(|number| (min..=max).contains(number));
-        number
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| format!("a number from {min} to {max} is needed"))
-    }
-}
-
-fn parameter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
-            Ok((name.to_owned(), value.to_owned()))
-        }
-        _ => Err("NAME=VALUE is needed".to_owned()),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let seconds = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| "a time above zero is needed, such as 500ms, 30s, 5m or 1h".to_owned())
 }
