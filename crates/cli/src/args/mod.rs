@@ -114,24 +114,16 @@ pub(crate) struct RunArgs {
     /// Operating-system threads that run executions side by side; changes nothing but the time.
     #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: usize,
-    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
-    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
-    pub(crate) param: Vec<(String, String)>,
-    /// Which values a load may return.
-    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
-    pub(crate) memory: MemoryModel,
+    #[command(flatten)]
+    pub(crate) program: ProgramArgs,
     /// Faults to inject; may be repeated.
     #[arg(help_heading = PROGRAM, long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
     pub(crate) inject: Vec<Inject>,
     /// What runs the program: racefuzz's own runtime, or real threads with random sleeps, to compare.
     #[arg(help_heading = PROGRAM, long, value_enum, default_value_t = RunEngine::Racefuzz, value_name = "NAME")]
     pub(crate) engine: RunEngine,
-    /// Steps after which an execution counts as one that never ends.
-    #[arg(help_heading = PROGRAM, long, default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
-    pub(crate) max_steps: u32,
-    /// Bytes of stack for each thread of the program.
-    #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
-    pub(crate) stack_size: usize,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats it.
@@ -201,12 +193,8 @@ pub(crate) struct CheckArgs {
     /// Faults to inject besides spurious wake-ups; may be repeated.
     #[arg(help_heading = PROGRAM, long, value_name = "FAULT", value_parser = named::<Inject>(Inject::NAMES))]
     pub(crate) inject: Vec<Inject>,
-    /// Steps after which an execution counts as one that never ends.
-    #[arg(help_heading = PROGRAM, long, default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
-    pub(crate) max_steps: u32,
-    /// Bytes of stack for each thread of the program.
-    #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
-    pub(crate) stack_size: usize,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats a failure.
@@ -249,12 +237,8 @@ pub(crate) struct FixArgs {
     /// Locks that a change may add.
     #[arg(help_heading = SEARCH, long, default_value_t = 3, value_name = "N", value_parser = number::<usize>(1, 8), allow_negative_numbers = true)]
     pub(crate) max_locks: usize,
-    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
-    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
-    pub(crate) param: Vec<(String, String)>,
-    /// Which values a load may return.
-    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
-    pub(crate) memory: MemoryModel,
+    #[command(flatten)]
+    pub(crate) program: ProgramArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     /// Write a repair as a unified diff to a file: the best that can be written as a whole, else the
@@ -281,12 +265,8 @@ pub(crate) struct AuditArgs {
     /// Executions after which the exploration of one change is given up and executions are sampled.
     #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: u64,
-    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
-    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
-    pub(crate) param: Vec<(String, String)>,
-    /// Which values a load may return.
-    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
-    pub(crate) memory: MemoryModel,
+    #[command(flatten)]
+    pub(crate) program: ProgramArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -346,6 +326,28 @@ pub(crate) struct ShowArgs {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// What is sampled: a scenario's parameters and the memory model.
+#[derive(Args, Debug)]
+pub(crate) struct ProgramArgs {
+    /// A parameter of the scenario (see `racefuzz show`); may be repeated.
+    #[arg(help_heading = PROGRAM, long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+    /// Which values a load may return.
+    #[arg(help_heading = PROGRAM, long, default_value = "rc11", value_name = "MODEL", value_parser = memory_model())]
+    pub(crate) memory: MemoryModel,
+}
+
+/// How far one execution may go.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct LimitArgs {
+    /// Steps after which an execution counts as one that never ends.
+    #[arg(help_heading = PROGRAM, long, default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_name = "N", value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
+    pub(crate) max_steps: u32,
+    /// Bytes of stack for each thread of the program.
+    #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
+    pub(crate) stack_size: usize,
 }
 
 #[derive(Args, Clone, Copy, Debug)]

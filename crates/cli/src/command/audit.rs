@@ -8,8 +8,8 @@ use crate::{Tool, exit, output};
 
 pub(super) fn run(tool: &Tool<'_>, args: &AuditArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
-    let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
-    let fixer = scenario.fixer(&params).memory_model(args.memory).max_executions(args.max_executions);
+    let params = scenario.params(&args.program.param).map_err(|error| Failure::Setting(error.to_string()))?;
+    let fixer = scenario.fixer(&params).memory_model(args.program.memory).max_executions(args.max_executions);
     let progress = CheckProgress::new();
     let report = fixer.audit_watched(scenario.program(&params), &progress);
     progress.clear();

@@ -11,11 +11,11 @@ use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
-    let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
+    let params = scenario.params(&args.program.param).map_err(|error| Failure::Setting(error.to_string()))?;
     check_writable(args.patch.as_deref())?;
     let mut fixer = scenario
         .fixer(&params)
-        .memory_model(args.memory)
+        .memory_model(args.program.memory)
         .max_executions(args.max_executions)
         .max_locks(args.max_locks);
     if let Some(time) = args.max_time {

@@ -11,7 +11,7 @@ use racefuzz_report::Command as Next;
 
 pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
-    let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
+    let params = scenario.params(&args.program.param).map_err(|error| Failure::Setting(error.to_string()))?;
     if args.engine == RunEngine::Threads {
         no_effect(args)?;
         return threads::run(scenario, &params, args);
@@ -24,12 +24,12 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
         .iterations(args.iterations)
         .strategy(args.strategy)
         .depth(args.depth)
-        .max_steps(args.max_steps)
+        .max_steps(args.limits.max_steps)
         .workers(args.workers)
-        .memory_model(args.memory)
+        .memory_model(args.program.memory)
         .keep_going(args.keep_going)
         .inject(inject)
-        .stack_size(args.stack_size);
+        .stack_size(args.limits.stack_size);
     if let Some(time) = args.max_time {
         fuzzer = fuzzer.max_time(time);
     }
@@ -46,7 +46,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
 fn no_effect(args: &RunArgs) -> Result<(), Failure> {
     let given = [
         ("--strategy", args.strategy != Strategy::Portfolio),
-        ("--memory", args.memory != MemoryModel::Rc11),
+        ("--memory", args.program.memory != MemoryModel::Rc11),
         ("--keep-going", args.keep_going),
         ("--inject", !args.inject.is_empty()),
         ("--report", args.report.is_some()),

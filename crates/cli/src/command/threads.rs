@@ -67,7 +67,7 @@ pub(super) fn run(scenario: &Scenario, params: &Params, args: &RunArgs) -> Resul
         .seed(args.seed)
         .iterations(args.iterations)
         .strategy(Strategy::Delay)
-        .max_steps(args.max_steps)
+        .max_steps(args.limits.max_steps)
         .fuzz_observed(scenario.program(params), &progress);
     progress.clear();
     let found = ours.failures.first().map(|failure| (failure.iteration + 1, failure.message.clone()));

@@ -42,8 +42,8 @@ fn checker(scenario: &Scenario, params: &Params, args: &CheckArgs) -> Checker {
         .memory_model(args.memory)
         .workers(args.workers)
         .keep_going(args.keep_going)
-        .max_steps(args.max_steps)
-        .stack_size(args.stack_size)
+        .max_steps(args.limits.max_steps)
+        .stack_size(args.limits.stack_size)
         .inject(args.inject.iter().fold(spurious, |all, one| all.union(*one)));
     if let Some(most) = args.max_executions {
         checker = checker.max_executions(most);
