@@ -9,9 +9,11 @@ use crate::driver::{self, State};
 use crate::keeper::{Keeper, Kept, Start};
 use crate::options::{Observer, Options};
 use crate::spin::Loops;
+use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Outcome, Overlay, RunReport, Settings};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::hash::Hasher;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -315,9 +317,8 @@ fn difference(options: &Options, header: &Header) -> Option<String> {
     (then != now || !same_overlay).then(|| "with other settings".to_owned())
 }
 
-/// FNV-1a.
 fn sum(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    let mut hasher = StableHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }

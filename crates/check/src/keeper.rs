@@ -4,6 +4,7 @@ use crate::driver::State;
 use crate::explore::Item;
 use crate::spin::Loops;
 use crate::unit::Worker;
+use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Event, Trace};
 use std::hash::{Hash, Hasher};
 
@@ -43,7 +44,7 @@ pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> u64 {
 }
 
 fn hash(trace: &Trace) -> u64 {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    let mut hasher = StableHasher::new();
     for Event { thread, verb, object, site, .. } in &trace.events {
         let site = trace.site(*site);
         (thread.index() as u64, object.map(|object| object.index() as u64)).hash(&mut hasher);
@@ -51,19 +52,4 @@ fn hash(trace: &Trace) -> u64 {
         (site.file.as_str(), site.line, site.column).hash(&mut hasher);
     }
     hasher.finish()
-}
-
-/// FNV-1a: the same in every process and release, which std's is not.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
 }

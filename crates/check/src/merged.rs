@@ -5,7 +5,7 @@ use crate::options::{Options, Progress};
 use crate::show::{self, Shower};
 use crate::spin::Loops;
 use crate::unit::{Done, Failed};
-use racefuzz_trace::{Engine, FORMAT_VERSION, Failure, Outcome, Proof, RunReport, Stats, Strategy};
+use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats};
 use std::collections::BTreeSet;
 
 /// Why an exploration ends before everything is explored.
@@ -122,18 +122,7 @@ impl Merged {
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
         let whole = explored && stats.executions > 0;
-        RunReport {
-            version: FORMAT_VERSION,
-            program: options.program.clone(),
-            outcome,
-            seed: 0,
-            strategy: Strategy::default(),
-            settings: options.settings.clone(),
-            iterations: 0,
-            stats,
-            failures,
-            stopped,
-            proof: Some(Proof { engine: Engine::Graph, whole, relaxed: self.relaxed }),
-        }
+        let proof = Proof { engine: Engine::Graph, whole, relaxed: self.relaxed };
+        options.report((outcome, stopped), stats, failures, proof)
     }
 }

@@ -1,7 +1,9 @@
 //! What an exploration is asked to do, and who watches it.
 
 use racefuzz_runtime::{Config, Detected};
-use racefuzz_trace::{Overlay, Settings, Trace};
+use racefuzz_trace::{
+    FORMAT_VERSION, Failure, Outcome, Overlay, Proof, RunReport, Settings, Stats, Strategy, Trace,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,29 @@ pub struct Options {
 }
 
 impl Options {
+    /// The report of an exploration that was asked for so.
+    pub fn report(
+        &self,
+        (outcome, stopped): (Outcome, Option<String>),
+        stats: Stats,
+        failures: Vec<Failure>,
+        proof: Proof,
+    ) -> RunReport {
+        RunReport {
+            version: FORMAT_VERSION,
+            program: self.program.clone(),
+            outcome,
+            seed: 0,
+            strategy: Strategy::default(),
+            settings: self.settings.clone(),
+            iterations: 0,
+            stats,
+            failures,
+            stopped,
+            proof: Some(proof),
+        }
+    }
+
     pub(crate) fn fuzz(&self) -> racefuzz_fuzz::Options {
         racefuzz_fuzz::Options {
             program: self.program.clone(),

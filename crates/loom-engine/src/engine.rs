@@ -6,8 +6,8 @@ use crate::twins::Sizes;
 use racefuzz_check::{Observer, Options, Progress};
 use racefuzz_runtime::Session;
 use racefuzz_trace::{
-    Engine, FORMAT_VERSION, Failure, FailureDetail, FailureKind, MemoryModel, Outcome, Proof, RunReport,
-    Schedule, Stats, Strategy, ThreadId, Trace,
+    Engine, Failure, FailureDetail, FailureKind, MemoryModel, Outcome, Proof, RunReport, Schedule, Stats,
+    ThreadId, Trace,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -131,19 +131,8 @@ fn conclude(
         stopped = Some(doubts.join("; "));
     }
     let whole = outcome == Outcome::Passed && doubts.is_empty();
-    let report = RunReport {
-        version: FORMAT_VERSION,
-        program: options.program.clone(),
-        outcome,
-        seed: 0,
-        strategy: Strategy::default(),
-        settings: options.settings.clone(),
-        iterations: 0,
-        stats,
-        failures,
-        stopped,
-        proof: Some(Proof { engine: Engine::Loom, whole, relaxed: false }),
-    };
+    let proof = Proof { engine: Engine::Loom, whole, relaxed: false };
+    let report = options.report((outcome, stopped), stats, failures, proof);
     Checked { report, exceptions }
 }
 

@@ -24,11 +24,12 @@ pub struct Detected {
 }
 
 /// FNV-1a: stable across machines and releases, unlike the standard library's hasher.
-#[derive(Clone)]
-pub(crate) struct StableHasher(u64);
+#[derive(Clone, Debug)]
+pub struct StableHasher(u64);
 
 impl StableHasher {
-    pub(crate) fn new() -> Self {
+    /// Nothing hashed yet.
+    pub const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
@@ -39,6 +40,12 @@ impl StableHasher {
             self.write_u32(location.line());
             self.write_u32(location.column());
         }
+    }
+}
+
+impl Default for StableHasher {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
