@@ -1,6 +1,5 @@
 //! A whole exploration: units handed to workers, results merged in the order of the exploration.
 
-use crate::explore::Item;
 use crate::frontier::{Frontier, Place};
 use crate::keeper::{Keeper, Kept, Start, fingerprint};
 use crate::merged::{Cut, Merged};
@@ -9,6 +8,7 @@ use crate::probe;
 use crate::show::Shower;
 use crate::spin::Loops;
 use crate::unit::Worker;
+use crate::work_item::WorkItem;
 use racefuzz_fuzz::Guard;
 use racefuzz_runtime::Config;
 use racefuzz_trace::RunReport;
@@ -215,7 +215,7 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
 
 /// The first unit that nobody works at, and how many executions to explore of it. Waits while there
 /// might be another one.
-fn take(shared: &Shared<'_>) -> Option<(Place, Vec<Item>, u64)> {
+fn take(shared: &Shared<'_>) -> Option<(Place, Vec<WorkItem>, u64)> {
     let mut state = shared.lock();
     loop {
         if shared.is_over() {

@@ -3,8 +3,8 @@
 //! Workers take units in any order; what they came to leaves in the order of the exploration, so that
 //! counts and the first failure are the same for any number of workers.
 
-use crate::explore::Item;
 use crate::unit::Done;
+use crate::work_item::WorkItem;
 use std::collections::BTreeMap;
 
 /// Units that the rest of a unit is split into.
@@ -15,9 +15,9 @@ pub(crate) type Place = Vec<u32>;
 
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Unit {
-    Waiting(Vec<Item>),
+    Waiting(Vec<WorkItem>),
     /// Somebody explores it; until that is done it counts as unexplored.
-    Taken(Vec<Item>),
+    Taken(Vec<WorkItem>),
     Done(Box<Done>),
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Frontier {
 impl Frontier {
     /// All is to be explored, from the empty graph on.
     pub(crate) fn whole() -> Self {
-        Self { units: BTreeMap::from([(Place::new(), Unit::Waiting(vec![Item::root()]))]) }
+        Self { units: BTreeMap::from([(Place::new(), Unit::Waiting(vec![WorkItem::root()]))]) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -37,7 +37,7 @@ impl Frontier {
     }
 
     /// The first unit that nobody works at, if there is one.
-    pub(crate) fn take(&mut self) -> Option<(Place, Vec<Item>)> {
+    pub(crate) fn take(&mut self) -> Option<(Place, Vec<WorkItem>)> {
         let (place, unit) = self.units.iter_mut().find(|(_, unit)| matches!(unit, Unit::Waiting(_)))?;
         let Unit::Waiting(items) = std::mem::replace(unit, Unit::Taken(Vec::new())) else {
             unreachable!("just seen")
@@ -94,9 +94,10 @@ impl Frontier {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Graph;
 
     fn rest(graphs: usize) -> Done {
-        Done { rest: (0..graphs).map(|_| Item::root()).collect(), ..Done::default() }
+        Done { rest: (0..graphs).map(|_| WorkItem::root()).collect(), ..Done::default() }
     }
 
     fn counted(executions: u64) -> Done {
@@ -151,11 +152,11 @@ mod tests {
     fn the_last_graph_of_a_rest_is_the_next() {
         let mut frontier = Frontier::whole();
         let (root, _) = frontier.take().unwrap();
-        let mut items: Vec<Item> = (0..8).map(|_| Item::root()).collect();
-        items[7].revisited = Some(7);
-        items[6].revisited = Some(6);
+        let mut items: Vec<WorkItem> = (0..8).map(|_| WorkItem::root()).collect();
+        items[7] = WorkItem::of(Graph::new(), Some(7));
+        items[6] = WorkItem::of(Graph::new(), Some(6));
         frontier.hand_in(root, Done { rest: items, ..Done::default() });
         let (_, next) = frontier.take().unwrap();
-        assert_eq!(next.iter().map(|item| item.revisited).collect::<Vec<_>>(), [Some(6), Some(7)]);
+        assert_eq!(next.iter().map(|item| item.revisited()).collect::<Vec<_>>(), [Some(6), Some(7)]);
     }
 }

@@ -50,6 +50,10 @@ pub(crate) struct Event {
     pub(crate) choice: u32,
     /// It was put into the graph before it was ever executed.
     pub(crate) fresh: bool,
+    /// Of a write: how many events read it.
+    pub(crate) readers: u32,
+    /// A number of its place in the source.
+    pub(crate) site: u64,
     /// Its number among the events of its thread, as the runtime counts.
     pub(crate) time: u32,
     /// What happens before it; of an event on an ordered location, including what it learns there.
@@ -70,12 +74,22 @@ pub(crate) struct Event {
 pub(crate) struct Loc {
     /// Its writes in modification order, without the initial one.
     pub(crate) mo: Vec<Id>,
-    /// Its reads.
+    /// Its reads, ascending.
     pub(crate) reads: Vec<Id>,
     pub(crate) initial: u64,
+    /// How many events read the initial value.
+    pub(crate) initial_readers: u32,
     /// All its operations are totally ordered, together with those of other such locations: state
     /// words, and under `sc` everything.
     pub(crate) ordered: bool,
+}
+
+impl Loc {
+    /// Takes over everything but the events.
+    pub(crate) fn copy_facts(&mut self, other: &Self) {
+        (self.initial, self.ordered) = (other.initial, other.ordered);
+        self.initial_readers = other.initial_readers;
+    }
 }
 
 /// A thread that was about to read a word it has to wait for, and could not go on.
@@ -133,7 +147,7 @@ impl Clone for Graph {
         for (mine, theirs) in self.locs.iter_mut().zip(&other.locs) {
             mine.mo.clone_from(&theirs.mo);
             mine.reads.clone_from(&theirs.reads);
-            (mine.initial, mine.ordered) = (theirs.initial, theirs.ordered);
+            mine.copy_facts(theirs);
         }
         self.locs.extend_from_slice(&other.locs[known..]);
         self.blocks.clone_from(&other.blocks);
@@ -231,15 +245,28 @@ impl Graph {
 
     /// The read of the read-modify-write that reads `write`, and has written.
     pub(crate) fn consumer(&self, loc: u32, write: Id) -> Option<Id> {
-        self.loc(loc).reads.iter().copied().find(|read| {
-            let event = self.event(*read);
-            event.rmw && event.rf == write
-        })
+        self.readers(loc, write).find(|read| self.event(*read).rmw)
     }
 
-    /// The reads of a write.
+    /// The reads of a write, the newest first.
     pub(crate) fn readers(&self, loc: u32, write: Id) -> impl Iterator<Item = Id> + '_ {
-        self.loc(loc).reads.iter().copied().filter(move |read| self.event(*read).rf == write)
+        // Most often they are among the last, and soon all found.
+        let reads = self.loc(loc).reads.iter().rev().copied();
+        let count = match write {
+            INIT => self.loc(loc).initial_readers,
+            write => self.event(write).readers,
+        };
+        reads.filter(move |read| self.event(*read).rf == write).take(count as usize)
+    }
+
+    /// Counts a read among the readers of what it reads.
+    pub(crate) fn add_reader(&mut self, read: Id) {
+        let event = self.event(read);
+        let (loc, rf) = (event.loc, event.rf);
+        match rf {
+            INIT => self.locs[loc as usize].initial_readers += 1,
+            rf => self.events[rf as usize].readers += 1,
+        }
     }
 
     /// Adds an event that reads or does not touch a location; its prefixes must be complete but for
@@ -265,6 +292,7 @@ impl Graph {
         self.events.push(event);
         if kind == Kind::Read {
             self.locs[loc as usize].reads.push(id);
+            self.add_reader(id);
             self.order_read(id);
         }
         id

@@ -1,9 +1,9 @@
 //! What outlives the process: where an exploration stands, so that another one can go on from there.
 
 use crate::driver::State;
-use crate::explore::Item;
 use crate::spin::Loops;
 use crate::unit::Worker;
+use crate::work_item::WorkItem;
 use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Event, Trace};
 use std::hash::{Hash, Hasher};
@@ -39,7 +39,7 @@ pub(crate) trait Keeper: Sync {
 /// A number that differs for programs whose first execution differs, but for what it computes with:
 /// an address is another one in each process.
 pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> u64 {
-    let ended = worker.record(program, Item::root());
+    let ended = worker.record(program, WorkItem::root());
     ended.trace.as_ref().map_or(0, hash)
 }
 

@@ -45,6 +45,7 @@ mod revisit;
 mod show;
 mod spin;
 mod unit;
+mod work_item;
 
 #[cfg(feature = "checkpoint")]
 pub use checkpoint::{CheckpointError, check_with_checkpoint};

@@ -2,8 +2,8 @@
 //! of Backtrack Programs*, 1975): unbiased, with a variance that may be large, so that a small
 //! spread is no promise.
 
-use crate::explore::Item;
 use crate::unit::{Done, Failed, Worker};
+use crate::work_item::WorkItem;
 
 /// Probes taken.
 const PROBES: u32 = 32;
@@ -20,6 +20,11 @@ pub(crate) struct Probed {
     pub(crate) failed: Option<Failed>,
 }
 
+impl Probed {
+    /// Too large to be probed.
+    const UNKNOWN: Self = Self { mean: f64::INFINITY, error: f64::INFINITY, failed: None };
+}
+
 /// Takes probes, the same for every run of a program.
 pub(crate) fn probe(worker: &mut Worker, program: &dyn Fn()) -> Probed {
     let mut random = 0x9e37_79b9_7f4a_7c15u64;
@@ -32,10 +37,12 @@ pub(crate) fn probe(worker: &mut Worker, program: &dyn Fn()) -> Probed {
     let mut done = Done::default();
     let mut sizes = Vec::new();
     for _ in 0..PROBES {
-        let mut item = Item::root();
+        let mut item = WorkItem::root();
         let (mut size, mut weight) = (1.0, 1.0);
         for _ in 0..DEEPEST {
-            let mut children = worker.children(program, item, &mut done);
+            let Some(mut children) = worker.children(program, item, &mut done) else {
+                return Probed::UNKNOWN;
+            };
             if children.is_empty() || !done.failed.is_empty() {
                 break;
             }

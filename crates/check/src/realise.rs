@@ -19,6 +19,8 @@ pub(crate) struct Realise<'a> {
     done: Vec<u32>,
     /// For each location the writes executed, in modification order.
     written: Vec<Vec<Id>>,
+    /// For each write its place in modification order.
+    ranks: Vec<u32>,
     /// For each event those that `psc` puts before it.
     sc: Vec<Vec<Id>>,
     executed: Vec<bool>,
@@ -30,11 +32,16 @@ pub(crate) struct Realise<'a> {
 
 impl<'a> Realise<'a> {
     pub(crate) fn new(graph: &'a Graph) -> Self {
+        let mut ranks = vec![0; graph.events.len()];
+        for (rank, write) in graph.locs.iter().flat_map(|loc| loc.mo.iter().enumerate()) {
+            ranks[*write as usize] = rank as u32;
+        }
         Self {
             graph,
             threads: Vec::new(),
             done: Vec::new(),
             written: Vec::new(),
+            ranks,
             sc: crate::model::sc_order(graph),
             executed: Vec::new(),
             now: None,
@@ -71,9 +78,7 @@ impl<'a> Realise<'a> {
         self.done[event.thread as usize] += 1;
         self.executed[id as usize] = true;
         if event.kind == Kind::Write {
-            let mo = &self.graph.loc(event.loc).mo;
-            let rank = |id: Id| mo.iter().position(|other| *other == id);
-            let place = self.written[event.loc as usize].partition_point(|other| rank(*other) < rank(id));
+            let place = self.place_of(event.loc, id);
             self.written[event.loc as usize].insert(place, id);
         }
     }
@@ -93,8 +98,17 @@ impl<'a> Realise<'a> {
     fn place(&self, loc: u32, write: Id) -> usize {
         match write {
             INIT => 0,
-            _ => self.written[loc as usize].iter().position(|other| *other == write).map_or(0, |at| at + 1),
+            _ => match self.place_of(loc, write) {
+                place if self.written[loc as usize].get(place) == Some(&write) => place + 1,
+                _ => 0,
+            },
         }
+    }
+
+    /// How many of the writes executed come before this one in modification order.
+    fn place_of(&self, loc: u32, write: Id) -> usize {
+        let rank = |id: Id| self.ranks[id as usize];
+        self.written[loc as usize].partition_point(|other| rank(*other) < rank(write))
     }
 
     /// Whether the runtime offers a place to a read-modify-write: not if it would succeed on a write
@@ -170,11 +184,8 @@ impl Explorer for Realise<'_> {
                 }
             }
             (Point::Place, Kind::Write) => {
-                let mo = &self.graph.loc(event.loc).mo;
-                let rank = |id: Id| mo.iter().position(|other| *other == id);
-                let written = &self.written[event.loc as usize];
-                let target = written.partition_point(|other| rank(*other) < rank(id));
-                let end = written.len();
+                let target = self.place_of(event.loc, id);
+                let end = self.written[event.loc as usize].len();
                 (target + 1..=end).filter(|place| *place == end || !self.is_taken(event.loc, *place)).count()
                     as u32
             }

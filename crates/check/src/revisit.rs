@@ -6,63 +6,37 @@
 //! `a`'s prefix, and loses the rest. So that every graph comes up once, this is done only where all
 //! that is lost, and `r`, were added *maximally*: the way in which they would be added again first.
 
-use crate::graph::{Block, Event, Graph, INIT, Id, Kind, holds};
+use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE, holds};
+use crate::work_item::Moment;
 use racefuzz_runtime::Clock;
 
-/// A read that is about to be revisited, with the prefix of the write.
-pub(crate) struct Revisit<'a> {
+/// What a backward revisit keeps of a graph.
+pub(crate) struct Kept<'a> {
     graph: &'a Graph,
+    /// When the write was about to be added.
+    at: Moment,
     read: Id,
     prefix: &'a Clock,
 }
 
-impl<'a> Revisit<'a> {
-    pub(crate) fn new(graph: &'a Graph, read: Id, prefix: &'a Clock) -> Self {
-        Self { graph, read, prefix }
+impl<'a> Kept<'a> {
+    /// What stays where `read` is given a write of this prefix that was about to be added at a moment.
+    pub(crate) fn new(graph: &'a Graph, at: Moment, read: Id, prefix: &'a Clock) -> Self {
+        Self { graph, at, read, prefix }
     }
 
     /// Whether an event stays.
     pub(crate) fn keeps(&self, id: Id) -> bool {
-        id <= self.read || holds(self.prefix, self.graph.event(id))
+        id < self.at.events && (id <= self.read || holds(self.prefix, self.graph.event(id)))
     }
 
     fn keeps_write(&self, id: Id) -> bool {
         id == INIT || self.keeps(id)
     }
 
-    /// Whether the read and all that is lost were added maximally.
-    pub(crate) fn is_maximal(&self) -> bool {
-        let graph = self.graph;
-        (self.read..graph.len())
-            .filter(|id| *id == self.read || !self.keeps(*id))
-            .all(|id| self.added_maximally(id))
-            && graph.blocks.iter().all(|block| self.block_allows(block))
-    }
-
-    /// Whether `id` was there when the event with number `at` was added, or is in the prefix.
-    fn was_there(&self, id: Id, at: Id) -> bool {
-        id == INIT || id <= at || holds(self.prefix, self.graph.event(id))
-    }
-
-    /// Whether a write is the newest of those that were there at `at`.
-    fn was_newest(&self, loc: u32, write: Id, at: Id) -> bool {
-        let place = self.graph.place(loc, write);
-        self.was_there(write, at)
-            && !self.graph.loc(loc).mo[place..].iter().any(|newer| self.was_there(*newer, at))
-    }
-
-    fn added_maximally(&self, id: Id) -> bool {
-        let event = self.graph.event(id);
-        match event.kind {
-            Kind::Read => event.choice == 0 && self.was_newest(event.loc, event.rf, id),
-            Kind::Write => {
-                event.choice == 0
-                    && self.was_newest(event.loc, id, id)
-                    && !self.graph.readers(event.loc, id).any(|read| self.was_there(read, id))
-            }
-            Kind::Choice => event.choice == 0,
-            Kind::Fence => true,
-        }
+    /// Whether each block that stays has what it read, and so had each that is lost, where it was added.
+    pub(crate) fn allows_blocks(&self) -> bool {
+        self.graph.blocks[..self.at.blocks as usize].iter().all(|block| self.block_allows(block))
     }
 
     /// Whether the read of a block is an event that stays because it is in the prefix.
@@ -87,78 +61,291 @@ impl<'a> Revisit<'a> {
         }
     }
 
-    /// The graph without what is lost. The read still has its number, `None` where it is not
-    /// consistent any more.
-    pub(crate) fn restricted(&self, into: Graph) -> (Graph, Vec<Id>) {
-        self.graph.restrict(into, |id| self.keeps(id), |block| self.keeps_block(block))
+    /// The graph without what is lost, and in which the read has no write.
+    pub(crate) fn restricted(&self, into: Graph) -> (Graph, Numbers) {
+        let blocks =
+            self.graph.blocks[..self.at.blocks as usize].iter().filter(|block| self.keeps_block(block));
+        self.graph.restrict(into, |id| self.keeps(id), blocks, Some(self.read))
     }
 }
 
+/// The reads of a location that a write which is about to be added may revisit, newest first, until
+/// `revisit` has seen them all.
+///
+/// An event that is lost, and the read itself, must have been added maximally. Who was, is the same for
+/// every read: so the search ends at the newest event that was not.
+pub(crate) fn revisitable(graph: &Graph, loc: u32, prefix: &Clock, mut revisit: impl FnMut(Id)) {
+    let lost = Lost { graph, prefix };
+    let ends = graph.threads.iter().map(Vec::len);
+    let mut left: smallvec::SmallVec<[usize; 8]> = ends.collect();
+    loop {
+        // The newest event that is not in the prefix and was not looked at.
+        let mut newest: Option<(Id, usize)> = None;
+        for (thread, end) in left.iter().copied().enumerate() {
+            if end > prefix.get(thread as u32) as usize {
+                newest = newest.max(Some((graph.threads[thread][end - 1], thread)));
+            }
+        }
+        let Some((id, thread)) = newest else { return };
+        if !lost.added_maximally(id) {
+            return;
+        }
+        left[thread] -= 1;
+        let event = graph.event(id);
+        if event.kind == Kind::Read && event.loc == loc {
+            revisit(id);
+        }
+    }
+}
+
+/// The events that a revisit by a write of this prefix loses.
+struct Lost<'a> {
+    graph: &'a Graph,
+    prefix: &'a Clock,
+}
+
+impl Lost<'_> {
+    /// Whether `id` was there when the event with number `at` was added, or is in the prefix.
+    fn was_there(&self, id: Id, at: Id) -> bool {
+        id == INIT || id <= at || holds(self.prefix, self.graph.event(id))
+    }
+
+    /// Whether a write is the newest of those that were there at `at`.
+    fn was_newest(&self, loc: u32, write: Id, at: Id) -> bool {
+        let mo = &self.graph.loc(loc).mo;
+        for newer in mo.iter().rev() {
+            if *newer == write {
+                return self.was_there(write, at);
+            }
+            if self.was_there(*newer, at) {
+                return false;
+            }
+        }
+        write == INIT
+    }
+
+    fn added_maximally(&self, id: Id) -> bool {
+        let event = self.graph.event(id);
+        match event.kind {
+            Kind::Read => event.choice == 0 && self.was_newest(event.loc, event.rf, id),
+            Kind::Write => {
+                event.choice == 0
+                    && self.was_newest(event.loc, id, id)
+                    && !self.graph.readers(event.loc, id).any(|read| self.was_there(read, id))
+            }
+            Kind::Choice => event.choice == 0,
+            Kind::Fence => true,
+        }
+    }
+}
+
+/// What became of the numbers of a graph that lost events.
+pub(crate) struct Numbers {
+    events: Vec<Id>,
+    locs: Vec<u32>,
+}
+
+impl Numbers {
+    const GONE: Id = u32::MAX - 1;
+
+    /// The event's new number.
+    pub(crate) fn event(&self, id: Id) -> Id {
+        self.events[id as usize]
+    }
+
+    /// The location's new number.
+    pub(crate) fn loc(&self, loc: u32) -> u32 {
+        if loc == NOWHERE { NOWHERE } else { self.locs[loc as usize] }
+    }
+
+    fn keeps(&self, id: Id) -> bool {
+        self.event(id) != Self::GONE
+    }
+}
+
+/// Whether a place lies between a read-modify-write and what it reads.
+pub(crate) fn splits(graph: &Graph, loc: u32, place: usize) -> bool {
+    graph.loc(loc).mo.get(place - 1).is_some_and(|next| graph.event(*next).rmw)
+}
+
 impl Graph {
-    /// The graph of the events that are kept, and for each event its new number.
+    /// The graph as it was at a moment since when events were added only.
+    pub(crate) fn beginning(&self, at: Moment, mut into: Graph) -> Graph {
+        if at.events == self.len() && at.blocks as usize == self.blocks.len() {
+            into.clone_from(self);
+            return into;
+        }
+        let count = at.events as usize;
+        into.events.truncate(count);
+        let known = into.events.len();
+        into.events.clone_from_slice(&self.events[..known]);
+        into.events.extend_from_slice(&self.events[known..count]);
+        into.threads.resize_with(self.threads.len(), Vec::new);
+        for (ids, all) in into.threads.iter_mut().zip(&self.threads) {
+            ids.clear();
+            ids.extend_from_slice(&all[..all.partition_point(|id| *id < at.events)]);
+            // A read-modify-write of which only the read was there.
+            if let Some(last) = ids.last().map(|last| &mut into.events[*last as usize]) {
+                last.rmw &= last.kind != Kind::Read;
+            }
+        }
+        let used = self.locs.iter().rposition(|loc| {
+            let there = |id: &Id| *id < at.events;
+            loc.reads.first().is_some_and(there) || loc.mo.iter().any(there)
+        });
+        let locs = &self.locs[..used.map_or(0, |last| last + 1)];
+        into.locs.resize_with(locs.len(), Default::default);
+        for (loc, all) in into.locs.iter_mut().zip(locs) {
+            loc.mo.clear();
+            loc.mo.extend(all.mo.iter().copied().filter(|id| *id < at.events));
+            loc.reads.clear();
+            loc.reads.extend_from_slice(&all.reads[..all.reads.partition_point(|id| *id < at.events)]);
+            loc.copy_facts(all);
+        }
+        into.tree.clone_from(&self.tree);
+        into.blocks.clear();
+        into.blocks.extend_from_slice(&self.blocks[..at.blocks as usize]);
+        into.joins.clear();
+        let joins = self.joins.partition_point(|(id, _)| *id < at.events);
+        into.joins.extend_from_slice(&self.joins[..joins]);
+        (into.ordered, into.seq_cst) = (self.ordered, self.seq_cst);
+        for event in &self.events[count..] {
+            into.seq_cst -= u32::from(self.counts_as_seq_cst(event));
+            if event.kind != Kind::Read {
+                continue;
+            }
+            match event.rf {
+                INIT => {
+                    if let Some(loc) = into.locs.get_mut(event.loc as usize) {
+                        loc.initial_readers -= 1;
+                    }
+                }
+                rf if rf < at.events => into.events[rf as usize].readers -= 1,
+                _ => {}
+            }
+        }
+        if into.ordered && into.order_is_stale(None) {
+            into.reorder(None);
+        }
+        into
+    }
+
+    /// The graph of the events that are kept, in which `without` reads nothing, and the new numbers.
     ///
-    /// What is kept must be closed under `porf`, but for reads whose write is lost: they are to be
-    /// given another one.
-    pub(crate) fn restrict(
+    /// What is kept must be closed under `porf`, but for `without`.
+    pub(crate) fn restrict<'a>(
         &self,
         into: Graph,
         keep: impl Fn(Id) -> bool,
-        keep_block: impl Fn(&Block) -> bool,
-    ) -> (Graph, Vec<Id>) {
-        const GONE: Id = u32::MAX - 1;
-        let mut number = Vec::with_capacity(self.events.len());
+        blocks: impl Iterator<Item = &'a Block>,
+        without: Option<Id>,
+    ) -> (Graph, Numbers) {
+        let mut numbers = Numbers { events: Vec::with_capacity(self.events.len()), locs: Vec::new() };
         let mut next = 0;
-        for id in 0..self.len() {
-            if keep(id) {
-                number.push(next);
-                next += 1;
-            } else {
-                number.push(GONE);
+        let mut used = vec![false; self.locs.len()];
+        for (id, event) in self.events.iter().enumerate() {
+            if !keep(id as Id) {
+                numbers.events.push(Numbers::GONE);
+                continue;
             }
+            if let Some(used) = used.get_mut(event.loc as usize) {
+                *used = true;
+            }
+            numbers.events.push(next);
+            next += 1;
         }
-        let renumber = |id: Id| if id == INIT { INIT } else { number[id as usize] };
+        // A location of which nothing is left is made anew where it is met again.
+        let mut locs = 0;
+        for used in used {
+            numbers.locs.push(if used { locs } else { NOWHERE });
+            locs += u32::from(used);
+        }
         let mut graph = into;
         graph.threads.resize_with(self.threads.len(), Vec::new);
         for (ids, all) in graph.threads.iter_mut().zip(&self.threads) {
-            keep_in(ids, all, &number);
+            keep_in(ids, all, &numbers);
         }
-        graph.locs.resize_with(self.locs.len(), Default::default);
-        for (loc, all) in graph.locs.iter_mut().zip(&self.locs) {
-            keep_in(&mut loc.mo, &all.mo, &number);
-            keep_in(&mut loc.reads, &all.reads, &number);
-            (loc.initial, loc.ordered) = (all.initial, all.ordered);
+        graph.locs.resize_with(locs as usize, Default::default);
+        for (number, all) in self.locs.iter().enumerate() {
+            if numbers.locs[number] == NOWHERE {
+                continue;
+            }
+            let loc = &mut graph.locs[numbers.locs[number] as usize];
+            keep_in(&mut loc.mo, &all.mo, &numbers);
+            keep_in(&mut loc.reads, &all.reads, &numbers);
+            loc.copy_facts(all);
+            loc.initial_readers = 0;
         }
         graph.tree.clone_from(&self.tree);
-        graph.blocks.clear();
         graph.joins.clear();
-        let joins = self.joins.iter().map(|(id, join)| (number[*id as usize], number[*join as usize]));
-        graph.joins.extend(joins.filter(|(id, _)| *id != GONE));
+        let kept = self.joins.iter().filter(|(id, _)| numbers.keeps(*id));
+        graph.joins.extend(kept.map(|(id, join)| (numbers.event(*id), numbers.event(*join))));
         (graph.ordered, graph.seq_cst) = (self.ordered, 0);
         graph.events.truncate(next as usize);
         graph.events.reserve(next as usize + 4 - graph.events.len());
         for (id, event) in self.events.iter().enumerate() {
-            if number[id] == GONE {
+            if !numbers.keeps(id as Id) {
                 continue;
             }
-            let at = number[id] as usize;
+            let at = numbers.event(id as Id) as usize;
             match graph.events.get_mut(at) {
                 Some(slot) => slot.clone_from(event),
                 None => graph.events.push(event.clone()),
             }
             let event = &mut graph.events[at];
+            event.loc = numbers.loc(event.loc);
+            event.readers = 0;
             if event.kind == Kind::Read {
-                event.rf = renumber(event.rf);
-                event.rmw &=
-                    self.next_in_thread(id as Id).is_some_and(|write| number[write as usize] != GONE);
+                event.rmw &= self.next_in_thread(id as Id).is_some_and(|write| numbers.keeps(write));
+                if without == Some(id as Id) {
+                    event.rf = INIT;
+                } else if event.rf != INIT {
+                    event.rf = numbers.event(event.rf);
+                }
             }
-            graph.seq_cst += u32::from(self.counts_as_seq_cst(event));
+            graph.seq_cst += u32::from(graph.counts_as_seq_cst(&graph.events[at]));
         }
-        for block in self.blocks.iter().filter(|block| keep_block(block)) {
-            let count = |end: u32| number[..end as usize].iter().filter(|id| **id != GONE).count() as u32;
+        graph.count_readers(without.map(|read| numbers.event(read)));
+        graph.blocks.clear();
+        for block in blocks {
+            let count = |end: u32| {
+                numbers.events[..end as usize].iter().filter(|id| **id != Numbers::GONE).count() as u32
+            };
+            let rf = if block.rf == INIT { INIT } else { numbers.event(block.rf) };
             let (stamp, seen) = (count(block.stamp), count(block.seen));
-            graph.blocks.push(Block { stamp, seen, rf: renumber(block.rf), ..block.clone() });
+            graph.blocks.push(Block { stamp, seen, rf, ..block.clone() });
         }
-        (graph, number)
+        (graph, numbers)
+    }
+
+    /// Counts the readers of every write, and takes `without` off its location.
+    fn count_readers(&mut self, without: Option<Id>) {
+        for loc in 0..self.locs.len() {
+            if let Some(read) = without.filter(|read| self.event(*read).loc == loc as u32) {
+                self.locs[loc].reads.retain(|other| *other != read);
+            }
+            for at in 0..self.locs[loc].reads.len() {
+                self.add_reader(self.locs[loc].reads[at]);
+            }
+        }
+    }
+
+    /// Brings the order of a graph that lost events, and in which `read` has no write, up to date;
+    /// false where it has a cycle.
+    pub(crate) fn settle(&mut self, read: Id) -> bool {
+        let porf = self.porf_before(read);
+        let event = self.event_mut(read);
+        let (thread, po) = (event.thread, event.po);
+        event.porf = porf;
+        event.porf.set(thread, po + 1);
+        if !self.ordered {
+            return true;
+        }
+        if self.order_is_stale(Some(read)) {
+            return self.reorder(Some(read));
+        }
+        self.order_alone(read);
+        true
     }
 
     pub(crate) fn counts_as_seq_cst(&self, event: &Event) -> bool {
@@ -171,19 +358,16 @@ impl Graph {
         self.threads[event.thread as usize].get(event.po as usize + 1).copied()
     }
 
-    /// Whether the order of some event but `read` goes through an event that is not there, or through
-    /// `read`, which has no write now.
-    pub(crate) fn order_is_stale(&self, read: Id) -> bool {
-        let count = |thread: usize| self.threads[thread].len() as u32;
-        let threads = self.threads.len();
-        let (reader, po) = (self.event(read).thread as usize, self.event(read).po);
-        self.events.iter().enumerate().any(|(id, event)| {
-            id as Id != read
-                && (0..threads).any(|thread| {
-                    let most = if thread == reader { po } else { count(thread) };
-                    event.ord.get(thread as u32) > most
-                })
-        })
+    /// Whether the order of some event goes through an event that is not there, or through `without`,
+    /// which has no write now.
+    pub(crate) fn order_is_stale(&self, without: Option<Id>) -> bool {
+        let mut most: smallvec::SmallVec<[u32; 8]> =
+            self.threads.iter().map(|thread| thread.len() as u32).collect();
+        if let Some(read) = without {
+            most[self.event(read).thread as usize] = self.event(read).po;
+        }
+        let stale = |event: &Event| (0..most.len()).any(|thread| event.ord.get(thread as u32) > most[thread]);
+        self.events.iter().enumerate().any(|(id, event)| Some(id as Id) != without && stale(event))
     }
 
     /// The order of a read that has no write: what is before it in its thread, and itself.
@@ -262,7 +446,7 @@ impl Graph {
     }
 }
 
-fn keep_in(ids: &mut Vec<Id>, all: &[Id], number: &[Id]) {
+fn keep_in(ids: &mut Vec<Id>, all: &[Id], numbers: &Numbers) {
     ids.clear();
-    ids.extend(all.iter().map(|id| number[*id as usize]).filter(|id| *id != u32::MAX - 1));
+    ids.extend(all.iter().map(|id| numbers.event(*id)).filter(|id| *id != Numbers::GONE));
 }

@@ -1,11 +1,11 @@
 //! From a graph whose execution fails to a failure that can be shown and replayed.
 
-use crate::explore::Item;
 use crate::graph::Graph;
 use crate::options::Options;
 use crate::realise::Realise;
 use crate::spin::Loops;
 use crate::unit::Worker;
+use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
 use racefuzz_runtime::{Config, Detected, Record, Runner};
 use racefuzz_trace::{Failure, FailureDetail, FailureKind, MemoryModel, Schedule, Trace};
@@ -50,7 +50,7 @@ fn realised(shower: &Shower<'_>, graph: &Graph, detected: &Detected, index: u64)
 /// The execution as the graph has it. Its schedule is empty: no choices of the runtime lead there.
 fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
     let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
-    let ended = worker.record(shower.program, Item { graph, revisited: None });
+    let ended = worker.record(shower.program, WorkItem::of(graph, None));
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     fail(shower, ended.failure.unwrap_or(detected), trace, index)
 }
@@ -78,7 +78,7 @@ fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Fa
 /// The program did not do again what it had done before.
 pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure {
     let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
-    let ended = worker.record(shower.program, Item { graph, revisited: None });
+    let ended = worker.record(shower.program, WorkItem::of(graph, None));
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     let step = trace.events.len() as u32;
     let message = "the program behaves differently when the same events are repeated: it depends on \

@@ -4,10 +4,11 @@
 //! order of the whole exploration, so that any number of workers comes to the same counts and the
 //! same first failure.
 
-use crate::explore::{Explore, Item};
+use crate::explore::Explore;
 use crate::graph::Graph;
 use crate::model;
 use crate::spin::Loops;
+use crate::work_item::{Loaded, WorkItem};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::normalize_path;
 use std::collections::HashSet;
@@ -45,10 +46,10 @@ pub(crate) struct Done {
     /// Where an execution was blocked.
     pub(crate) blocked_at: Option<String>,
     /// What it began with, as it may have to be explored again.
-    pub(crate) start: Vec<Item>,
+    pub(crate) start: Vec<WorkItem>,
     /// What is left, the next graph last.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
-    pub(crate) rest: Vec<Item>,
+    pub(crate) rest: Vec<WorkItem>,
 }
 
 /// Explores units.
@@ -72,7 +73,7 @@ impl Worker {
     pub(crate) fn explore(
         &mut self,
         program: &dyn Fn(),
-        items: Vec<Item>,
+        items: Vec<WorkItem>,
         fuel: u64,
         most: u64,
         stop: &mut dyn FnMut(u64) -> bool,
@@ -82,8 +83,10 @@ impl Worker {
         let mut ran = 0;
         self.explore.later = items;
         while ran < fuel && done.executions < most && !stop(ran) {
-            let Some(item) = self.explore.later.pop() else { break };
-            self.one(program, item, Record::Choices, &mut done, &mut met);
+            if !self.explore.load_next() {
+                break;
+            }
+            self.one(program, Record::Choices, &mut done, &mut met);
             ran = done.executions + done.blocked;
             if self.is_over(&done) {
                 break;
@@ -98,10 +101,10 @@ impl Worker {
     pub(crate) fn visit(&mut self, program: &dyn Fn(), show: &mut dyn FnMut(&Ended, &Done) -> bool) -> Done {
         let mut done = Done::default();
         let mut met = HashSet::new();
-        self.explore.later = vec![Item::root()];
-        while let Some(item) = self.explore.later.pop() {
+        self.explore.later = vec![WorkItem::root()];
+        while self.explore.load_next() {
             let before = done.executions;
-            let ended = self.one(program, item, Record::Trace, &mut done, &mut met);
+            let ended = self.one(program, Record::Trace, &mut done, &mut met);
             let goes_on = done.executions == before || show(&ended, &done);
             if !goes_on || self.is_over(&done) {
                 break;
@@ -118,15 +121,7 @@ impl Worker {
         failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points)
     }
 
-    fn one(
-        &mut self,
-        program: &dyn Fn(),
-        item: Item,
-        record: Record,
-        done: &mut Done,
-        met: &mut HashSet<u64>,
-    ) -> Ended {
-        self.explore.load(item);
+    fn one(&mut self, program: &dyn Fn(), record: Record, done: &mut Done, met: &mut HashSet<u64>) -> Ended {
         let ended = self.runner.run(program, &mut self.explore, record);
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
@@ -138,6 +133,7 @@ impl Worker {
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
         }
+        self.explore.seal();
         ended
     }
 
@@ -164,18 +160,37 @@ impl Worker {
     }
 
     /// Runs the execution of one graph again, with a recorder.
-    pub(crate) fn record(&mut self, program: &dyn Fn(), item: Item) -> Ended {
-        self.explore.load(item);
-        self.explore.later.clear();
+    pub(crate) fn record(&mut self, program: &dyn Fn(), item: WorkItem) -> Ended {
+        self.explore.later = vec![item];
+        assert!(self.explore.load_next(), "the graph was executed before");
         let ended = self.runner.run(program, &mut self.explore, Record::Trace);
         self.explore.later.clear();
         ended
     }
 
-    /// Runs one graph and returns the graphs it leaves to explore.
-    pub(crate) fn children(&mut self, program: &dyn Fn(), item: Item, done: &mut Done) -> Vec<Item> {
+    /// Runs one graph, and returns the graphs that it leaves to explore; `None` if these are so many
+    /// that nobody wants them side by side.
+    pub(crate) fn children(
+        &mut self,
+        program: &dyn Fn(),
+        item: WorkItem,
+        done: &mut Done,
+    ) -> Option<Vec<WorkItem>> {
+        const MOST: usize = 1_000;
+        self.explore.later = vec![item];
+        if !self.explore.load_next() {
+            return Some(Vec::new());
+        }
         self.explore.later.clear();
-        self.one(program, item, Record::Choices, done, &mut HashSet::new());
-        std::mem::take(&mut self.explore.later)
+        self.one(program, Record::Choices, done, &mut HashSet::new());
+        let mut children = Vec::new();
+        while self.explore.later.len() + children.len() <= MOST {
+            match self.explore.take_next() {
+                Some(Loaded { graph, revisited, .. }) => children.push(WorkItem::of(graph, revisited)),
+                None => return Some(children),
+            }
+        }
+        self.explore.later.clear();
+        None
     }
 }

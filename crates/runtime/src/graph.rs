@@ -74,6 +74,8 @@ pub struct Step<'a> {
     pub writes: bool,
     /// What happens before the next event of the thread.
     pub clock: &'a Clock,
+    /// A number of the place in the source.
+    pub site: u64,
 }
 
 /// What a blocked or waiting thread waits for.

@@ -9,6 +9,8 @@ impl Explorer for Explore {
         }
         self.started = 0;
         self.threads.clear();
+        self.renumbered = false;
+        self.left_here.clear();
         self.locs.clear();
         self.pseudo.clear();
         self.left = self.graph.len();
@@ -68,8 +70,7 @@ impl Memory for Explore {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Read, access.verb) {
             Some(id) => {
-                let loc = self.graph.event(id).loc;
-                self.meet(access, loc);
+                self.meet(access, id);
                 id
             }
             None => self.add_read(thread, access, access.order, None),
@@ -83,10 +84,10 @@ impl Memory for Explore {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Write, access.verb) {
             Some(id) => {
-                let loc = self.graph.event(id).loc;
-                self.meet(access, loc);
+                self.meet(access, id);
                 // Addresses differ from one execution to the next.
                 self.graph.event_mut(id).value = value;
+                self.graph.event_mut(id).release = self.published(access);
                 id
             }
             None => self.add_store(thread, access, value),
@@ -106,9 +107,9 @@ impl Memory for Explore {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Read, access.verb) {
             Some(id) => {
+                self.meet(access, id);
                 let event = self.graph.event(id);
                 let (loc, rf, fresh) = (event.loc, event.rf, event.fresh);
-                self.meet(access, loc);
                 if fresh {
                     let fails = f(self.graph.word(loc, rf)).is_none();
                     let order = if fails { failure } else { access.order };
@@ -131,7 +132,11 @@ impl Memory for Explore {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Write, access.verb) {
             Some(id) => {
-                self.graph.event_mut(id).value = value;
+                let read = self.last_event(thread).unwrap_or_else(|| unreachable!("it has just read"));
+                let again = self.write_of(read, access, value);
+                let write = self.graph.event_mut(id);
+                (write.value, write.time, write.site) = (value, again.time, again.site);
+                (write.before, write.release) = (again.before, again.release);
                 id
             }
             None => self.add_rmw_write(thread, access, value),
@@ -144,11 +149,14 @@ impl Memory for Explore {
     fn fence(&mut self, access: &Access<'_>, step: u32) {
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Fence, access.verb) {
-            Some(id) => id,
+            Some(id) => {
+                self.refresh(access, id);
+                id
+            }
             None => {
                 let mut event = self.blank(thread, Kind::Fence, NOWHERE, access.order, access.verb);
-                event.time = access.time;
-                event.before = access.clock.clone();
+                (event.time, event.site) = (access.time, access.site);
+                event.before = self.in_graph(access.clock);
                 let joins = self.joins(thread);
                 self.graph.add(event, &joins)
             }
@@ -168,10 +176,7 @@ impl Memory for Explore {
                 let event = self.blank(thread, Kind::Choice, NOWHERE, MemoryOrder::Plain, verb);
                 let joins = self.joins(thread);
                 for choice in (1..count).rev() {
-                    let mut graph = self.copy();
-                    graph.add(Event { choice, ..event.clone() }, &joins);
-                    let revisited = self.revisited;
-                    self.later(graph, revisited);
+                    self.leave_choice(self.graph.len(), Event { choice, ..event.clone() }, &joins);
                 }
                 self.graph.add(event, &joins)
             }
@@ -235,11 +240,8 @@ impl Memory for Explore {
             self.pass(write, step.step);
         }
         for choice in (1..part.count).rev() {
-            let mut graph = self.copy();
-            graph.event_mut(id).choice = choice;
-            graph.event_mut(id).fresh = true;
-            let revisited = self.revisited;
-            self.later(graph, revisited);
+            let event = Event { choice, ..self.graph.event(id).clone() };
+            self.leave_choice(id, event, &[]);
         }
     }
 

@@ -4,40 +4,26 @@
 //! The way of an operation: the runtime asks [`Memory::next`] who goes on; the operation that is
 //! chosen asks what it reads or tells what it writes. If the graph holds the event, that is the
 //! answer. If not, the event is added: a read reads the newest write, a write becomes the newest;
-//! every other consistent read or place becomes an [`Item`], and so does every backward revisit.
+//! every other consistent read or place is left for later as a [`WorkItem`], and so is every backward
+//! revisit.
 
 mod atomic;
-mod backward;
+mod leaving;
 mod memory;
 mod schedule;
 mod spinning;
 mod state;
 
-use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE, holds};
+use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Stand};
-use crate::revisit::Revisit;
 use crate::spin::{Loops, Trial};
+use crate::work_item::{Change, Loaded, Moment, NextEvent, Revisitor, Way, WorkItem};
 use racefuzz_runtime::{
     Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice, Wait,
 };
 use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, ThreadId, Verb};
 use smallvec::SmallVec;
-
-/// A graph to be explored.
-#[derive(Clone, Debug)]
-#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
-pub(crate) struct Item {
-    pub(crate) graph: Graph,
-    /// The read that a backward revisit gave another write: its thread runs last.
-    pub(crate) revisited: Option<Id>,
-}
-
-impl Item {
-    /// The empty graph, from which every other one comes.
-    pub(crate) fn root() -> Self {
-        Self { graph: Graph::new(), revisited: None }
-    }
-}
+use std::sync::Arc;
 
 /// Graphs whose memory is kept for others.
 const SPARE: usize = 64;
@@ -74,11 +60,17 @@ pub(crate) struct Explore {
     pub(crate) graph: Graph,
     revisited: Option<Id>,
     /// Graphs to be explored later, the next one last.
-    pub(crate) later: Vec<Item>,
+    pub(crate) later: Vec<WorkItem>,
+    /// What the running execution has left, until its graph is complete.
+    left_here: Vec<Change>,
     fronts: Vec<Front>,
     started: usize,
     /// For each thread of the running execution its number in the graph.
     threads: Vec<u32>,
+    /// Some of these numbers differ: threads are created in another order than before.
+    renumbered: bool,
+    /// What the running execution is told that a write publishes, in its own numbers.
+    told: Clock,
     /// For each object of the running execution its location.
     locs: Vec<u32>,
     pseudo: Vec<(u32, u32)>,
@@ -108,9 +100,12 @@ impl Explore {
             graph: Graph::new(),
             revisited: None,
             later: Vec::new(),
+            left_here: Vec::new(),
             fronts: Vec::new(),
             started: 0,
             threads: Vec::new(),
+            renumbered: false,
+            told: Clock::default(),
             locs: Vec::new(),
             pseudo: Vec::new(),
             left: 0,
@@ -127,23 +122,16 @@ impl Explore {
     }
 
     /// Makes this graph the next to be explored.
-    pub(crate) fn load(&mut self, item: Item) {
-        let before = std::mem::replace(&mut self.graph, item.graph);
+    pub(crate) fn load(&mut self, loaded: Loaded) {
+        let before = std::mem::replace(&mut self.graph, loaded.graph);
         self.recycle(before);
-        self.revisited = item.revisited;
+        self.revisited = loaded.revisited;
     }
 
     fn recycle(&mut self, graph: Graph) {
         if self.spare.len() < SPARE {
             self.spare.push(graph);
         }
-    }
-
-    /// A copy of the graph.
-    fn copy(&mut self) -> Graph {
-        let mut graph = self.spare.pop().unwrap_or_default();
-        graph.clone_from(&self.graph);
-        graph
     }
 
     /// What is before the next event of a thread by spawns and joins.
@@ -173,6 +161,32 @@ impl Explore {
             self.threads.push(u32::MAX);
         }
         self.threads[runs_as as usize] = thread;
+        self.renumbered |= thread != runs_as;
+    }
+
+    /// A clock of the running execution with the graph's thread numbers.
+    fn in_graph(&self, clock: &Clock) -> Clock {
+        if !self.renumbered {
+            return clock.clone();
+        }
+        let mut mine = Clock::default();
+        for (runs_as, thread) in self.threads.iter().enumerate() {
+            if *thread != u32::MAX {
+                mine.set(*thread, clock.get(runs_as as u32));
+            }
+        }
+        mine
+    }
+
+    /// A clock of the graph with the running execution's thread numbers.
+    fn in_execution(&self, clock: &Clock) -> Clock {
+        let mut theirs = Clock::default();
+        for (runs_as, thread) in self.threads.iter().enumerate() {
+            if *thread != u32::MAX {
+                theirs.set(runs_as as u32, clock.get(*thread));
+            }
+        }
+        theirs
     }
 
     /// The location of an object of the running execution, if one of its events is in the graph.
@@ -200,12 +214,22 @@ impl Explore {
         }
     }
 
-    /// An event of the graph acts on this object of the running execution.
-    fn meet(&mut self, access: &Access<'_>, loc: u32) {
+    /// An access executes an event of the graph.
+    fn meet(&mut self, access: &Access<'_>, id: Id) {
+        let loc = self.graph.event(id).loc;
         if self.loc(access.object) == NOWHERE {
             self.set_loc(access.object, loc);
             self.graph.locs[loc as usize].initial = access.initial;
         }
+        self.refresh(access, id);
+    }
+
+    /// What an event of the graph knows and when it happens: events that the graph does not hold
+    /// (accesses to plain memory, reference counts) may differ from one execution of it to the next.
+    fn refresh(&mut self, access: &Access<'_>, id: Id) {
+        let before = self.in_graph(access.clock);
+        let event = self.graph.event_mut(id);
+        (event.time, event.site, event.before) = (access.time, access.site, before);
     }
 
     fn loc_or_new(&mut self, object: u32, initial: u64, ordered: bool) -> u32 {
@@ -271,6 +295,8 @@ impl Explore {
             value: 0,
             choice: 0,
             fresh: false,
+            readers: 0,
+            site: 0,
             time: 0,
             before: Clock::default(),
             release: Clock::default(),
@@ -279,23 +305,22 @@ impl Explore {
         }
     }
 
-    fn later(&mut self, graph: Graph, revisited: Option<Id>) {
-        if self.trial.is_none() && model::is_consistent(self.model, &graph) {
-            self.later.push(Item { graph, revisited });
-        } else {
-            self.recycle(graph);
-        }
-    }
-
     fn step_of(&self, write: Id) -> u32 {
         if write == INIT { 0 } else { self.steps.get(write as usize).copied().unwrap_or(0) }
     }
 
-    fn answer(&self, loc: u32, write: Id) -> Read<'_> {
+    fn answer(&mut self, loc: u32, write: Id) -> Read<'_> {
         let newest = self.graph.newest(loc);
+        if self.renumbered && write != INIT {
+            self.told = self.in_execution(&self.graph.event(write).release);
+        }
         Read {
             value: self.graph.word(loc, write),
-            release: if write == INIT { &self.empty } else { &self.graph.event(write).release },
+            release: match write {
+                INIT => &self.empty,
+                _ if self.renumbered => &self.told,
+                write => &self.graph.event(write).release,
+            },
             source: self.step_of(write),
             newer: (newest != write).then(|| self.step_of(newest)).filter(|step| *step != 0),
         }

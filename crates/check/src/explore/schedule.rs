@@ -41,11 +41,11 @@ impl Explore {
         let event = self.graph.event(read);
         let block =
             Block { thread: event.thread, po: event.po, stamp: read, seen: self.graph.len(), rf: event.rf };
-        let (mut graph, _) = {
-            let mut with = self.copy();
-            with.blocks.push(block);
-            with.restrict(Graph::default(), |id| id != read, |_| true)
-        };
+        // What was left so far is left of the graph as it is.
+        self.seal_copy();
+        self.graph.blocks.push(block);
+        let blocks = self.graph.blocks.iter();
+        let (mut graph, numbers) = self.graph.restrict(Graph::default(), |id| id != read, blocks, None);
         graph.reorder(None);
         for join in self.fronts.iter_mut().flat_map(|front| &mut front.joins) {
             if *join > read {
@@ -55,6 +55,8 @@ impl Explore {
         let steps = std::mem::take(&mut self.steps);
         self.steps =
             steps.into_iter().enumerate().filter(|(id, _)| *id != read as usize).map(|(_, s)| s).collect();
+        self.locs.iter_mut().for_each(|loc| *loc = numbers.loc(*loc));
+        self.pseudo.iter_mut().for_each(|(_, loc)| *loc = numbers.loc(*loc));
         self.graph = graph;
         (self.left, self.loaded) = (0, 0);
     }

@@ -1,8 +1,9 @@
 //! Operations on state words: what they would read is known before they happen, so their other ways
 //! are kept before the one at the end of the word's order is executed.
 
-use super::backward::{Comes, splits};
+use super::leaving::Next;
 use super::*;
+use crate::revisit::splits;
 
 impl Explore {
     /// The other ways of an operation on an ordered location that comes next in `thread`: it stands
@@ -20,48 +21,31 @@ impl Explore {
         let floor = model::floor(self.model, &self.graph, loc, &Stand { before: &self.empty, ord: &ord });
         let end = self.graph.loc(loc).mo.len();
         let is_old = |write: Id| since.is_some_and(|since| write == INIT || write < since);
-        if matches!(op.kind, OpKind::Store | OpKind::Print) {
-            let mut write = self.blank(thread, Kind::Write, loc, op.order, op.verb);
-            write.fresh = true;
-            let joins = self.joins(thread);
+        let joins = self.joins(thread);
+        let store = matches!(op.kind, OpKind::Store | OpKind::Print);
+        let kind = if store { Kind::Write } else { Kind::Read };
+        let event = Event { fresh: true, ..self.blank(thread, kind, loc, op.order, op.verb) };
+        let mut next = Next::new(self, event, &joins, Clock::default());
+        if store {
             for place in (floor + 1..=end).rev() {
                 if !splits(&self.graph, loc, place) {
-                    let mut graph = self.copy();
-                    graph.add_write(write.clone(), &joins, place);
-                    self.later(graph, None);
+                    self.leave_way(&mut next, Way::Write { place: place as u32 });
                 }
             }
-            let mut prefix = write.porf.clone();
-            prefix.set(thread, write.po + 1);
-            self.revisits(loc, Comes::Alone, &write, &prefix);
+            self.revisits(&mut next, Revisitor::Store);
             return;
         }
         for place in (floor..=end).rev() {
-            let write = self.graph.write_at(loc, place);
-            let word = self.graph.word(loc, write);
-            if !test.holds(word) || is_old(write) {
+            let rf = self.graph.write_at(loc, place);
+            let word = self.graph.word(loc, rf);
+            if !test.holds(word) || is_old(rf) {
                 continue;
             }
-            let mut read = self.blank(thread, Kind::Read, loc, op.order, op.verb);
-            read.rf = write;
-            read.fresh = true;
-            if only_reads.holds(word) {
-                if place < end {
-                    let mut graph = self.copy();
-                    graph.add(read, &self.joins(thread));
-                    self.later(graph, None);
-                }
-                continue;
+            if !only_reads.holds(word) {
+                self.revisits(&mut next, Revisitor::Update { rf, value: 0 });
+            } else if place < end {
+                self.leave_way(&mut next, Way::Read { rf, order: op.order });
             }
-            let mut prefix = read.porf.clone();
-            if write != INIT {
-                prefix.join(&self.graph.event(write).porf);
-            }
-            prefix.set(thread, read.po + 2);
-            let mut writes = self.blank(thread, Kind::Write, loc, op.order, op.verb);
-            (writes.po, writes.rmw, writes.fresh) = (read.po + 1, true, true);
-            writes.porf = prefix.clone();
-            self.revisits(loc, Comes::With(&read), &writes, &prefix);
         }
     }
 
@@ -72,11 +56,11 @@ impl Explore {
         write.rmw = true;
         let (loc, rf) = (write.loc, self.graph.event(read).rf);
         if again {
-            let reads = self.graph.event(read).clone();
-            let mut prefix = write.porf.clone();
-            prefix.set(thread, write.po + 1);
-            let write = Event { porf: prefix.clone(), fresh: true, ..write.clone() };
-            self.revisits(loc, Comes::Behind(&reads), &write, &prefix);
+            let mut porf = write.porf.clone();
+            porf.set(thread, write.po + 1);
+            let write = Event { porf, fresh: true, ..write.clone() };
+            let mut next = Next::new(self, write, &[], Clock::default());
+            self.revisits(&mut next, Revisitor::UpdateRead);
         }
         self.graph.event_mut(read).rmw = true;
         let place = self.graph.place(loc, rf) + 1;
@@ -85,10 +69,10 @@ impl Explore {
 
     /// What an event on a state word turned out to be.
     pub(super) fn fill(&mut self, id: Id, step: &Step<'_>) {
+        let before = self.in_graph(step.clock);
         let event = self.graph.event_mut(id);
         event.fresh = false;
-        event.time = step.time;
-        event.before.copy_from(step.clock);
+        (event.time, event.site, event.before) = (step.time, step.site, before);
         event.value = step.after;
     }
 }

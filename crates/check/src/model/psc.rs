@@ -241,10 +241,11 @@ impl<'a> Search<'a> {
 #[cfg(test)]
 mod tests {
     use super::is_acyclic;
-    use crate::explore::{Explore, Item};
+    use crate::explore::Explore;
     use crate::graph::{Graph, INIT, Kind};
     use crate::model::rc11;
     use crate::options::Options;
+    use crate::work_item::WorkItem;
     use racefuzz_primitives::sync::Arc;
     use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering::*, fence};
     use racefuzz_primitives::thread;
@@ -255,9 +256,8 @@ mod tests {
     fn graphs(program: &dyn Fn(), look: &mut dyn FnMut(&Graph)) {
         let config = Options::default().fuzz().config(&Options::default().settings);
         let (mut explore, mut runner) = (Explore::new(config.memory), Runner::new(config));
-        explore.later.push(Item { graph: Graph::new(), revisited: None });
-        while let Some(item) = explore.later.pop() {
-            explore.load(item);
+        explore.later.push(WorkItem::root());
+        while explore.load_next() {
             runner.run(program, &mut explore, Record::Choices);
             let mut all = vec![explore.graph.clone()];
             for read in explore.graph.threads.iter().filter_map(|thread| thread.last().copied()) {
@@ -272,6 +272,7 @@ mod tests {
                 }
             }
             all.iter().for_each(&mut *look);
+            explore.seal();
         }
     }
 

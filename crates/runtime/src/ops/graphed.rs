@@ -139,6 +139,7 @@ pub(super) fn fence(execution: &Execution, now: &Now, op: &Op, site: Site) {
 #[inline]
 pub(super) fn stepped(execution: &Execution, now: &Now, op: &Op, (before, after): (u64, u64), writes: bool) {
     if let Some(memory) = memory(execution) {
+        let thread = &execution.threads[now.thread as usize];
         memory.stepped(&Step {
             thread: now.thread,
             time: now.time,
@@ -148,7 +149,8 @@ pub(super) fn stepped(execution: &Execution, now: &Now, op: &Op, (before, after)
             before,
             after,
             writes,
-            clock: &execution.threads[now.thread as usize].clock,
+            clock: &thread.clock,
+            site: thread.pending.site.number(),
         });
     }
 }

@@ -1,0 +1,146 @@
+//! What an execution leaves to be explored later: recorded while events are added, made into work items
+//! when the graph that they share is complete.
+
+use super::*;
+use crate::revisit::{Kept, revisitable};
+use crate::work_item::{Loaded, prefix_of};
+
+/// An event that comes next, to be shared by all that it could be instead.
+pub(super) struct Next {
+    next: NextEvent,
+    shared: Option<Arc<NextEvent>>,
+}
+
+impl Next {
+    pub(super) fn new(explore: &Explore, event: Event, joins: &[Id], release_fence: Clock) -> Self {
+        let next = NextEvent { at: explore.moment(), event, joins: joins.to_vec(), release_fence };
+        Self { next, shared: None }
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        &self.next.event
+    }
+
+    pub(super) fn into_event(self) -> Event {
+        self.next.event
+    }
+
+    fn share(&mut self) -> Arc<NextEvent> {
+        Arc::clone(self.shared.get_or_insert_with(|| Arc::new(self.next.clone())))
+    }
+}
+
+impl Explore {
+    /// The present moment of the execution.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { events: self.graph.len(), blocks: self.graph.blocks.len() as u32 }
+    }
+
+    /// Leaves a graph for later.
+    pub(super) fn leave(&mut self, change: Change) {
+        if self.trial.is_none() {
+            self.left_here.push(change);
+        }
+    }
+
+    /// Leaves what else an event that comes next could be.
+    pub(super) fn leave_way(&mut self, next: &mut Next, way: Way) {
+        if self.trial.is_none() {
+            let next = next.share();
+            self.left_here.push(Change::Forward { next, way });
+        }
+    }
+
+    /// Leaves every backward revisit that a write which comes next in its thread allows.
+    pub(super) fn revisits(&mut self, next: &mut Next, by: Revisitor) {
+        if self.trial.is_some() {
+            return;
+        }
+        let prefix = prefix_of(&self.graph, &next.next, by);
+        let at = next.next.at;
+        let loc = next.next.event.loc;
+        let mut reads: SmallVec<[Id; 8]> = SmallVec::new();
+        revisitable(&self.graph, loc, &prefix, |read| {
+            let kept = Kept::new(&self.graph, at, read, &prefix);
+            if self.leaves_room(loc, by, read, &kept) && kept.allows_blocks() {
+                reads.push(read);
+            }
+        });
+        for read in reads {
+            let next = next.share();
+            self.left_here.push(Change::Backward { next, read, by, place: 0 });
+        }
+    }
+
+    /// Whether what a read-modify-write reads is read by no other one that stays.
+    fn leaves_room(&self, loc: u32, by: Revisitor, read: Id, kept: &Kept<'_>) -> bool {
+        let Revisitor::Update { rf, .. } = by else { return true };
+        let consumer = self.graph.consumer(loc, rf);
+        consumer.is_none_or(|consumer| consumer == read || !kept.keeps(consumer))
+    }
+
+    /// Leaves another choice in an event of the graph, or of one that comes next: nothing behind it is
+    /// known. While events of the graph are still to be executed it has to be copied: which of them
+    /// have been is part of what it is.
+    pub(super) fn leave_choice(&mut self, id: Id, event: Event, joins: &[Id]) {
+        if self.trial.is_some() {
+            return;
+        }
+        let is_new = id == self.graph.len();
+        if self.left > 0 {
+            let mut graph = self.graph.clone();
+            if is_new {
+                graph.add(event, joins);
+            } else {
+                let choice = event.choice;
+                (graph.event_mut(id).choice, graph.event_mut(id).fresh) = (choice, true);
+            }
+            self.leave(Change::Own { graph: Arc::new(graph), revisited: self.revisited });
+        } else if is_new {
+            let way = Way::Choice(event.choice);
+            let mut next = Next::new(self, event, joins, Clock::default());
+            self.leave_way(&mut next, way);
+        } else {
+            self.leave(Change::Part { next: self.moment(), id, choice: event.choice });
+        }
+    }
+
+    /// The graph is complete: what was left of it becomes work. Whether it is still the explorer's.
+    pub(crate) fn seal(&mut self) {
+        if self.left_here.is_empty() {
+            return;
+        }
+        let base = Arc::new(std::mem::replace(&mut self.graph, self.spare.pop().unwrap_or_default()));
+        self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));
+    }
+
+    /// The same where the graph is about to change in another way than by new events.
+    pub(super) fn seal_copy(&mut self) {
+        if !self.left_here.is_empty() {
+            let base = Arc::new(self.graph.clone());
+            self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));
+        }
+    }
+
+    /// Makes the next graph the one to be explored; whether there is one.
+    pub(crate) fn load_next(&mut self) -> bool {
+        let loaded = self.take_next();
+        let is_one = loaded.is_some();
+        loaded.into_iter().for_each(|loaded| self.load(loaded));
+        is_one
+    }
+
+    /// The next graph that is to be explored.
+    pub(crate) fn take_next(&mut self) -> Option<Loaded> {
+        while let Some(item) = self.later.last_mut() {
+            let (loaded, more) = item.next(self.model, &mut self.spare);
+            if !more {
+                self.later.pop();
+            }
+            if loaded.is_some() {
+                return loaded;
+            }
+        }
+        None
+    }
+}
