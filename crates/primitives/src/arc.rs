@@ -44,6 +44,9 @@ impl<T> Arc<T> {
         impl Drop for Unmade {
             fn drop(&mut self) {
                 dropped(self.0, || true);
+                if let Some(counted) = self.0 {
+                    ops::counted_gone(counted);
+                }
             }
         }
         let counted = ops::counted_new(Site::caller());
@@ -262,11 +265,19 @@ impl<T: ?Sized> Deref for Arc<T> {
 impl<T: ?Sized> Drop for Arc<T> {
     #[inline]
     fn drop(&mut self) {
+        /// Says so when the value's destructor panics, too.
+        struct Gone(Option<ops::Counted>);
+        impl Drop for Gone {
+            #[inline]
+            fn drop(&mut self) {
+                if let Some(counted) = self.0 {
+                    ops::counted_gone(counted);
+                }
+            }
+        }
         dropped(self.counted, || std::sync::Arc::strong_count(&self.inner) == 1);
+        let _gone = Gone(self.counted);
         // SAFETY: this is the drop, and nothing uses `inner` after it.
         unsafe { ManuallyDrop::drop(&mut self.inner) };
-        if let Some(counted) = self.counted {
-            ops::counted_gone(counted);
-        }
     }
 }

@@ -74,6 +74,13 @@ impl Clock {
         self.get(thread) >= time
     }
 
+    /// Whether all the other knows is known.
+    pub fn covers(&self, other: &Self) -> bool {
+        let rest = |thread: usize| self.rest.get(thread).copied().unwrap_or(0);
+        self.small.iter().zip(&other.small).all(|(mine, theirs)| mine >= theirs)
+            && other.rest.iter().enumerate().all(|(thread, theirs)| rest(thread) >= *theirs)
+    }
+
     /// Learns all the other knows.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn join(&mut self, other: &Self) {

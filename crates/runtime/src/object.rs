@@ -191,6 +191,9 @@ pub(crate) struct Object {
     pub(crate) waiters: SmallVec<[u32; 4]>,
     /// Threads that hold the lock, and where they took it.
     pub(crate) holders: SmallVec<[(u32, Site); 1]>,
+    /// A destructor used it, of a value of which these are what its owners knew when they let it go:
+    /// where a `Memory` asks, and of cells.
+    pub(crate) owners: Option<Box<Clock>>,
     /// Set between creation and release of something counted or allocated.
     pub(crate) alive: bool,
     /// Who released it, where, and at which step.
@@ -210,6 +213,7 @@ impl Object {
             accesses: Accesses::default(),
             waiters: SmallVec::new(),
             holders: SmallVec::new(),
+            owners: None,
             alive: false,
             freed: None,
         }
@@ -227,6 +231,7 @@ impl Object {
         self.accesses.clear();
         self.waiters.clear();
         self.holders.clear();
+        self.owners = None;
         self.alive = false;
         self.freed = None;
     }

@@ -105,8 +105,8 @@ pub(crate) struct Thread {
     /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
     pub(crate) timed: bool,
     pub(crate) expires: bool,
-    /// The counted value it destroys, and its events when it began.
-    pub(crate) destroys: Option<(u32, u32)>,
+    /// The counted values whose destructors it is in, the innermost last: where a `Memory` asks.
+    pub(crate) destroys: Vec<crate::ops::Destruction>,
     /// It was stopped for good because it spins: another write could let it go on.
     pub(crate) spins_for_good: bool,
     /// Gave way: not offered until another thread has acted.
@@ -187,7 +187,7 @@ impl Thread {
             timed: false,
             expires: false,
             spins_for_good: false,
-            destroys: None,
+            destroys: Vec::new(),
             yielded: false,
             spins: 0,
             alone: 0,
@@ -240,7 +240,7 @@ impl Thread {
         self.timed = false;
         self.expires = false;
         self.spins_for_good = false;
-        self.destroys = None;
+        self.destroys.clear();
         self.yielded = false;
         self.spins = 0;
         self.alone = 0;

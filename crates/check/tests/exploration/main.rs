@@ -4,6 +4,7 @@
 mod checkpoint;
 mod counted;
 mod counts;
+mod destructors;
 mod litmus;
 mod loops;
 mod primitives;

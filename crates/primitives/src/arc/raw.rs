@@ -1,6 +1,6 @@
 //! References that are out as raw pointers: which counted object they belong to.
 
-use super::{Arc, dropped};
+use super::Arc;
 use racefuzz_runtime::{Site, ops};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -70,7 +70,7 @@ impl<T: ?Sized> Arc<T> {
     pub unsafe fn decrement_strong_count(pointer: *const T) {
         // SAFETY: passed on to the caller.
         let inner = unsafe { std::sync::Arc::from_raw(pointer) };
-        dropped(recall(pointer), || std::sync::Arc::strong_count(&inner) == 1);
-        drop(inner);
+        // As any other reference.
+        drop(Arc::of(inner, recall(pointer)));
     }
 }

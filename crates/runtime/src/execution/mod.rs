@@ -3,6 +3,7 @@
 mod choosing;
 mod waiting;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::explorer::{Explorer, Op};
 use crate::failure::Detected;
@@ -104,6 +105,10 @@ pub(crate) struct Execution {
     pub(crate) unwinding_elsewhere: u32,
     pub(crate) faults_left: u32,
     pub(crate) counts_observed: bool,
+    /// What last owners learned and were made to forget: see `ops::counted`.
+    pub(crate) forgotten: Clock,
+    /// What was read or overwritten in the meantime may be impossible for those who had not.
+    pub(crate) doubtful: bool,
     pub(crate) live_references: u32,
     pub(crate) left_over: Vec<(racefuzz_trace::ObjectKind, Site)>,
     pub(crate) finals: Vec<Box<dyn FnOnce()>>,

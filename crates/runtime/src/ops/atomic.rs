@@ -486,6 +486,7 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
         let Some((other, write)) = race else { return false };
+        super::counted::fails_over(execution, (other, 0));
         super::cell::fail_race(
             execution,
             object,

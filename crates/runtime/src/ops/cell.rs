@@ -43,6 +43,9 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         let object = execution.resolve(primitive);
         let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
         let now = execution.event(&op);
+        if execution.memory.is_some() {
+            super::counted::uses_cell(execution, object);
+        }
         let access = Access { thread: now.thread, time: now.time, step: now.write.step, verb, site };
         let clock = &execution.threads[now.thread as usize].clock;
         let entry = &mut execution.objects[object as usize];
@@ -53,6 +56,7 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
         let Some(other) = race else { return Ok(false) };
+        super::counted::fails_over(execution, (other.thread, other.time));
         fail_race(
             execution,
             object,

@@ -3,14 +3,56 @@
 //! Clones and drops of a counted reference commute with everything unless somebody looks at the
 //! count, so they are events but no scheduling points; an execution that looks at a count says so
 //! in its result, and the driver then makes them scheduling points (`Config::count_points`).
+//!
+//! Where a [`Memory`](crate::Memory) enumerates executions, who drops the last reference is no part of
+//! the execution, and only one of the orders in which the owners may let go is executed. It must not
+//! make a difference:
+//!
+//! * A destructor that does what others can see (an event of the graph, a thread made or waited for, a
+//!   panic) looks at the count: which thread does it is then enumerated.
+//! * The last owner knows what the others did; the others do not know that of it. Any of them may be the
+//!   last, so after a destructor that nobody sees its thread knows what it knew before: less is ordered,
+//!   and no behaviour is missed. Where that shows a failure that may be impossible for the real last
+//!   owner (it is about what was forgotten, or came after a read of an old value), the failure counts as
+//!   a look at the count, too: everything is then explored again, with the order of drops a part of it.
+//! * Cells that the destructor used may be reached by others still. A thread that comes to one without
+//!   knowing all owners' ends depends on who was the last.
 
 use crate::backend::{self, Session};
+use crate::clock::Clock;
 use crate::execution::{Absent, Execution, enter, free_event, with};
 use crate::explorer::Op;
 use crate::ops::atomic::visible;
 use crate::schedule::post;
 use crate::site::Site;
 use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
+
+/// A destructor of a counted value that is running.
+pub(crate) struct Destruction {
+    object: u32,
+    /// What the thread had done and knew when it began.
+    before: Trail,
+    clock: Clock,
+}
+
+/// What a thread has done that others can see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Trail {
+    events: u32,
+    children: u32,
+    panics: u32,
+}
+
+impl Trail {
+    fn of(execution: &Execution) -> Self {
+        let thread = &execution.threads[execution.current as usize];
+        Self {
+            events: super::graphed::events(execution),
+            children: thread.children,
+            panics: execution.panics,
+        }
+    }
+}
 
 /// A counted object of the running execution; copied into every reference to it.
 #[derive(Clone, Copy, Debug)]
@@ -77,12 +119,14 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
         entry.sync.join(&thread.clock);
         entry.sync_seen.join(&thread.seen);
         if last() && entry.alive {
+            let clock = thread.clock.clone();
             thread.clock.join(&entry.sync);
             thread.seen.join(&entry.sync_seen);
             entry.alive = false;
             execution.live_references -= 1;
-            if execution.memory.is_some() {
-                execution.threads[me].destroys = Some((object, super::graphed::events(execution)));
+            if execution.memory.is_some() && !execution.config.count_points {
+                let before = Trail::of(execution);
+                execution.threads[me].destroys.push(Destruction { object, before, clock });
             }
         }
     })
@@ -93,15 +137,61 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
 #[inline]
 pub fn counted_gone(counted: Counted) {
     let _ = with(|execution| {
-        if execution.memory.is_some() {
-            let me = execution.current as usize;
-            let Some((object, events)) = execution.threads[me].destroys else { return };
-            if counted.of(execution) == Some(object) {
-                execution.threads[me].destroys = None;
-                execution.counts_observed |= super::graphed::events(execution) != events;
-            }
+        if !execution.threads[execution.current as usize].destroys.is_empty() {
+            destroyed(execution, counted.of(execution));
         }
     });
+}
+
+/// A destructor of the current thread is done, if it was the last owner.
+#[cold]
+fn destroyed(execution: &mut Execution, object: Option<u32>) {
+    let trail = Trail::of(execution);
+    let thread = &mut execution.threads[execution.current as usize];
+    if thread.destroys.last().map(|destruction| destruction.object) != object {
+        return;
+    }
+    let Some(Destruction { before, mut clock, .. }) = thread.destroys.pop() else { return };
+    if before != trail {
+        execution.counts_observed = true;
+        return;
+    }
+    clock.set(execution.current, thread.clock.get(execution.current));
+    if clock != thread.clock {
+        execution.forgotten.join(&thread.clock);
+        thread.clock = clock;
+    }
+}
+
+/// A thread waits for another one's end: one that does so in a destructor is seen by it.
+pub(crate) fn joins(execution: &mut Execution) {
+    execution.counts_observed |= !execution.threads[execution.current as usize].destroys.is_empty();
+}
+
+/// A thread comes to a cell, perhaps in a destructor, or after one that used it.
+pub(crate) fn uses_cell(execution: &mut Execution, object: u32) {
+    let thread = &execution.threads[execution.current as usize];
+    let entry = &mut execution.objects[object as usize];
+    if let Some(owners) = &entry.owners
+        && !thread.clock.covers(owners)
+    {
+        execution.counts_observed = true;
+    }
+    if !thread.destroys.is_empty() {
+        // All owners' ends, and what the destructor itself has done.
+        entry.owners = Some(Box::new(thread.clock.clone()));
+    }
+}
+
+/// The execution fails because an event of a thread is not ordered; `time` is 0 where it is not known.
+pub(crate) fn fails_over(execution: &mut Execution, (thread, time): (u32, u32)) {
+    execution.doubtful |= !execution.forgotten.is_empty() && execution.forgotten.knows(thread, time);
+}
+
+/// A read did not read the newest write, or a write is not the newest: one that knew what last owners
+/// were made to forget might have had to.
+pub(crate) fn goes_back(execution: &mut Execution) {
+    execution.doubtful |= !execution.forgotten.is_empty();
 }
 
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.

@@ -2,6 +2,7 @@
 //! told of everything else.
 
 use super::atomic::{Rmw, reads_from};
+use super::counted;
 use crate::execution::{Execution, Now};
 use crate::explorer::Op;
 use crate::graph::{Access, Memory, Step};
@@ -50,6 +51,9 @@ pub(super) fn load<P: Primitive>(
     let step = now.write.step;
     let read = ask(execution).load(&access(execution, &now, op, site), step);
     learn(execution, now.thread, op.order, read.release);
+    if read.newer.is_some() {
+        counted::goes_back(execution);
+    }
     execution.log(&now, op, read.value);
     let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
@@ -82,6 +86,9 @@ pub(super) fn store<P: Primitive>(
 ) -> bool {
     let now = execution.event(op);
     let newest = ask(execution).store(&access(execution, &now, op, site), value, now.write.step);
+    if !newest {
+        counted::goes_back(execution);
+    }
     execution.log(&now, op, value);
     execution.record(op, site, |recorder, event| event.wrote = recorder.value(primitive.show(value)));
     newest
@@ -108,6 +115,9 @@ pub(super) fn rmw<P: Primitive>(
     let wrote = f(value);
     let order = if wrote.is_some() { op.order } else { failure };
     learn(execution, now.thread, order, read.release);
+    if newer.is_some() {
+        counted::goes_back(execution);
+    }
     let newest = match wrote {
         Some(word) => ask(execution).rmw_writes(&access(execution, &now, op, site), word, step),
         None => false,

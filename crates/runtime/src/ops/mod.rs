@@ -30,6 +30,7 @@ pub use threads::{
 };
 pub use tracked::{alloc, dealloc, track, untrack};
 
+pub(crate) use counted::Destruction;
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 

@@ -116,6 +116,7 @@ fn used_before_free(execution: &mut Execution, object: u32, freed: (u32, Site, u
     if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
         return;
     }
+    super::counted::fails_over(execution, (used.thread, used.time));
     let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
         object: ObjectId(object),
         freed: RacingAccess {

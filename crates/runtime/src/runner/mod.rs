@@ -133,6 +133,8 @@ impl Runner {
             unwinding_elsewhere: 0,
             faults_left: 0,
             counts_observed: false,
+            forgotten: crate::clock::Clock::default(),
+            doubtful: false,
             live_references: 0,
             left_over: Vec::new(),
             finals: Vec::new(),
@@ -242,6 +244,8 @@ impl Runner {
         let inject = execution.config.inject;
         execution.faults_left = u32::from(inject.panic || inject.kill);
         execution.counts_observed = false;
+        execution.forgotten.clear();
+        execution.doubtful = false;
         execution.live_references = 0;
         execution.left_over.clear();
         execution.globals.reset();
@@ -266,6 +270,7 @@ impl Runner {
             execution.console.hash(&mut hasher);
             hasher.finish()
         };
+        let failed = execution.failure.is_some();
         Ended {
             failure: execution.failure.take(),
             blocked: execution.blocked_at.is_some(),
@@ -274,7 +279,7 @@ impl Runner {
             class: execution.class,
             output,
             abandoned: execution.abandoned,
-            counts_observed: execution.counts_observed,
+            counts_observed: execution.counts_observed || (execution.doubtful && failed),
             left_over: describe_left_over(execution),
             trace: execution.recorder.take().map(|recorder| recorder.trace),
         }

@@ -66,15 +66,16 @@ pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Abs
         let (mine, theirs) = if me < target { (first, second) } else { (second, first) };
         mine.clock.join(&theirs.clock);
         mine.seen.join(&theirs.seen);
-        if let Some(memory) = execution.memory {
-            // SAFETY: see `Execution::event`.
-            unsafe { (*memory).joined(me as u32, target as u32) };
-        }
         let panicked = theirs.panicked.is_some();
         if let Some(panicked) = &mut theirs.panicked
             && take
         {
             panicked.taken = Some(me as u32);
+        }
+        crate::ops::counted::joins(execution);
+        if let Some(memory) = execution.memory {
+            // SAFETY: see `Execution::event`.
+            unsafe { (*memory).joined(me as u32, target as u32) };
         }
         execution.log(&now, &op, target as u64);
         execution.record(&op, site, |_, event| event.other = Some(ThreadId(target as u32)));
