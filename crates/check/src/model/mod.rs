@@ -10,6 +10,8 @@ mod psc;
 mod rc11;
 mod tso;
 
+pub(crate) use psc::{Addition, Order};
+
 use crate::graph::{Graph, Id, Kind, Loc, NOWHERE};
 use racefuzz_runtime::Clock;
 use racefuzz_trace::{MemoryModel, MemoryOrder};
@@ -51,6 +53,28 @@ pub(crate) fn is_consistent(model: MemoryModel, graph: &Graph) -> bool {
         MemoryModel::Sc => true,
         MemoryModel::Rc11 => graph.seq_cst < 2 || psc::is_acyclic(graph),
         MemoryModel::Tso => tso::is_consistent(graph),
+    }
+}
+
+/// Whether a consistent graph stays consistent with an access that respects the floor, as far as that
+/// is seen before the graph is made.
+///
+/// `order` is the graph's, or that of a beginning of it from which it grew by reads of the newest
+/// write, writes that became the newest, and fences.
+pub(crate) fn admits(model: MemoryModel, order: &mut Order, graph: &Graph, addition: Addition<'_>) -> bool {
+    match model {
+        MemoryModel::Sc | MemoryModel::Tso => true,
+        MemoryModel::Rc11 => graph.seq_cst == 0 || order.admits(graph, addition),
+    }
+}
+
+/// Whether a graph that respects the floors is consistent, given that it was without these events:
+/// each is the last of its thread, but for a read-modify-write's write behind its read, and read by
+/// no other one than these.
+pub(crate) fn stays_consistent(model: MemoryModel, graph: &Graph, added: &[Id]) -> bool {
+    match model {
+        MemoryModel::Rc11 => graph.seq_cst < 2 || psc::stays_acyclic(graph, added),
+        MemoryModel::Sc | MemoryModel::Tso => is_consistent(model, graph),
     }
 }
 
