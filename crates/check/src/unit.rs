@@ -132,6 +132,8 @@ impl Worker {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
+        } else {
+            self.explore.forget();
         }
         self.explore.seal();
         ended

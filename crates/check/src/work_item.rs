@@ -19,6 +19,7 @@ use crate::model::{self, Stand};
 use crate::revisit::{Kept, splits};
 use racefuzz_runtime::Clock;
 use racefuzz_trace::{MemoryModel, MemoryOrder};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// One or several graphs to be explored.
@@ -186,6 +187,9 @@ impl WorkItem {
             let mut more = false;
             let mut graph = spare.pop().unwrap_or_default();
             let mut revisited = None;
+            // What may have made it inconsistent: whether another event than the newest can come next
+            // was looked at when it was left.
+            let mut added: SmallVec<[Id; 2]> = SmallVec::new();
             let is_possible = match &mut self.change {
                 Change::Same { revisited, forced } => {
                     graph.clone_from(&self.base);
@@ -207,12 +211,14 @@ impl WorkItem {
                     true
                 }
                 Change::Backward { next, read, by, place } => {
-                    revisited = backward(model, &self.base, &mut graph, next, *read, *by, place);
+                    let made = backward(model, &self.base, &mut graph, next, *read, *by, place);
                     more = matches!(by, Revisitor::Store) && *place != u32::MAX;
-                    revisited.is_some()
+                    added.extend(made.into_iter().flat_map(<[Id; 2]>::from));
+                    revisited = made.map(|(_, read)| read);
+                    made.is_some()
                 }
             };
-            if is_possible && model::is_consistent(model, &graph) {
+            if is_possible && model::stays_consistent(model, &graph, &added) {
                 return (Some(Loaded { graph, revisited, forced: false }), more);
             }
             spare.push(graph);
@@ -270,8 +276,9 @@ fn order_of_next(graph: &Graph, event: &mut Event, joins: &[Id]) {
     }
 }
 
-/// A backward revisit: makes `graph` what `base` keeps of it, with the write that came next and the read
-/// that now reads it, of which the number is returned if that is possible. `place` is where to look for the next place of a store, `u32::MAX` behind the last.
+/// A backward revisit: makes `graph` what `base` keeps of it, with the write that came next and the
+/// read that now reads it; their numbers are returned if that is possible. `place` is where to look for
+/// the next place of a store, `u32::MAX` behind the last.
 fn backward(
     model: MemoryModel,
     base: &Graph,
@@ -280,7 +287,7 @@ fn backward(
     read: Id,
     by: Revisitor,
     place: &mut u32,
-) -> Option<Id> {
+) -> Option<(Id, Id)> {
     let prefix = prefix_of(base, next, by);
     let kept = Kept::new(base, next.at, read, &prefix);
     let number;
@@ -324,7 +331,7 @@ fn backward(
             graph.add_write(write, &[], place)
         }
     };
-    reread(model, graph, read, write).then_some(read)
+    reread(model, graph, read, write).then_some((write, read))
 }
 
 /// The prefix of a write that revisits, itself included.

@@ -45,10 +45,23 @@ impl Explore {
 
     /// Leaves what else an event that comes next could be.
     pub(super) fn leave_way(&mut self, next: &mut Next, way: Way) {
-        if self.trial.is_none() {
+        if self.trial.is_none() && self.admits(next.event(), way) {
             let next = next.share();
             self.left_here.push(Change::Forward { next, way });
         }
+    }
+
+    /// Whether the graph stays consistent with another event than the newest.
+    fn admits(&mut self, event: &Event, way: Way) -> bool {
+        let place = |rf| self.graph.place(event.loc, rf);
+        let (event, place, writes) = match way {
+            Way::Read { rf, order } => (Event { rf, order, ..event.clone() }, place(rf), false),
+            Way::Update { rf, .. } => (Event { rf, ..event.clone() }, place(rf), true),
+            Way::Write { place } => (event.clone(), place as usize - 1, true),
+            Way::Choice(_) => return true,
+        };
+        let addition = Addition { event: &event, place, writes };
+        model::admits(self.model, &mut self.order, &self.graph, addition)
     }
 
     /// Leaves every backward revisit that a write which comes next in its thread allows.
@@ -105,6 +118,12 @@ impl Explore {
         }
     }
 
+    /// Nothing is left of a graph that turns out not to be consistent, but other choices in what it
+    /// held: a compare-exchange may fail for no reason.
+    pub(crate) fn forget(&mut self) {
+        self.left_here.retain(|change| matches!(change, Change::Own { .. }));
+    }
+
     /// The graph is complete: what was left of it becomes work. Whether it is still the explorer's.
     pub(crate) fn seal(&mut self) {
         if self.left_here.is_empty() {
@@ -116,6 +135,7 @@ impl Explore {
 
     /// The same where the graph is about to change in another way than by new events.
     pub(super) fn seal_copy(&mut self) {
+        self.order.clear();
         if !self.left_here.is_empty() {
             let base = Arc::new(self.graph.clone());
             self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));

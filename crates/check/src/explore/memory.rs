@@ -8,6 +8,8 @@ impl Explorer for Explore {
             *front = Front::default();
         }
         self.started = 0;
+        self.order.clear();
+        self.reordered = false;
         self.threads.clear();
         self.renumbered = false;
         self.left_here.clear();
@@ -113,6 +115,7 @@ impl Memory for Explore {
                 if fresh {
                     let fails = f(self.graph.word(loc, rf)).is_none();
                     let order = if fails { failure } else { access.order };
+                    self.reordered |= order != self.graph.event(id).order;
                     let counted = self.graph.counts_as_seq_cst(self.graph.event(id));
                     self.graph.event_mut(id).order = order;
                     let counts = self.graph.counts_as_seq_cst(self.graph.event(id));

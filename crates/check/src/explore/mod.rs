@@ -15,7 +15,7 @@ mod spinning;
 mod state;
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
-use crate::model::{self, Stand};
+use crate::model::{self, Addition, Stand};
 use crate::spin::{Loops, Trial};
 use crate::work_item::{Change, Loaded, Moment, NextEvent, Revisitor, Way, WorkItem};
 use racefuzz_runtime::{
@@ -91,6 +91,11 @@ pub(crate) struct Explore {
     /// The program did something else than before.
     pub(crate) diverged: bool,
     empty: Clock,
+    /// The order of the graph's SeqCst events.
+    order: model::Order,
+    /// The ordering of an access of the graph is another one than when the graph was made: a
+    /// compare-exchange succeeds that failed, or fails that succeeded.
+    reordered: bool,
 }
 
 impl Explore {
@@ -118,6 +123,8 @@ impl Explore {
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
+            order: model::Order::default(),
+            reordered: false,
         }
     }
 
@@ -139,9 +146,14 @@ impl Explore {
         self.fronts[thread as usize].joins.clone()
     }
 
-    /// Whether the graph is consistent now that all its events have been executed.
+    /// Whether the graph is consistent now that all its events have been executed: what happens before
+    /// an operation on a state word, and the ordering of a compare-exchange that was given another
+    /// write, was not known when the graph was made.
+    ///
+    /// What was added behind these is newest, and changes nothing; so if the graph is not consistent,
+    /// neither is what was left of it, see [`forget`](Self::forget).
     pub(crate) fn is_consistent(&self) -> bool {
-        !self.graph.ordered
+        !(self.graph.ordered || self.reordered)
             || !model::looks_at_wholes(self.model, &self.graph)
             || model::is_consistent(self.model, &self.graph)
     }

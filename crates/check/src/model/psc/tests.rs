@@ -135,13 +135,23 @@ fn takes_back(graph: &Graph, thread: usize) -> Option<Last> {
     if used || graph.joins.iter().any(|(_, join)| gone(*join)) || !is_free(graph, last) {
         return None;
     }
-    let (rest, number) = graph.restrict(Graph::default(), |id| !gone(id), |_| true);
+    if !graph
+        .events
+        .iter()
+        .enumerate()
+        .any(|(id, event)| event.loc == graph.event(last).loc && !gone(id as Id))
+    {
+        // The location would be gone, too.
+        return None;
+    }
+    let (rest, numbers) = graph.restrict(Graph::default(), |id| !gone(id), [].iter(), None);
     let renumbered = |id: Id| {
         let mut event = graph.event(id).clone();
-        event.rf = if event.rf == INIT { INIT } else { number[event.rf as usize] };
+        event.loc = numbers.loc(event.loc);
+        event.rf = if event.rf == INIT { INIT } else { numbers.event(event.rf) };
         event
     };
-    let joins = graph.joins_of(first).map(|join| number[join as usize]).collect();
+    let joins = graph.joins_of(first).map(|join| numbers.event(join)).collect();
     Some(Last { rest, event: renumbered(first), write: is_rmw.then(|| renumbered(last)), joins })
 }
 
@@ -196,7 +206,7 @@ fn grown(graph: &Graph) -> (Order, u32) {
     // Not between the two events of a read-modify-write.
     let splits = half < graph.len() && graph.event(half).rmw && graph.event(half).kind == Kind::Write;
     let half = half - u32::from(splits);
-    let (beginning, _) = graph.restrict(Graph::default(), |id| id < half, |_| true);
+    let (beginning, _) = graph.restrict(Graph::default(), |id| id < half, [].iter(), None);
     let mut order = Order::default();
     order.grow(&beginning);
     for id in (0..half).filter(|id| beginning.event(*id).order == MemoryOrder::SeqCst) {
