@@ -41,6 +41,7 @@ mod model;
 mod options;
 mod probe;
 mod realise;
+mod recheck;
 mod revisit;
 mod show;
 mod spin;
@@ -91,7 +92,10 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
         if loops.learn(&done.learned) || counts {
             continue;
         }
-        let whole = done.rest.is_empty() && done.diverged.is_none();
+        if let Some(found) = &done.unrepeatable {
+            show(&Visited { trace: &found.trace, failure: Some(&found.detected) });
+        }
+        let whole = done.rest.is_empty() && done.diverged.is_none() && done.unrepeatable.is_none();
         let unit::Done { executions, blocked, failing, .. } = done;
         return Counts { executions, blocked, failing, whole };
     }

@@ -2,10 +2,12 @@
 
 use crate::graph::Graph;
 use crate::options::{Options, Progress};
+use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
 use crate::spin::Loops;
 use crate::unit::{Done, Failed};
-use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats};
+use racefuzz_fuzz::Sight;
+use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats, Warning};
 use std::collections::BTreeSet;
 
 /// Why an exploration ends before everything is explored.
@@ -48,6 +50,12 @@ pub(crate) struct Merged {
     pub(crate) counts_observed: bool,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    unrepeatable: Option<(Box<Unrepeatable>, u64)>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    values: Option<String>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    sight: Sight,
     blocked_at: Option<String>,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) cut: Option<Cut>,
@@ -66,7 +74,7 @@ impl Merged {
 
     /// Whether the program did something else than before, which ends every exploration.
     pub(crate) fn has_diverged(&self) -> bool {
-        self.diverged.is_some()
+        self.diverged.is_some() || self.unrepeatable.is_some()
     }
 
     /// Adds what comes next in order.
@@ -86,6 +94,10 @@ impl Merged {
             }
         }
         self.diverged = self.diverged.take().or(done.diverged);
+        let unrepeatable = done.unrepeatable.map(|found| (before + found.before, found));
+        self.unrepeatable = self.unrepeatable.take().or(unrepeatable.map(|(index, found)| (found, index)));
+        self.values = self.values.take().or(done.values);
+        self.sight.merge(done.sight);
         self.blocked_at = self.blocked_at.take().or(done.blocked_at);
     }
 
@@ -104,8 +116,10 @@ impl Merged {
             .into_iter()
             .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
             .collect();
-        let diverged = self.diverged.is_some();
-        if let Some(graph) = self.diverged {
+        let diverged = self.diverged.is_some() || self.unrepeatable.is_some();
+        if let Some((found, index)) = self.unrepeatable {
+            failures.push(show::fail(shower, found.detected, found.trace, index));
+        } else if let Some(graph) = self.diverged {
             failures.push(show::diverged(shower, graph, self.stats.executions));
         }
         let stats = Stats { outcomes: 0, ..self.stats };
@@ -123,6 +137,9 @@ impl Merged {
         let explored = finished && (failures.is_empty() || options.keep_going);
         let whole = explored && stats.executions > 0;
         let proof = Proof { engine: Engine::Graph, whole, relaxed: self.relaxed };
-        options.report((outcome, stopped), stats, failures, proof)
+        let mut report = options.report((outcome, stopped), stats, failures, proof);
+        report.warnings.extend(self.sight.warning());
+        report.warnings.extend(self.values.map(|first| Warning::ValuesDiffer { first }));
+        report
     }
 }

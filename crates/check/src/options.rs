@@ -54,6 +54,7 @@ impl Options {
             stats,
             failures,
             stopped,
+            warnings: Vec::new(),
             proof: Some(proof),
         }
     }

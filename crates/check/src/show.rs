@@ -55,7 +55,7 @@ fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -
     fail(shower, ended.failure.unwrap_or(detected), trace, index)
 }
 
-fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Failure {
+pub(crate) fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Failure {
     let schedule = Schedule {
         program: shower.options.program.clone(),
         settings: shower.options.settings.clone(),
@@ -95,6 +95,8 @@ pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure
             expected: "the event that was there before".to_owned(),
             found: "another one".to_owned(),
             left_over: ended.left_over,
+            kept: false,
+            unrepeated: None,
         }),
     };
     fail(shower, detected, trace, index)

@@ -7,8 +7,10 @@
 use crate::explore::Explore;
 use crate::graph::Graph;
 use crate::model;
+use crate::recheck::{Rechecks, Unrepeatable};
 use crate::spin::Loops;
 use crate::work_item::{Loaded, WorkItem};
+use racefuzz_fuzz::{Executed, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::normalize_path;
 use std::collections::HashSet;
@@ -37,6 +39,15 @@ pub(crate) struct Done {
     /// A graph that the program did not follow.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) diverged: Option<Graph>,
+    /// A failure that no graph repeats.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) unrepeatable: Option<Box<Unrepeatable>>,
+    /// The first difference in a value between two executions of one graph.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) values: Option<String>,
+    /// What was seen of the program.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) sight: Sight,
     /// A loop was tried: the exploration is to begin anew.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
@@ -56,6 +67,7 @@ pub(crate) struct Done {
 pub(crate) struct Worker {
     pub(crate) runner: Runner,
     explore: Explore,
+    pub(crate) rechecks: Rechecks,
     count_points: bool,
     keep_going: bool,
 }
@@ -65,7 +77,8 @@ impl Worker {
         let mut explore = Explore::new(config.memory);
         explore.loops = loops.clone();
         let count_points = config.count_points;
-        Self { runner: Runner::new(config), explore, count_points, keep_going }
+        let rechecks = Rechecks::default();
+        Self { runner: Runner::new(config), explore, rechecks, count_points, keep_going }
     }
 
     /// Explores for at most `fuel` executions, `most` complete ones, to the first failure, or until
@@ -82,16 +95,21 @@ impl Worker {
         let mut met = HashSet::new();
         let mut ran = 0;
         self.explore.later = items;
+        let mut last = None;
         while ran < fuel && done.executions < most && !stop(ran) {
             if !self.explore.load_next() {
                 break;
             }
-            self.one(program, Record::Choices, &mut done, &mut met);
+            let passed = done.executions - done.failing;
+            let record = self.rechecks.record();
+            let ended = self.one(program, record, &mut done, &mut met);
+            last = (done.executions - done.failing > passed).then_some(ended);
             ran = done.executions + done.blocked;
             if self.is_over(&done) {
                 break;
             }
         }
+        self.recheck_last(program, last.as_ref(), &mut done);
         done.rest = std::mem::take(&mut self.explore.later);
         done
     }
@@ -118,15 +136,25 @@ impl Worker {
     fn is_over(&self, done: &Done) -> bool {
         let failed = !done.failed.is_empty() && !self.keep_going;
         let learned = done.learned != Loops::default();
-        failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points)
+        let unrepeatable = done.unrepeatable.is_some();
+        failed
+            || learned
+            || unrepeatable
+            || done.diverged.is_some()
+            || (done.counts_observed && !self.count_points)
     }
 
     fn one(&mut self, program: &dyn Fn(), record: Record, done: &mut Done, met: &mut HashSet<u64>) -> Ended {
+        let passed = done.executions - done.failing;
         let ended = self.runner.run(program, &mut self.explore, record);
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
-        if let Some(trial) = self.explore.trial {
+        done.sight.look(self.runner.log(), ended.threads);
+        let mut again = None;
+        if ended.unseen {
+            again = Some(self.explore.graph.clone());
+        } else if let Some(trial) = self.explore.trial {
             done.learned = trial.result();
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
@@ -135,7 +163,14 @@ impl Worker {
         } else {
             self.explore.forget();
         }
+        if done.executions - done.failing > passed && self.rechecks.counts() {
+            again = Some(self.explore.graph.clone());
+        }
+        let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
         self.explore.seal();
+        if let (Some(graph), Some(first)) = (again, first) {
+            self.recheck(program, graph, &ended, &first, done);
+        }
         ended
     }
 
@@ -168,6 +203,20 @@ impl Worker {
         let ended = self.runner.run(program, &mut self.explore, Record::Trace);
         self.explore.later.clear();
         ended
+    }
+
+    /// As [`record`](Self::record), in the middle of an exploration, which goes on as if nothing had
+    /// been.
+    pub(crate) fn repeat(&mut self, program: &dyn Fn(), graph: Graph) -> Ended {
+        let later = std::mem::take(&mut self.explore.later);
+        let ended = self.record(program, WorkItem::of(graph, None));
+        self.explore.later = later;
+        ended
+    }
+
+    /// The graph of the last execution, if that has left nothing to explore.
+    pub(crate) fn last_graph(&self) -> Option<&Graph> {
+        self.explore.later.is_empty().then_some(&self.explore.graph)
     }
 
     /// Runs one graph, and returns the graphs that it leaves to explore; `None` if these are so many

@@ -7,7 +7,8 @@ use crate::rank;
 use crate::search::{Search, Seen};
 use crate::verifier::Verifier;
 use racefuzz_trace::{
-    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, Fix, FixReport, Schedule, Verdict,
+    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, Schedule,
+    Verdict,
 };
 
 /// Searches for repairs of the program.
@@ -30,7 +31,8 @@ pub fn fix_with<'a>(
 ) -> FixReport {
     let mut search = Search::new(options, program, verifier, limit);
     let seen = search.look();
-    let (failure, sampled) = match seen.failing == 0 && seen.complete {
+    let unrepeatable = search.known.iter().any(|known| is_unrepeatable(known.bad.kind));
+    let (failure, sampled) = match seen.failing == 0 && seen.complete || unrepeatable {
         true => (None, 0),
         false => search.sample(),
     };
@@ -55,6 +57,10 @@ pub fn fix_with<'a>(
             let executions = seen.executions + sampled;
             report.holds = Some(Verdict { certainty, memory: search.memory(), executions });
         }
+        Some(failure) if is_unrepeatable(failure.kind) => {
+            let note = "nothing can be tried on a program whose executions racefuzz does not determine";
+            report.notes.push(note.to_owned());
+        }
         Some(failure) => {
             let failure = failure.clone();
             if !seen.complete {
@@ -78,6 +84,11 @@ pub fn fix_with<'a>(
     report
 }
 
+/// Whether an execution fails so because something besides its schedule decides it.
+fn is_unrepeatable(kind: FailureKind) -> bool {
+    kind == FailureKind::Nondeterminism
+}
+
 /// Whether locks repair and are not worth their price.
 fn locks_left_out(found: &[Fix], shown: &[Fix]) -> bool {
     let locks = |fixes: &[Fix]| fixes.iter().any(|fix| fix.kind.is_lock());
@@ -97,7 +108,8 @@ fn baseline(seen: &Seen) -> Baseline {
 
 /// The first bad execution that exploring has met, where sampling meets none.
 fn failure_of(search: &Search<'_>) -> Option<Failure> {
-    let bad = &search.known.first()?.bad;
+    let unrepeatable = search.known.iter().find(|known| is_unrepeatable(known.bad.kind));
+    let bad = &unrepeatable.or_else(|| search.known.first())?.bad;
     let settings = search.options.settings.clone();
     Some(Failure {
         kind: bad.kind,

@@ -6,11 +6,12 @@ use crate::lab::Lab;
 use crate::options::{Observer, Options};
 use crate::profile::{Lesson, Profile};
 use crate::replay::blocked_at;
+use crate::sight::Sight;
 use crate::strategy::Samplers;
 use crate::tally::Tally;
 use crate::worker::{Chunk, Worker, sample};
 use racefuzz_runtime::Record;
-use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats};
+use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats, Warning};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -60,6 +61,8 @@ struct Merged {
     caught: Vec<Caught>,
     met: HashSet<u64>,
     left_over: bool,
+    sight: Sight,
+    values: Option<String>,
     /// The next iteration to be merged, and chunks that came before their time.
     next: u64,
     early: BTreeMap<u64, Chunk>,
@@ -83,6 +86,8 @@ impl Merged {
         }
         self.lessons.extend(chunk.lessons);
         self.left_over |= chunk.left_over;
+        self.sight.merge(chunk.sight);
+        self.values = self.values.take().or(chunk.values);
         for caught in chunk.caught {
             if self.met.insert(caught.detected.identity) {
                 self.caught.push(caught);
@@ -240,6 +245,8 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
                     choices: lab.choices().to_vec(),
                     log: lab.log().to_vec(),
                     left_over: ended.left_over,
+                    unseen: ended.unseen,
+                    shown: None,
                     count_points,
                 });
             }
@@ -251,7 +258,7 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
 fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     let options = run.options;
     let mut failures: Vec<Failure> = Vec::new();
-    let Merged { tally, caught, .. } = merged;
+    let Merged { tally, caught, sight, values, .. } = merged;
     for caught in caught {
         let settings = &caught.found.settings;
         let mut lab = Lab::new(options, settings, run.program, Some(run.guard));
@@ -280,7 +287,10 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
         }
         None => (Outcome::Incomplete, Some("no execution was asked for".to_owned())),
     };
-    report(options, outcome, stats, failures, stopped)
+    let mut report = report(options, outcome, stats, failures, stopped);
+    report.warnings.extend(sight.warning());
+    report.warnings.extend(values.map(|first| Warning::ValuesDiffer { first }));
+    report
 }
 
 /// Repeats the first iteration, which is blocked, to see where.
@@ -310,6 +320,7 @@ pub(crate) fn report(
         stats,
         failures,
         stopped,
+        warnings: Vec::new(),
         proof: None,
     }
 }

@@ -4,11 +4,13 @@ use crate::confirm::{Caught, Found};
 use crate::driver::{Cut, Run};
 use crate::guard::{self, Pulse};
 use crate::profile::{Lesson, Profile};
+use crate::recheck::{Difference, Executed, Order, compare, is_sampled};
 use crate::replay::Follow;
+use crate::sight::Sight;
 use crate::strategy::{self, Samplers};
 use crate::tally::Sample;
-use racefuzz_runtime::{Detected, Ended, Record, Runner};
-use racefuzz_trace::{Choice, FailureKind, ThreadId};
+use racefuzz_runtime::{Ended, Record, Runner};
+use racefuzz_trace::{Choice, Trace};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +26,18 @@ pub(crate) struct Chunk {
     pub(crate) caught: Vec<Caught>,
     /// Some object had been used by an earlier execution.
     pub(crate) left_over: bool,
+    /// What was seen of the program.
+    pub(crate) sight: Sight,
+    /// The first difference in a value between two executions of one schedule.
+    pub(crate) values: Option<String>,
+}
+
+/// What an execution was before it was repeated.
+struct First {
+    choices: Vec<Choice>,
+    log: Vec<u64>,
+    /// The repetition, if that is what shows the failure.
+    shown: Option<Trace>,
 }
 
 pub(crate) struct Worker<'r, 'a> {
@@ -59,8 +73,9 @@ impl<'r, 'a> Worker<'r, 'a> {
                 break;
             }
             guard::at(iteration, profile.count_points);
+            let record = if self.is_repeated(iteration) { Record::Trace } else { Record::Choices };
             let sampler = self.samplers.start(iteration, profile);
-            let mut ended = self.runner.run(self.run.program, sampler, Record::Choices);
+            let mut ended = self.runner.run(self.run.program, sampler, record);
             if let Some(lesson) = sampler.lesson() {
                 chunk.lessons.push(lesson);
             }
@@ -68,7 +83,8 @@ impl<'r, 'a> Worker<'r, 'a> {
                 chunk.lessons.push(Lesson { count_points: true, ..Lesson::default() });
             }
             chunk.left_over |= !ended.left_over.is_empty();
-            let first = self.repeat(&mut ended);
+            chunk.sight.look(self.runner.log(), ended.threads);
+            let first = self.repeat(iteration, &mut ended, &mut chunk);
             self.fuel = self.fuel.saturating_sub(32 + ended.steps);
             let failed = ended.failure.is_some();
             chunk.samples.push(sample(&ended));
@@ -84,26 +100,40 @@ impl<'r, 'a> Worker<'r, 'a> {
         chunk
     }
 
-    /// Repeats an execution that passed, if that is asked for. If it goes another way then, it has
-    /// failed after all; returned are the choices and the log it had.
-    fn repeat(&mut self, ended: &mut Ended) -> Option<(Vec<Choice>, Vec<u64>)> {
-        if !self.run.options.check_determinism || ended.failure.is_some() {
+    /// Whether an iteration that passes is executed twice.
+    fn is_repeated(&self, iteration: u64) -> bool {
+        let options = self.run.options;
+        options.check_determinism || is_sampled(iteration) || iteration + 1 == options.iterations
+    }
+
+    /// Repeats an execution that passed, if it is one of the sample or all are repeated. If it goes
+    /// another way then, it has failed after all; returned is what it was.
+    fn repeat(&mut self, iteration: u64, ended: &mut Ended, chunk: &mut Chunk) -> Option<First> {
+        if ended.failure.is_some() || !self.is_repeated(iteration) {
             return None;
         }
-        let (choices, log) = (self.runner.choices().to_vec(), self.runner.log().to_vec());
-        let again = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Choices);
-        if again.failure.is_none() && log == self.runner.log() {
-            return None;
+        let first = Executed::new(ended, self.runner.log());
+        let choices = self.runner.choices().to_vec();
+        let mut again = || {
+            let ended = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Trace);
+            (Executed::new(&ended, self.runner.log()), ended)
+        };
+        let (second, shown) = again();
+        if shown.unseen {
+            let (failure, trace) = (shown.failure, shown.trace);
+            ended.failure = failure;
+            return Some(First { choices, log: Vec::new(), shown: trace });
         }
-        ended.failure = Some(Detected {
-            kind: FailureKind::Nondeterminism,
-            message: "the program behaves differently under the same schedule".to_owned(),
-            thread: ThreadId::ROOT,
-            step: ended.steps,
-            identity: 0,
-            detail: None,
-        });
-        Some((choices, log))
+        match compare(&first, &second, Order::Same, || again().0)? {
+            Difference::Value(text) => {
+                chunk.values.get_or_insert(text);
+                None
+            }
+            Difference::Events(detected) => {
+                ended.failure = Some(*detected);
+                Some(First { choices, log: Vec::new(), shown: shown.trace })
+            }
+        }
     }
 
     #[cold]
@@ -111,7 +141,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         &mut self,
         iteration: u64,
         ended: Ended,
-        first: Option<(Vec<Choice>, Vec<u64>)>,
+        first: Option<First>,
         count_points: bool,
         chunk: &mut Chunk,
     ) {
@@ -121,8 +151,11 @@ impl<'r, 'a> Worker<'r, 'a> {
             return;
         }
         let options = self.run.options;
-        let (choices, log) =
-            first.unwrap_or_else(|| (self.runner.choices().to_vec(), self.runner.log().to_vec()));
+        let First { choices, log, shown } = first.unwrap_or_else(|| First {
+            choices: self.runner.choices().to_vec(),
+            log: self.runner.log().to_vec(),
+            shown: None,
+        });
         chunk.caught.push(Caught {
             found: Found {
                 iteration,
@@ -134,6 +167,8 @@ impl<'r, 'a> Worker<'r, 'a> {
             log,
             left_over: ended.left_over,
             count_points,
+            unseen: ended.unseen,
+            shown,
         });
     }
 

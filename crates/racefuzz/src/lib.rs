@@ -121,7 +121,7 @@ pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 pub use racefuzz_trace::{
     AuditReport, Engine, Event, Failure, FailureDetail, FailureKind, Fix, FixKind, FixReport, Inject,
     MemoryModel, Outcome, Proof, RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace,
-    UnknownName,
+    UnknownName, Unseen, Warning,
 };
 #[cfg(feature = "model")]
 pub use show::{Style, render, render_with};

@@ -42,6 +42,7 @@ mod config;
 mod execution;
 mod explorer;
 mod failure;
+mod foreign;
 mod graph;
 mod heap;
 mod heart;

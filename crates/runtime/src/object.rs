@@ -44,6 +44,11 @@ impl Shared {
         self.tag.store(0, Ordering::Relaxed);
     }
 
+    /// The execution it was last used in; 0 before the first use.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.tag.load(Ordering::Relaxed) >> INDEX_BITS
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn index_in(&self, epoch: u64) -> Option<u32> {
         let tag = self.tag.load(Ordering::Relaxed);

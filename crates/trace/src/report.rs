@@ -93,6 +93,30 @@ pub struct Proof {
     pub relaxed: bool,
 }
 
+/// Why a verdict may say less than it seems to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Warning {
+    /// The program starts threads, and no instrumented object is used by two of them.
+    NothingShared {
+        /// Threads of an execution, the first one included.
+        threads: u32,
+    },
+    /// The program does nothing that racefuzz sees.
+    NothingSeen,
+    /// Operating-system threads that the program started still run: racefuzz does not see them.
+    ForeignThreads {
+        /// How many.
+        count: u32,
+    },
+    /// Two executions of one schedule read or wrote different values.
+    ValuesDiffer {
+        /// The first difference.
+        first: String,
+    },
+}
+
 /// The result of a run of a program.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -117,6 +141,9 @@ pub struct RunReport {
     pub failures: Vec<Failure>,
     /// Why the run ended before all iterations were done, if it did.
     pub stopped: Option<String>,
+    /// What the verdict does not speak of, though the user may think so.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub warnings: Vec<Warning>,
     /// Set where executions were enumerated, not sampled.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub proof: Option<Proof>,

@@ -3,6 +3,7 @@
 use crate::backend;
 use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::memory::Knowledge;
 use crate::object::{Primitive, WriteRef};
 use crate::overlay;
@@ -215,7 +216,7 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 /// An atomic load: the word read.
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.load(primitive, order);
     }
     let order = overlay::order(site, order);
@@ -263,7 +264,7 @@ pub fn store<P: Primitive>(
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.store(primitive, value, order);
     }
     let order = overlay::order(site, order);
@@ -317,7 +318,7 @@ pub fn rmw<P: Primitive>(
     site: Site,
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.rmw(primitive, success, verb, &f);
     }
     let (success, failure) = overlay::orders(site, success, failure);
@@ -384,7 +385,7 @@ pub fn compare_exchange<P: Primitive>(
     site: Site,
     (current, new): (u64, u64),
 ) -> Result<Rmw, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.compare_exchange(primitive, orders, verb, (current, new));
     }
     rmw(primitive, orders, verb, site, |word| (word == current).then_some(new))
@@ -393,7 +394,7 @@ pub fn compare_exchange<P: Primitive>(
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
 /// next step.
 pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Fence), site) {
         return session.fence(order);
     }
     overlay::before_local(site)?;
@@ -458,7 +459,7 @@ pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absen
 }
 
 fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, Verb::Unsync, site) {
         return session.unsync(primitive, kind == OpKind::Write);
     }
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;

@@ -3,10 +3,10 @@
 //! They are no scheduling points: in a program without data races their order is fixed by other
 //! events, and a race is found whatever their order.
 
-use crate::backend;
 use crate::execution::{Absent, Execution, free_event};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
+use crate::foreign;
 use crate::object::Primitive;
 use crate::overlay;
 use crate::race::Access;
@@ -29,7 +29,7 @@ pub fn write<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Re
 }
 
 fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.cell(primitive, kind == OpKind::Write);
     }
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;

@@ -22,6 +22,7 @@ use crate::backend::{self, Session};
 use crate::clock::Clock;
 use crate::execution::{Absent, Execution, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::atomic::visible;
 use crate::schedule::post;
 use crate::site::Site;
@@ -68,6 +69,10 @@ impl Counted {
         self.created
     }
 
+    fn hosted(self, verb: Verb, site: Site) -> Option<&'static Session> {
+        foreign::hosted_counted(self.epoch, self.created, verb, site)
+    }
+
     fn on(self, session: &Session) -> Result<u32, Absent> {
         if self.epoch == session.epoch() { Ok(self.object) } else { Err(Absent::Outside) }
     }
@@ -98,7 +103,7 @@ pub fn counted_new(site: Site) -> Option<Counted> {
 /// A reference is cloned (or made weak).
 #[inline]
 pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefClone, site) {
         return session.counted_clone(counted.on(session)?);
     }
     event(counted, Verb::RefClone, site, |_, _| {})
@@ -109,7 +114,7 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
 /// did, as the destructor of the value must.
 #[inline]
 pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, last);
     }
     event(counted, Verb::RefDrop, site, |execution, object| {
@@ -197,7 +202,7 @@ pub(crate) fn goes_back(execution: &mut Execution) {
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.
 #[inline]
 pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, || false);
     }
     event(counted, Verb::RefDrop, site, |_, _| {})
@@ -241,7 +246,7 @@ fn count_point(op: Op, site: Site) -> Result<(), Absent> {
 /// is asked whether the caller turned out to hold the only reference, in which case it knows what
 /// every earlier holder did.
 pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() -> bool) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefCount, site) {
         return session.counted_observe(counted.on(session)?);
     }
     let op = enter(|execution| {

@@ -5,6 +5,7 @@ use super::local_op;
 use crate::backend;
 use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::atomic::visible;
 use crate::overlay;
 use crate::schedule::{block_for_good, post};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 /// A step that touches nothing shared; its text is made only if the execution is recorded.
 pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Note), site) {
         return session.sleep();
     }
     overlay::before_local(site)?;
@@ -38,7 +39,7 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
 
 /// One of the values below `count`, every one of them possible.
 pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Nondet), site) {
         return session.choose(count);
     }
     let op = local_op(Verb::Nondet);
@@ -77,7 +78,7 @@ pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
 
 /// Writes a line to the execution's console: a step.
 pub fn print(line: String, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Print), site) {
         return session.print(line);
     }
     overlay::before_local(site)?;

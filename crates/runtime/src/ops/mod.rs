@@ -39,10 +39,14 @@ use crate::explorer::Op;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 
 /// Where the caller runs.
+#[track_caller]
 pub fn mode() -> Result<(), Absent> {
     let execution = current();
     if execution.is_null() {
-        return crate::backend::session().map_or(Err(Absent::Outside), |session| session.mode());
+        return match crate::foreign::session(crate::site::Site::caller(), None) {
+            Some(session) => session.mode(),
+            None => Err(Absent::Outside),
+        };
     }
     // SAFETY: see `execution::with`; a plain read.
     match unsafe { (*execution).phase } {

@@ -4,9 +4,9 @@
 //! A blocked thread is always one that *awaits a test of an object's word*; the operation and the
 //! test are one atomic event.
 
-use crate::backend;
 use crate::execution::{Absent, Execution, enter, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::object::{Primitive, Shown, Test};
 use crate::ops::atomic::{note_repeated_read, reads_from};
 use crate::overlay;
@@ -137,7 +137,7 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     count: impl FnOnce() -> usize,
     f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
 ) -> Result<Result<R, TimedOut>, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, how.verb, site) {
         return session.update(primitive, &how, count, f).map(Ok);
     }
     overlay::before(site, |execution| Some(execution.resolve(primitive)))?;

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
+use crate::foreign;
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::ops;
@@ -42,10 +43,15 @@ pub enum Record {
 pub struct Ended {
     /// What went wrong, if anything did.
     pub failure: Option<Detected>,
+    /// The failure is something that racefuzz cannot see ([`racefuzz_trace::Unseen`]): neither the
+    /// rest of what is said here nor another run of the same schedule can be relied on.
+    pub unseen: bool,
     /// An `assume` ended it.
     pub blocked: bool,
     /// Where that `assume` stands.
     pub blocked_at: Option<Site>,
+    /// Threads that it had, the first one included.
+    pub threads: u32,
     /// Events executed.
     pub steps: u32,
     /// Equal for executions with equal reads-from and modification order; different for others, but
@@ -88,6 +94,7 @@ pub struct Runner {
     execution: Box<Execution>,
     epoch: u64,
     epochs_end: u64,
+    worker: foreign::Worker,
 }
 
 impl Runner {
@@ -145,7 +152,7 @@ impl Runner {
             overlay: None,
             stacks,
         });
-        Self { execution, epoch: 0, epochs_end: 0 }
+        Self { execution, epoch: 0, epochs_end: 0, worker: foreign::Worker::new() }
     }
 
     /// The settings, to be changed between executions.
@@ -209,6 +216,7 @@ impl Runner {
         }
         let execution = &mut *self.execution;
         execution.epoch = self.epoch;
+        self.worker.begin(self.epoch);
         self.epoch += 1;
         execution.observes = explorer.observes();
         // SAFETY: as for the explorer itself, below.
@@ -259,6 +267,12 @@ impl Runner {
     fn end(&mut self) -> Ended {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
+        let foreign = self.worker.end(&execution.config.roots, execution.steps);
+        let unseen = foreign.is_some();
+        if unseen {
+            // Whatever else went wrong may be its doing.
+            execution.failure = foreign;
+        }
         execution.allocations.clear();
         if execution.config.memory != MemoryModel::Sc && execution.memory.take().is_none() {
             sum_modification_orders(execution);
@@ -273,8 +287,10 @@ impl Runner {
         let failed = execution.failure.is_some();
         Ended {
             failure: execution.failure.take(),
+            unseen,
             blocked: execution.blocked_at.is_some(),
             blocked_at: execution.blocked_at,
+            threads: execution.thread_count as u32,
             steps: execution.steps,
             class: execution.class,
             output,

@@ -4,6 +4,7 @@ use super::end_object;
 use crate::backend;
 use crate::execution::{Absent, Execution, Phase, alive, current, mix};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::graphed;
 use crate::overlay;
 use crate::panics;
@@ -81,7 +82,7 @@ pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<
 where
     F: FnOnce() -> T,
 {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Spawn), site) {
         return spawn_hosted(session, options, body);
     }
     overlay::before_local(site)?;
