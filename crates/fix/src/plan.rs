@@ -5,7 +5,7 @@ use crate::kinds::Kinds;
 use crate::options::{Limit, Observer, Options};
 use crate::rank;
 use crate::search::{Search, Seen};
-use crate::verifier::Verifier;
+use crate::verifier::{Bad, Verifier};
 use racefuzz_trace::{
     Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, Schedule,
     Verdict,
@@ -31,10 +31,9 @@ pub fn fix_with<'a>(
 ) -> FixReport {
     let mut search = Search::new(options, program, verifier, limit);
     let seen = search.look();
-    let unrepeatable = search.known.iter().any(|known| is_unrepeatable(known.bad.kind));
-    let (failure, sampled) = match seen.failing == 0 && seen.complete || unrepeatable {
-        true => (None, 0),
-        false => search.sample(),
+    let (failure, sampled) = match unrepeatable(&search) {
+        None if seen.failing > 0 || !seen.complete => search.sample(),
+        found => (found, 0),
     };
     let failure = failure.or_else(|| failure_of(&search));
     let mut report = FixReport {
@@ -108,10 +107,19 @@ fn baseline(seen: &Seen) -> Baseline {
 
 /// The first bad execution that exploring has met, where sampling meets none.
 fn failure_of(search: &Search<'_>) -> Option<Failure> {
-    let unrepeatable = search.known.iter().find(|known| is_unrepeatable(known.bad.kind));
-    let bad = &unrepeatable.or_else(|| search.known.first())?.bad;
+    Some(checked(search, &search.known.first()?.bad))
+}
+
+/// What makes executions differ though their schedule is the same, if exploring has met that.
+pub(crate) fn unrepeatable(search: &Search<'_>) -> Option<Failure> {
+    let known = search.known.iter().find(|known| is_unrepeatable(known.bad.kind))?;
+    Some(checked(search, &known.bad))
+}
+
+/// A bad execution that exploring has met, as a failure.
+fn checked(search: &Search<'_>, bad: &Bad) -> Failure {
     let settings = search.options.settings.clone();
-    Some(Failure {
+    Failure {
         kind: bad.kind,
         message: bad.message.clone(),
         thread: bad.thread,
@@ -126,5 +134,5 @@ fn failure_of(search: &Search<'_>) -> Option<Failure> {
             fingerprint: 0,
             choices: Vec::new(),
         },
-    })
+    }
 }

@@ -39,6 +39,9 @@ pub struct Options {
     /// Whether every execution that passes is repeated, to find nondeterminism that is not the
     /// schedule's.
     pub check_determinism: bool,
+    /// Whether some of the executions that pass are executed twice and compared: the first, the last,
+    /// and those whose number is a power of two.
+    pub recheck: bool,
     /// The process ends with an error when an execution shows no event for so long: an endless
     /// loop in which nothing is instrumented.
     pub watchdog: Option<Duration>,
@@ -81,6 +84,7 @@ impl Default for Options {
             roots: Vec::new(),
             first: Vec::new(),
             check_determinism: false,
+            recheck: true,
             enumerates: false,
             watchdog: Some(Self::DEFAULT_WATCHDOG),
             overlay: None,

@@ -15,7 +15,7 @@
 
 use crate::log::{VALUE, first_difference, thread, verb, words};
 use racefuzz_runtime::{Detected, Ended, StableHasher};
-use racefuzz_trace::{Event, FailureDetail, FailureKind, ThreadId, Trace, Value};
+use racefuzz_trace::{Event, FailureDetail, FailureKind, ObjectInfo, ObjectKind, ThreadId, Trace, Value};
 use std::hash::{Hash, Hasher};
 
 /// Whether an execution, numbered from 0, is executed twice.
@@ -215,9 +215,11 @@ fn by_thread(executed: &Executed, places: bool) -> Vec<Vec<(u64, usize)>> {
             for (step, event) in trace.events.iter().enumerate() {
                 let mut key = StableHasher::new();
                 let object = event.object.and_then(|object| trace.objects.get(object.index()));
-                let object =
-                    object.map(|object| (object.kind as u8, object.created.map(|site| trace.site(site))));
-                (event.verb as u8, event.order as u8, event.ok, trace.site(event.site), object)
+                // What an overlay added stands where it was first used.
+                let made = |object: &&ObjectInfo| object.kind != ObjectKind::Added;
+                let made = object.filter(made).and_then(|object| object.created).map(|site| trace.site(site));
+                let object = object.map(|object| object.kind as u8);
+                (event.verb as u8, event.order as u8, event.ok, trace.site(event.site), object, made)
                     .hash(&mut key);
                 add(event.thread.index(), key.finish(), step);
             }

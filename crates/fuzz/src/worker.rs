@@ -103,7 +103,8 @@ impl<'r, 'a> Worker<'r, 'a> {
     /// Whether an iteration that passes is executed twice.
     fn is_repeated(&self, iteration: u64) -> bool {
         let options = self.run.options;
-        options.check_determinism || is_sampled(iteration) || iteration + 1 == options.iterations
+        let is_sampled = is_sampled(iteration) || iteration + 1 == options.iterations;
+        options.check_determinism || options.recheck && is_sampled
     }
 
     /// Repeats an execution that passed, if it is one of the sample or all are repeated. If it goes

@@ -131,6 +131,7 @@ impl Builder {
         let steps = u32::try_from(self.max_branches).unwrap_or(u32::MAX);
         let least = if self.max_branches < LOOM_BRANCHES { 0 } else { Settings::DEFAULT_MAX_STEPS };
         let mut fuzzer = Fuzzer::new()
+            .recheck(false)
             .iterations(most.min(Self::DEFAULT_ITERATIONS))
             .max_steps(steps.max(least))
             .inject(Inject { timeout: true, ..Inject::default() });

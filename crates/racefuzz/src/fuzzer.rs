@@ -100,6 +100,14 @@ impl Fuzzer {
         self
     }
 
+    /// Whether the first execution, the last one and a sample of the others are executed twice and
+    /// compared, which finds state that survives an execution unseen. They are, unless this says no:
+    /// for programs that count how often they are run.
+    pub fn recheck(mut self, recheck: bool) -> Self {
+        self.options.recheck = recheck;
+        self
+    }
+
     /// Schedules to try before the first iteration, such as those that failed earlier.
     pub fn first(mut self, schedules: Vec<Schedule>) -> Self {
         self.options.first = schedules;

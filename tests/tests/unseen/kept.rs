@@ -1,22 +1,11 @@
 //! State that survives an execution, and programs of which nothing is seen.
 
-use crate::{everywhere, failing_everywhere};
+use crate::everywhere;
 use racefuzz::sync::atomic::{AtomicUsize, Ordering};
 use racefuzz::sync::{Arc, Mutex};
 use racefuzz::{Checker, FailureDetail, FailureKind, Fixer, Fuzzer, Outcome, Warning, thread};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize as StdUsize;
-
-/// The program is found to depend on what executions before left.
-#[track_caller]
-fn kept(program: impl Fn() + Sync) {
-    failing_everywhere(program, |failure| {
-        assert_eq!(failure.kind(), FailureKind::Nondeterminism, "{}", failure.message());
-        let FailureDetail::Nondeterminism { kept, .. } = &failure.detail else { panic!("{failure:?}") };
-        assert!(kept, "{}", failure.message());
-        assert!(failure.message().contains("unseen/kept.rs"), "{}", failure.message());
-    });
-}
 
 fn once(cell: &OnceLock<()>) {
     let ready = Arc::new(AtomicUsize::new(0));
