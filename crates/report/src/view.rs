@@ -102,6 +102,12 @@ impl<'a> View<'a> {
         (event.thread == access.thread && event.verb == access.verb).then_some(event)
     }
 
+    /// The last step of the thread of an access that is no step itself: a box that is freed.
+    pub(crate) fn step_before(&self, access: &RacingAccess) -> Option<&'a Event> {
+        let event = self.events.get(access.step? as usize)?;
+        (event.thread == access.thread && event.verb != access.verb).then_some(event)
+    }
+
     /// What the event read, for a sentence.
     pub(crate) fn read(&self, event: &Event) -> String {
         event.read.as_ref().map_or_else(|| "a value".to_owned(), action::value)

@@ -97,7 +97,7 @@ type Detector = fn(&View<'_>) -> Option<Finding>;
 
 /// The detectors for each kind of failure, the first that matches names it.
 const DETECTORS: &[(FailureKind, &[Detector])] = &[
-    (FailureKind::DataRace, &[data_race::detect]),
+    (FailureKind::DataRace, &[unsafe_publication::detect_birth, data_race::detect]),
     (FailureKind::UseAfterFree, &[use_after_free::detect]),
     (FailureKind::Leak, &[leak::detect]),
     (FailureKind::StepLimit, &[unseen::detect, livelock::detect]),
