@@ -94,6 +94,7 @@ fn words(point: Point) -> &'static str {
         Point::Spurious => "a chance of a spurious wake-up",
         Point::Timeout => "a chance of a timeout",
         Point::Fault => "a chance of a fault",
+        Point::Reuse => "a chance of freed memory given out again",
     }
 }
 

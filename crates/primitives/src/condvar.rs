@@ -27,7 +27,8 @@ const SHARED_BIT: u32 = 63;
 /// Time is virtual, and a wait ends for no reason only where that is injected.
 pub struct Condvar {
     shared: Shared,
-    waiters: UnsafeCell<Vec<Waiter>>,
+    /// Made by the first who waits: a variable that consists of zero bytes is valid, as std's is.
+    waiters: UnsafeCell<Option<Box<Vec<Waiter>>>>,
     real: std::sync::Condvar,
 }
 
@@ -56,7 +57,10 @@ impl Primitive for Condvar {
 
     fn initial(&self) -> u64 {
         // Whoever waited in an earlier execution is gone.
-        self.with(Vec::clear);
+        // SAFETY: see the `Sync` of this type.
+        if let Some(waiters) = unsafe { &mut *self.waiters.get() } {
+            waiters.clear();
+        }
         0
     }
 }
@@ -65,12 +69,12 @@ impl Condvar {
     /// A condition variable that nobody waits on.
     #[track_caller]
     pub const fn new() -> Self {
-        Self { shared: Shared::new(), waiters: UnsafeCell::new(Vec::new()), real: std::sync::Condvar::new() }
+        Self { shared: Shared::new(), waiters: UnsafeCell::new(None), real: std::sync::Condvar::new() }
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Vec<Waiter>) -> R) -> R {
         // SAFETY: see the `Sync` of this type; the closures of this module do not come back here.
-        f(unsafe { &mut *self.waiters.get() })
+        f(unsafe { &mut *self.waiters.get() }.get_or_insert_default())
     }
 
     /// Gives the mutex back and waits to be notified, then takes it again.

@@ -39,6 +39,11 @@
 //! * [`scenario`]: programs with a name, for a command line of your own.
 #![forbid(unsafe_code)]
 
+/// What programs under test allocate is looked after: see [`Allocator`](alloc::Allocator).
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static GLOBAL: alloc::Allocator = alloc::Allocator::new();
+
 #[cfg(feature = "model")]
 mod checker;
 #[cfg(feature = "model")]

@@ -36,6 +36,7 @@
 //! assert!(ended.failure.is_none());
 //! ```
 
+pub mod alloc;
 mod backend;
 mod clock;
 mod config;

@@ -24,6 +24,9 @@ pub enum Point {
     Timeout = 5,
     /// Whether a fault is injected. 0 is no, 1 a panic, 2 a kill (1 where only kills are on).
     Fault = 6,
+    /// Whether an allocation is given memory that was freed before. 0 is no; then come the blocks that
+    /// fit, the one freed last first.
+    Reuse = 7,
 }
 
 impl Point {
@@ -37,6 +40,7 @@ impl Point {
             4 => Self::Spurious,
             5 => Self::Timeout,
             6 => Self::Fault,
+            7 => Self::Reuse,
             _ => return None,
         })
     }

@@ -1,8 +1,10 @@
 //! The state of one execution, and how it is entered from the code under test.
 
 mod choosing;
+mod objects;
 mod waiting;
 
+use crate::alloc::{Region, runtime_scope};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::explorer::{Explorer, Op};
@@ -11,7 +13,7 @@ use crate::graph::Memory;
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::memory::Seen;
-use crate::object::{Object, Primitive, WriteRef};
+use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
 use crate::site::Site;
@@ -114,6 +116,10 @@ pub(crate) struct Execution {
     pub(crate) finals: Vec<Box<dyn FnOnce()>>,
     pub(crate) globals: Locals,
     pub(crate) allocations: crate::heap::Heap,
+    /// Where the program's memory lies, once it has any.
+    pub(crate) region: Option<Region>,
+    /// Some thread has read the address of a block whose allocation it does not know of.
+    pub(crate) received_unknown: bool,
     pub(crate) statics: Statics,
     pub(crate) recorder: Option<Box<Recorder>>,
     /// The overlay that applies; out of its place only while it is looked at.
@@ -145,6 +151,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> 
     if execution.is_null() {
         return Err(Absent::Outside);
     }
+    let _runtime = runtime_scope();
     // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
     // and no other reference lives: `f` does not enter again, and coroutines switch only outside
     // such closures.
@@ -236,54 +243,6 @@ impl Execution {
         let lane = &mut *self.lanes[thread];
         lane.prepare(&mut self.stacks, stack_size)?;
         Ok(lane)
-    }
-
-    /// The object's number in this execution.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn resolve<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
-        match primitive.shared().index_in(self.epoch) {
-            Some(index) => index,
-            None => self.register(primitive),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
-        let shared = primitive.shared();
-        if !primitive.used_outside() {
-            self.statics.first_use(primitive);
-        }
-        let index = self.object_count as u32;
-        let initial = primitive.initial();
-        if shared.claim(self.epoch, index)
-            && !self.statics.covers(std::ptr::from_ref(primitive).cast::<u8>() as usize)
-        {
-            self.left_over.push((P::KIND, shared.created()));
-        }
-        self.new_object(P::KIND, shared.created(), initial);
-        self.allocations.first_use(std::ptr::from_ref(primitive).cast::<u8>() as usize, index);
-        if let Some(recorder) = &mut self.recorder {
-            let name = primitive.name().map(std::borrow::Cow::into_owned);
-            recorder.object(P::KIND, shared.created(), name, primitive.show(initial));
-        }
-        index
-    }
-
-    /// A new object; its recorder entry is the caller's affair.
-    pub(crate) fn new_object(
-        &mut self,
-        kind: racefuzz_trace::ObjectKind,
-        created: Site,
-        initial: u64,
-    ) -> u32 {
-        let index = self.object_count;
-        self.object_count += 1;
-        match self.objects.get_mut(index) {
-            Some(object) => object.reuse(kind, created, initial),
-            None => self.objects.push(Object::new(kind, created, initial)),
-        }
-        index as u32
     }
 
     /// Counts an event of the current thread.

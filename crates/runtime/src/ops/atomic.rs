@@ -1,5 +1,6 @@
 //! Atomic accesses and fences.
 
+use crate::alloc::runtime_scope;
 use crate::backend;
 use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
@@ -27,16 +28,13 @@ pub(super) fn step<P: Primitive, R>(
     site: Site,
     effect: impl FnOnce(&mut Execution, &Op) -> R,
 ) -> Result<R, Absent> {
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
-    let address = std::ptr::from_ref(primitive) as usize;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
     let pointer = alive()?;
+    let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; the reference ends before the switch below, and the execution
     // lives as long as its coroutines run.
-    let resolved = unsafe {
-        let execution = &mut *pointer;
-        super::tracked::check_use(execution, address, verb, site).map(|()| execution.resolve(primitive))
-    };
-    let object = resolved.or_else(super::tracked::unwind)?;
+    let resolved = unsafe { (*pointer).resolve(primitive, verb, site) };
+    let object = resolved.or_else(super::misuse::unwind)?;
     let op = Op { kind, verb, order, object, lock: false };
     // SAFETY: `pointer` is the current execution; no reference into it is live.
     unsafe { post_visible(pointer, op, site)? };
@@ -44,9 +42,9 @@ pub(super) fn step<P: Primitive, R>(
     // SAFETY: see `execution::with`; a new reference after the switch.
     let done = unsafe {
         let execution = &mut *pointer;
-        super::tracked::check_use(execution, address, verb, site).map(|()| effect(execution, &op))
+        execution.admit(primitive, object, verb, site).map(|()| effect(execution, &op))
     };
-    done.or_else(super::tracked::unwind)
+    done.or_else(super::misuse::unwind)
 }
 
 /// Makes sure the history of an atomic starts with its initial value.
@@ -234,6 +232,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
             newest - execution.choose(Point::Store, newest - floor + 1)
         };
         let (value, write) = read_at(execution, &now, op.object, place, order);
+        execution.received(value);
         execution.log(&now, op, value);
         note_repeated_read(execution, &now, site, write);
         let newer = if place == newest { None } else { newer(execution, op.object, place) };
@@ -350,6 +349,7 @@ pub fn rmw<P: Primitive>(
         let wrote = if spurious { None } else { f(read) };
         let order = if wrote.is_some() { success } else { failure };
         let (_, write) = read_at(execution, &now, op.object, place, order);
+        execution.received(read);
         let stale = if place == newest { None } else { newer(execution, op.object, place) };
         match wrote {
             Some(value) => {
@@ -462,14 +462,17 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
     if let Some(session) = foreign::hosted(primitive, Verb::Unsync, site) {
         return session.unsync(primitive, kind == OpKind::Write);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
-    let op = |object| Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
+    let verb = Verb::Unsync;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
+    let op = |object| Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
     if kind == OpKind::Read {
-        let object = enter(|execution| execution.resolve(primitive))?;
+        let object =
+            enter(|execution| execution.resolve(primitive, verb, site))?.or_else(super::misuse::unwind)?;
         post(visible(op(object), site))?;
     }
     let raced = free_event(|execution| {
-        let object = execution.resolve(primitive);
+        let object = execution.resolve(primitive, verb, site)?;
+        execution.admit_birth(object, verb, site)?;
         prepare(execution, object);
         let op = op(object);
         let now = execution.event(&op);
@@ -486,15 +489,16 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
         let race = race.or(graphed.map(|(other, step)| (other, WriteRef { event: 0, step })));
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
-        let Some((other, write)) = race else { return false };
+        let Some((other, write)) = race else { return Ok(false) };
         super::counted::fails_over(execution, (other, 0));
         super::cell::fail_race(
             execution,
             object,
             (other, Verb::Store, None, write.step),
-            (now.thread, Verb::Unsync, site),
+            (now.thread, verb, site),
         );
-        true
-    })?;
+        Ok(true)
+    })?
+    .or_else(super::misuse::unwind)?;
     if raced { Err(crate::schedule::fail_current()) } else { Ok(()) }
 }

@@ -32,15 +32,10 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
     if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.cell(primitive, kind == OpKind::Write);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
     let raced = free_event(|execution| {
-        super::tracked::check_use(
-            execution,
-            std::ptr::from_ref(primitive).cast::<u8>() as usize,
-            verb,
-            site,
-        )?;
-        let object = execution.resolve(primitive);
+        let object = execution.resolve(primitive, verb, site)?;
+        execution.admit_birth(object, verb, site)?;
         let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
         let now = execution.event(&op);
         if execution.memory.is_some() {
@@ -65,7 +60,7 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         );
         Ok(true)
     })?
-    .or_else(super::tracked::unwind)?;
+    .or_else(super::misuse::unwind)?;
     if raced { Err(fail_current()) } else { Ok(()) }
 }
 

@@ -18,12 +18,14 @@
 //! * Cells that the destructor used may be reached by others still. A thread that comes to one without
 //!   knowing all owners' ends depends on who was the last.
 
+use crate::alloc::{Birth, PATTERN_WORD};
 use crate::backend::{self, Session};
 use crate::clock::Clock;
 use crate::execution::{Absent, Execution, enter, free_event, with};
 use crate::explorer::Op;
 use crate::foreign;
 use crate::ops::atomic::visible;
+use crate::ops::misuse;
 use crate::schedule::post;
 use crate::site::Site;
 use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
@@ -77,6 +79,11 @@ impl Counted {
         if self.epoch == session.epoch() { Ok(self.object) } else { Err(Absent::Outside) }
     }
 
+    /// Whether it was read from memory that was freed.
+    fn is_freed(self) -> bool {
+        self.epoch == PATTERN_WORD
+    }
+
     fn of(self, execution: &Execution) -> Option<u32> {
         (self.epoch == execution.epoch).then_some(self.object)
     }
@@ -90,7 +97,10 @@ pub fn counted_new(site: Site) -> Option<Counted> {
     }
     with(|execution| {
         let object = execution.new_object(ObjectKind::Arc, site, 1);
-        execution.objects[object as usize].alive = true;
+        let me = execution.current;
+        let birth = Birth { thread: me, time: execution.threads[me as usize].time + 1 };
+        let entry = &mut execution.objects[object as usize];
+        (entry.alive, entry.birth) = (true, birth);
         execution.live_references += 1;
         if let Some(recorder) = &mut execution.recorder {
             recorder.object(ObjectKind::Arc, site, None, crate::object::Shown::Nothing);
@@ -215,13 +225,15 @@ fn event(
     site: Site,
     effect: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
-    let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside)?;
+    let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside);
+    let object = object.or_else(|absent| if counted.is_freed() { freed(verb) } else { Err(absent) })?;
     let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
     let points = with(|execution| execution.config.count_points)?;
     if points {
         count_point(op, site)?;
     }
     free_event(|execution| {
+        execution.admit_birth(object, verb, site)?;
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let before = std::mem::replace(&mut entry.last_write, now.write);
@@ -234,7 +246,21 @@ fn event(
         }
         execution.log(&now, &op, 0);
         execution.record(&op, site, move |_, event| event.implied = verb == Verb::RefDrop);
-    })
+        Ok(())
+    })?
+    .or_else(misuse::unwind)
+}
+
+/// A counted reference in memory that was freed, of which nothing is left.
+#[cold]
+fn freed<R>(verb: Verb) -> Result<R, Absent> {
+    let misused = with(|execution| {
+        let site = execution.threads[execution.current as usize].pending.site;
+        let object = execution.new_shown_object(ObjectKind::Arc, site);
+        let by = (execution.current, site, execution.steps);
+        misuse::use_after_free(execution, object, by, verb, site)
+    })?;
+    misuse::unwind(misused)
 }
 
 #[cold]
@@ -256,6 +282,7 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
     })??;
     post(visible(op, site))?;
     with(|execution| {
+        execution.admit_birth(op.object, op.verb, site)?;
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let write = entry.last_write;
@@ -270,5 +297,7 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
         }
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
-    })
+        Ok(())
+    })?
+    .or_else(misuse::unwind)
 }

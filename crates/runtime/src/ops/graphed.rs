@@ -54,6 +54,7 @@ pub(super) fn load<P: Primitive>(
     if read.newer.is_some() {
         counted::goes_back(execution);
     }
+    execution.received(read.value);
     execution.log(&now, op, read.value);
     let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
@@ -118,6 +119,7 @@ pub(super) fn rmw<P: Primitive>(
     if newer.is_some() {
         counted::goes_back(execution);
     }
+    execution.received(value);
     let newest = match wrote {
         Some(word) => ask(execution).rmw_writes(&access(execution, &now, op, site), word, step),
         None => false,

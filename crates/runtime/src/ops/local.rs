@@ -2,6 +2,7 @@
 //! values that live as long as a thread or an execution.
 
 use super::local_op;
+use crate::alloc::runtime_scope;
 use crate::backend;
 use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
 use crate::explorer::Op;
@@ -31,6 +32,7 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
     })?;
     if recorded {
         // The text is the program's code: made before the execution is entered again.
+        let _runtime = runtime_scope();
         let text = text();
         with(|execution| execution.record(&op, site, |_, event| event.text = Some(text)))?;
     }
@@ -109,7 +111,8 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
         line.hash(&mut hasher);
         execution.log(&now, &op, hasher.finish());
         execution.record(&op, site, |_, event| event.text = Some(line.clone()));
-        execution.console.push(line);
+        // The program's memory goes when the execution ends.
+        execution.console.push(line.as_str().to_owned());
     })
 }
 
@@ -234,6 +237,7 @@ fn with_slot<T: 'static, R>(
         Ok(None) => {
             let made: Box<dyn Any> = Box::new(make());
             let value: *const dyn Any = &raw const *made;
+            let _runtime = runtime_scope();
             // SAFETY: as above.
             unsafe { slots(&mut *execution).insert(key, made) };
             value

@@ -7,8 +7,10 @@
 mod atomic;
 mod cell;
 mod counted;
+mod freed;
 mod graphed;
 mod local;
+pub(crate) mod misuse;
 mod state;
 mod threads;
 mod tracked;
@@ -31,6 +33,7 @@ pub use threads::{
 pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use counted::Destruction;
+pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 

@@ -140,17 +140,13 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     if let Some(session) = foreign::hosted(primitive, how.verb, site) {
         return session.update(primitive, &how, count, f).map(Ok);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    overlay::before(site, |execution| execution.resolve(primitive, how.verb, site).ok())?;
     if let Some(word) = overlay::replace(primitive, how.verb, site)? {
         return Ok(Ok(unrecorded(word, f)));
     }
-    let address = std::ptr::from_ref(primitive).cast::<u8>() as usize;
     let lock = how.hold != Hold::No;
-    let object = enter(|execution| {
-        super::tracked::check_use(execution, address, how.verb, site)?;
-        Ok(execution.resolve(primitive))
-    })?
-    .or_else(super::tracked::unwind)?;
+    let object =
+        enter(|execution| execution.resolve(primitive, how.verb, site))?.or_else(super::misuse::unwind)?;
     let op = Op { kind: how.kind, verb: how.verb, order: how.order, object, lock };
     let condition = match how.test {
         Test::Always => Condition::Always,
@@ -164,10 +160,10 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     with(|execution| prepare_for_memory(execution, &mut pending, &how))?;
     post(pending)?;
     with(|execution| {
-        super::tracked::check_use(execution, address, how.verb, site)?;
+        execution.admit(primitive, object, how.verb, site)?;
         Ok(apply(execution, primitive, &how, &op, site, count, f))
     })?
-    .or_else(super::tracked::unwind)
+    .or_else(super::misuse::unwind)
 }
 
 /// Where an explorer keeps the memory, whether a wait times out is a choice made before it: one that

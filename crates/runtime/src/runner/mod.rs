@@ -6,6 +6,7 @@ mod teardown;
 use root::start_root;
 use teardown::tear_down;
 
+use crate::alloc::Outlived;
 use crate::config::Config;
 use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
@@ -66,6 +67,9 @@ pub struct Ended {
     /// Objects that an earlier execution had used, so that their values may be left over from it:
     /// what they are, and where they were created.
     pub left_over: Vec<String>,
+    /// What of the memory that the program allocated was not freed; all zero where the program does
+    /// not use [`Allocator`](crate::alloc::Allocator).
+    pub outlived: Outlived,
     /// The trace, if it was recorded.
     pub trace: Option<Trace>,
 }
@@ -147,6 +151,8 @@ impl Runner {
             finals: Vec::new(),
             globals: Default::default(),
             allocations: Default::default(),
+            region: None,
+            received_unknown: false,
             statics: Default::default(),
             recorder: None,
             overlay: None,
@@ -256,6 +262,7 @@ impl Runner {
         execution.doubtful = false;
         execution.live_references = 0;
         execution.left_over.clear();
+        execution.received_unknown = false;
         execution.globals.reset();
         apply_overlay(execution);
         execution.recorder = match record {
@@ -274,6 +281,7 @@ impl Runner {
             execution.failure = foreign;
         }
         execution.allocations.clear();
+        let outlived = execution.region.take().map(crate::alloc::Region::release).unwrap_or_default();
         if execution.config.memory != MemoryModel::Sc && execution.memory.take().is_none() {
             sum_modification_orders(execution);
         }
@@ -297,6 +305,7 @@ impl Runner {
             abandoned: execution.abandoned,
             counts_observed: execution.counts_observed || (execution.doubtful && failed),
             left_over: describe_left_over(execution),
+            outlived,
             trace: execution.recorder.take().map(|recorder| recorder.trace),
         }
     }

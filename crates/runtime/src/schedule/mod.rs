@@ -8,6 +8,7 @@ pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit,
 pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, spin_for_good};
 
+use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive};
 use crate::explorer::Op;
 use crate::site::Site;
@@ -28,6 +29,7 @@ const ALONE_LIMIT: u32 = 500;
 #[inline]
 pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
     let pointer = alive()?;
+    let _runtime = runtime_scope();
     // SAFETY: `pointer` is the current execution; no reference into it is live.
     unsafe {
         match pending.condition {
