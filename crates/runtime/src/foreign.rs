@@ -217,7 +217,7 @@ fn hosted_outside<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) 
         let shared = primitive.shared();
         let address = std::ptr::from_ref(primitive).cast::<u8>() as usize;
         let name = || primitive.name().map(std::borrow::Cow::into_owned);
-        let about = || Some((P::KIND, name(), shared.created()));
+        let about = || Some((P::KIND, name(), shared.created().unwrap_or(site)));
         check(Some((shared.epoch(), address)), Some(verb), site, about);
     }
     session
