@@ -248,7 +248,7 @@ fn kept_by_std() {
 #[test]
 fn aligned_and_as_long_as_asked_for() {
     use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
-    passes(|| {
+    let program = || {
         for align in [1, 2, 8, 16, 64, 4096] {
             for size in [1, 15, 16, 17, 4097, 300_000] {
                 let layout = Layout::from_size_align(size, align).unwrap();
@@ -271,7 +271,10 @@ fn aligned_and_as_long_as_asked_for() {
                 }
             }
         }
-    });
+    };
+    let ended = Runner::new(Config::default()).run(&program, &mut Random(1), Record::Choices);
+    assert!(ended.failure.is_none(), "{:?}", ended.failure);
+    assert_eq!(ended.outlived.blocks, 0);
 }
 
 /// Executions that run at the same time do not get in each other's way.
@@ -338,6 +341,21 @@ fn memory_does_not_grow() {
     let grown = resident().saturating_sub(before);
     // Other tests run beside this one.
     assert!(grown < 64 << 20, "{grown} bytes");
+}
+
+/// What leaks in every execution takes its own room, and costs later executions nothing else.
+#[test]
+fn leaks_in_every_execution() {
+    let program = || {
+        drop(std::hint::black_box(Box::new([1u64; 4])));
+        std::mem::forget(std::hint::black_box(Box::new([2u64; 3])));
+        drop(std::hint::black_box(Box::new([3u64; 6])));
+    };
+    let mut runner = Runner::new(Config::default());
+    for seed in 1..50_000 {
+        let ended = runner.run(&program, &mut Random(seed), Record::Choices);
+        assert_eq!((ended.outlived.blocks, ended.outlived.bytes), (1, 24));
+    }
 }
 
 /// A leak of what racefuzz counts is found as before; one of a plain box is no failure.

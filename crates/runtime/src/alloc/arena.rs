@@ -28,14 +28,6 @@ pub(crate) struct Block {
     pub(crate) contents: u32,
 }
 
-/// Memory that outlives the execution that allocated it.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    start: usize,
-    end: usize,
-    free: bool,
-}
-
 /// Blocks lie at multiples of this.
 const GRANULE: usize = 16;
 /// Bytes that are mapped at first; each time more are needed, as many again.
@@ -57,9 +49,12 @@ pub(crate) struct Arena {
     /// In the order of their addresses.
     blocks: Vec<Block>,
     live: usize,
-    kept: Vec<Kept>,
+    /// Memory that outlives the execution that allocated it, as ranges that do not touch, ascending.
+    kept: Vec<(usize, usize)>,
     /// The entry of `kept` that `limit` is the start of.
     next_kept: usize,
+    /// What of `kept` was freed since: it may be given out again from the next execution on.
+    given_back: Vec<(usize, usize)>,
 }
 
 impl Arena {
@@ -74,6 +69,7 @@ impl Arena {
             live: 0,
             kept: Vec::new(),
             next_kept: 0,
+            given_back: Vec::new(),
         }
     }
 
@@ -91,8 +87,8 @@ impl Arena {
                 return Some(std::ptr::with_exposed_provenance_mut(start));
             }
             match self.kept.get(self.next_kept) {
-                Some(kept) => {
-                    self.top = kept.end;
+                Some((_, end)) => {
+                    self.top = *end;
                     self.next_kept += 1;
                     self.set_limit();
                 }
@@ -102,7 +98,7 @@ impl Arena {
     }
 
     fn set_limit(&mut self) {
-        self.limit = self.kept.get(self.next_kept).map_or(self.mapped, |kept| kept.start);
+        self.limit = self.kept.get(self.next_kept).map_or(self.mapped, |(start, _)| *start);
     }
 
     /// Maps memory up to `end` at least.
@@ -126,18 +122,14 @@ impl Arena {
         (address < block.start + block.len.max(1)).then_some(block)
     }
 
-    /// Marks the block at an address as free; false if there is none that is not.
-    pub(crate) fn free(&mut self, address: usize) -> bool {
+    /// Marks the block of `size` bytes at an address as free.
+    pub(crate) fn free(&mut self, address: usize, size: usize) {
         match self.block(address) {
             Some(block) => {
                 let first = !std::mem::replace(&mut block.free, true);
                 self.live -= usize::from(first);
-                first
             }
-            None => match self.kept.binary_search_by_key(&address, |kept| kept.start) {
-                Ok(place) => !std::mem::replace(&mut self.kept[place].free, true),
-                Err(_) => false,
-            },
+            None => self.given_back.push(range(address, size)),
         }
     }
 
@@ -153,15 +145,23 @@ impl Arena {
     /// and bytes that is of this execution's.
     pub(crate) fn reset(&mut self) -> (u32, u64) {
         let mut outlived = (0, 0);
-        if self.live != 0 || !self.kept.is_empty() {
-            self.kept.retain(|kept| !kept.free);
+        for back in std::mem::take(&mut self.given_back) {
+            cut(&mut self.kept, back);
+        }
+        if self.live != 0 {
             for block in self.blocks.iter().filter(|block| !block.free) {
                 outlived.0 += 1;
                 outlived.1 += block.len as u64;
-                let end = (block.start + block.len.max(1)).next_multiple_of(GRANULE);
-                self.kept.push(Kept { start: block.start, end, free: false });
+                self.kept.push(range(block.start, block.len));
             }
-            self.kept.sort_unstable_by_key(|kept| kept.start);
+            self.kept.sort_unstable();
+            self.kept.dedup_by(|next, before| {
+                let touches = before.1 == next.0;
+                if touches {
+                    before.1 = next.1;
+                }
+                touches
+            });
         }
         if self.top - self.base > RESIDENT && self.kept.is_empty() {
             super::region::unload(self.base + RESIDENT, self.mapped - self.base - RESIDENT);
@@ -170,5 +170,21 @@ impl Arena {
         (self.top, self.live, self.path, self.next_kept) = (self.base, 0, 0, 0);
         self.set_limit();
         outlived
+    }
+}
+
+/// The memory that a block takes.
+fn range(start: usize, len: usize) -> (usize, usize) {
+    (start, (start + len.max(1)).next_multiple_of(GRANULE))
+}
+
+/// Takes a range, which lies in one of them, out of ascending ranges.
+fn cut(ranges: &mut Vec<(usize, usize)>, (start, end): (usize, usize)) {
+    let behind = ranges.partition_point(|range| range.0 <= start);
+    let Some(place) = behind.checked_sub(1) else { return };
+    let (first, last) = ranges[place];
+    if end <= last {
+        let rest = [(first, start), (end, last)].into_iter().filter(|(start, end)| start < end);
+        ranges.splice(place..=place, rest);
     }
 }

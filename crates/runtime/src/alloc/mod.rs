@@ -127,7 +127,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 
     #[inline]
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        if (Region::may_own(memory as usize) || is_pattern(memory as usize)) && free(memory as usize) {
+        if (Region::may_own(memory as usize) || is_pattern(memory as usize))
+            && free(memory as usize, layout.size())
+        {
             return;
         }
         // SAFETY: passed on to the caller: no arena owns it.
@@ -136,6 +138,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 
     #[inline]
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if is_pattern(memory as usize) && free(memory as usize, layout.size()) {
+            // SAFETY: the caller promises that `new_size` makes a valid layout.
+            return unsafe { self.alloc_zeroed(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        }
         if !(Region::may_own(memory as usize) && Region::owns(memory as usize)) {
             // SAFETY: passed on to the caller: no arena owns it.
             return unsafe { self.0.realloc(memory, layout, new_size) };
@@ -232,7 +238,7 @@ fn allocate(layout: Layout) -> Option<*mut u8> {
 /// Frees a block; false if it is the inner allocator's.
 #[cold]
 #[inline(never)]
-fn free(address: usize) -> bool {
+fn free(address: usize, size: usize) -> bool {
     let by_program = IN_PROGRAM.get();
     let _runtime = runtime_scope();
     let execution = execution::current();
@@ -252,10 +258,10 @@ fn free(address: usize) -> bool {
         let execution = unsafe { &mut *execution };
         let mine = execution.region.as_ref().is_some_and(|region| region.contains(address));
         if mine && execution.phase != Phase::TearDown {
-            ops::freed(execution, address);
+            ops::freed(execution, address, size);
             return true;
         }
     }
-    Region::free(address);
+    Region::free(address, size);
     true
 }

@@ -31,7 +31,7 @@ struct Space {
     busy: AtomicBool,
     arenas: [AtomicPtr<Arena>; ARENAS],
     /// What was freed while no execution, or another one, was running on the thread that did.
-    elsewhere: Mutex<Vec<usize>>,
+    elsewhere: Mutex<Vec<(usize, usize)>>,
     state: UnsafeCell<State>,
 }
 
@@ -94,10 +94,10 @@ impl Region {
     /// What was freed elsewhere in the meantime.
     fn take_back(&mut self) {
         let freed = std::mem::take(&mut *self.space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner));
-        for address in freed {
+        for (address, size) in freed {
             if let Some((_, arena)) = arena_of(address) {
                 // SAFETY: this thread holds the region.
-                unsafe { (*arena).free(address) };
+                unsafe { (*arena).free(address, size) };
             }
         }
     }
@@ -182,7 +182,7 @@ impl Region {
         let (start, len) = (block.start, block.len);
         // SAFETY: the block is this long, and its owner gave it back.
         unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start).write_bytes(PATTERN, len) };
-        Self::free(address);
+        Self::free(start, len);
         if let Some(at) = reusable {
             self.state().reusable.push((start, len, at));
         }
@@ -208,16 +208,16 @@ impl Region {
         }
     }
 
-    /// Marks the block at an address, which an arena owns, as free.
-    pub(crate) fn free(address: usize) {
+    /// Marks the block of `size` bytes at an address, which an arena owns, as free.
+    pub(crate) fn free(address: usize, size: usize) {
         let Some((index, arena)) = arena_of(address) else { return };
         if LEASE.try_with(|lease| lease.0.get() == Some(index)) == Ok(true) {
             // SAFETY: this thread holds the region.
-            unsafe { (*arena).free(address) };
+            unsafe { (*arena).free(address, size) };
             return;
         }
         let space = space(&REGIONS_BY_INDEX[index]);
-        space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).push(address);
+        space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).push((address, size));
     }
 
     /// The execution has ended: its memory goes back.

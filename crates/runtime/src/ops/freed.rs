@@ -15,12 +15,12 @@ use std::alloc::Layout;
 
 /// The program frees the block at an address of its region.
 #[cold]
-pub(crate) fn freed(execution: &mut Execution, address: usize) {
+pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
     let by = here(execution);
     let Some(region) = &mut execution.region else { return };
     let Some(block) = region.block(address).copied() else {
         // Kept from an earlier execution.
-        return crate::alloc::Region::free(address);
+        return crate::alloc::Region::free(address, size);
     };
     if block.free {
         let Some(before) = region.freed(block) else { return };
