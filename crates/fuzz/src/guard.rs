@@ -73,7 +73,8 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// Whether the worker is inside an execution.
+    /// Whether the worker is at work. Only while it is, and an execution is running, does it have to
+    /// show a sign of life: what lies between executions is no time of the program's.
     pub fn set_active(&self, active: bool) {
         self.active.store(active, Ordering::Relaxed);
     }
@@ -170,7 +171,8 @@ fn patrol(
             if last.len() <= index {
                 last.push((beats, now));
             }
-            if beats != last[index].0 || !pulse.active.load(Ordering::Relaxed) {
+            let in_program = pulse.active.load(Ordering::Relaxed) && pulse.heart.is_running();
+            if beats != last[index].0 || !in_program {
                 last[index] = (beats, now);
             } else if now - last[index].1 >= patience {
                 let after = match pulse.heart.last_site() {

@@ -2,13 +2,14 @@
 
 use crate::site::Site;
 use std::panic::Location;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 /// What a watchdog sees of a runner.
 #[derive(Debug, Default)]
 pub struct Heart {
     beats: AtomicU64,
     site: AtomicPtr<Location<'static>>,
+    running: AtomicBool,
 }
 
 impl Heart {
@@ -18,12 +19,22 @@ impl Heart {
         self.beats.load(Ordering::Relaxed)
     }
 
+    /// Whether an execution is running. Between executions the time is spent by what explores them,
+    /// and says nothing of the program.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// The place of the operation stated last, as `file:line`.
     pub fn last_site(&self) -> Option<String> {
         let site = self.site.load(Ordering::Relaxed);
         // SAFETY: only pointers made from `&'static Location` are stored.
         let location = unsafe { site.as_ref() }?;
         Some(format!("{}:{}", location.file(), location.line()))
+    }
+
+    pub(crate) fn set_running(&self, running: bool) {
+        self.running.store(running, Ordering::Relaxed);
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]

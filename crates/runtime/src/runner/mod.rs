@@ -202,6 +202,7 @@ impl Runner {
         self.begin(explorer, record);
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
+        self.execution.heart.set_running(true);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
         // borrowed for the whole call; no body is left when `tear_down` returns.
         unsafe {
@@ -210,6 +211,7 @@ impl Runner {
             tear_down(execution);
         }
         set_current(std::ptr::null_mut());
+        self.execution.heart.set_running(false);
         let ended = self.end();
         explorer.end();
         ended
