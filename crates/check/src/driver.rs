@@ -99,7 +99,8 @@ pub(crate) fn explore(
             loops = start.loops.clone();
         }
         loop {
-            let mut worker = Worker::new(config.clone(), &loops, options.keep_going);
+            let mut worker =
+                Worker::new(config.clone(), &loops, options.keep_going).bounded(options.preemptions);
             let fingerprint = match keeper {
                 Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program)),
                 None => 0,
@@ -165,7 +166,8 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
         for _ in 1..if is_left { shared.options.workers.max(1) } else { 1 } {
             scope.spawn(|| {
                 let _entered = guard.enter();
-                let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going);
+                let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going)
+                    .bounded(shared.options.preemptions);
                 watched(guard, &mut worker, |worker| while step(&shared, worker) {});
             });
         }

@@ -39,6 +39,7 @@ mod keeper;
 mod merged;
 mod model;
 mod options;
+mod preemption;
 mod probe;
 mod realise;
 mod recheck;
@@ -82,7 +83,7 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
     let mut config = options.fuzz().config(&options.settings);
     let mut loops = spin::Loops::default();
     loop {
-        let mut worker = unit::Worker::new(config.clone(), &loops, true);
+        let mut worker = unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions);
         let done = worker.visit(program, &mut |ended, done| {
             let failure = ended.failure.as_ref();
             let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));

@@ -136,7 +136,8 @@ impl Merged {
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
         let whole = explored && stats.executions > 0;
-        let proof = Proof { engine: Engine::Graph, whole, relaxed: self.relaxed };
+        let proof =
+            Proof { engine: Engine::Graph, whole, relaxed: self.relaxed, preemptions: options.preemptions };
         let mut report = options.report((outcome, stopped), stats, failures, proof);
         report.warnings.extend(self.sight.warning());
         report.warnings.extend(self.values.map(|first| Warning::ValuesDiffer { first }));

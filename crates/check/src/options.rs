@@ -16,6 +16,9 @@ pub struct Options {
     pub settings: Settings,
     /// Complete executions after which it ends without an answer.
     pub max_executions: Option<u64>,
+    /// Only executions with at most so many preemptions are explored, all of them, where the engine
+    /// has such a bound: see [`Proof::preemptions`].
+    pub preemptions: Option<u32>,
     /// Wall-clock time after which it ends without an answer.
     pub max_time: Option<Duration>,
     /// Operating-system threads that explore side by side; the report does not depend on it.
@@ -84,6 +87,7 @@ impl Default for Options {
             program: "program".to_owned(),
             settings,
             max_executions: None,
+            preemptions: None,
             max_time: None,
             workers: 1,
             keep_going: false,

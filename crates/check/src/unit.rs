@@ -7,6 +7,7 @@
 use crate::explore::Explore;
 use crate::graph::Graph;
 use crate::model;
+use crate::preemption;
 use crate::recheck::{Rechecks, Unrepeatable};
 use crate::spin::Loops;
 use crate::work_item::{Loaded, WorkItem};
@@ -31,6 +32,8 @@ pub(crate) struct Done {
     pub(crate) executions: u64,
     pub(crate) blocked: u64,
     pub(crate) failing: u64,
+    /// Executions that need more preemptions than allowed, seen on the way.
+    pub(crate) beyond: u64,
     pub(crate) steps: u64,
     pub(crate) abandoned: u64,
     pub(crate) relaxed: bool,
@@ -81,6 +84,12 @@ impl Worker {
         Self { runner: Runner::new(config), explore, rechecks, count_points, keep_going }
     }
 
+    /// The same that leaves out what needs more preemptions than these.
+    pub(crate) fn bounded(mut self, preemptions: Option<u32>) -> Self {
+        self.explore.preemptions = preemptions;
+        self
+    }
+
     /// Explores for at most `fuel` executions, `most` complete ones, to the first failure, or until
     /// `stop`, told how many executions there were, says so.
     pub(crate) fn explore(
@@ -104,7 +113,7 @@ impl Worker {
             let record = self.rechecks.record();
             let ended = self.one(program, record, &mut done, &mut met);
             last = (done.executions - done.failing > passed).then_some(ended);
-            ran = done.executions + done.blocked;
+            ran = done.executions + done.blocked + done.beyond;
             if self.is_over(&done) {
                 break;
             }
@@ -175,6 +184,13 @@ impl Worker {
     }
 
     fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {
+        // A bug is one, whatever it takes to get there.
+        if ended.failure.is_none()
+            && self.explore.preemptions.is_some_and(|most| !preemption::is_within(&self.explore.graph, most))
+        {
+            done.beyond += 1;
+            return;
+        }
         done.relaxed = done.relaxed || model::might_buffer_loads(&self.explore.graph);
         if let Some(detected) = &ended.failure {
             done.failing += 1;

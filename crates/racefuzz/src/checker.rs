@@ -75,6 +75,16 @@ impl Checker {
         self
     }
 
+    /// Explores only the executions that need at most so many preemptions, every class of them; without
+    /// a bug the program is then verified up to that bound ([`Proof::preemptions`]). A preemption takes
+    /// the turn from a thread that could go on, and has not just given way.
+    ///
+    /// [`Proof::preemptions`]: racefuzz_trace::Proof::preemptions
+    pub fn preemptions(mut self, most: u32) -> Self {
+        self.options.preemptions = Some(most);
+        self
+    }
+
     /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS` and
     /// `_STACK_SIZE`.
     ///

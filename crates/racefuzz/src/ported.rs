@@ -28,9 +28,6 @@ pub enum Mode {
     Fuzz,
     /// Every execution is explored.
     Check,
-    /// So many executions are explored. If there are more, some thousand schedules are sampled, too,
-    /// as exploring a part stays near where it began; and stderr says that this is no proof.
-    CheckPart(u64),
 }
 
 impl Ported {
@@ -77,26 +74,6 @@ impl Ported {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,
             (None, Mode::Fuzz) => fuzzer.fuzz(program),
             (None, Mode::Check) => checker.check_watched(program, &Patience::new(&self.name)),
-            (None, Mode::CheckPart(most)) => {
-                let patience = Patience::new(&self.name);
-                let part = checker.max_executions(most).check_watched(&program, &patience);
-                if part.outcome() != Outcome::Incomplete || part.executions() < most {
-                    part
-                } else {
-                    count(&part);
-                    let sampled = fuzzer.fuzz(&program);
-                    if sampled.outcome() == Outcome::Passed {
-                        say(format_args!(
-                            "racefuzz: {}: no bug in {} executions explored and {} sampled; \
-                             RACEFUZZ_MODE=check explores all",
-                            self.name,
-                            part.executions(),
-                            sampled.executions()
-                        ));
-                    }
-                    sampled
-                }
-            }
         };
         count(&report);
         report

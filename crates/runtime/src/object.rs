@@ -120,6 +120,7 @@ pub trait Primitive {
 
 /// What a conditional operation waits for: a test of an object's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Test {
     /// Always true.
     Always,

@@ -88,6 +88,11 @@ pub struct Proof {
     /// Whether every class of executions was explored: only then, and if none fails, is the program
     /// verified.
     pub whole: bool,
+    /// The bound, if only the executions with at most so many preemptions were explored: only of those
+    /// is the program then verified. A preemption takes the turn from a thread that could go on, and
+    /// has not just given way.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub preemptions: Option<u32>,
     /// Whether some execution has a relaxed load before a relaxed store of its thread. RC11 excludes
     /// load buffering, which compilers and ARM allow for those.
     pub relaxed: bool,

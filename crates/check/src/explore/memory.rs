@@ -278,6 +278,7 @@ impl Memory for Explore {
 
     fn spins(&mut self, thread: u32, site: u64) -> bool {
         let thread = self.threads[thread as usize];
+        self.front(thread).yields = true;
         let done = self.front(thread).done;
         let Some((place, before)) = self.front(thread).spun.replace((site, done)) else { return false };
         let length = done - before;

@@ -117,6 +117,7 @@ impl Explore {
             Wait::Word { test, .. } => test,
             _ => Test::Always,
         };
+        self.front(thread).waits = Some(test);
         if op.object != Op::NO_OBJECT {
             let loc = self.loc(op.object);
             if loc != NOWHERE && standing.is_state(op.object) {
@@ -138,6 +139,7 @@ impl Explore {
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
         let loc = self.loc_or_new(object, standing.word(object), true);
+        self.front(thread).waits = Some(test);
         self.other_places(thread, loc, &op, test, standing.only_reads(runs_as), since);
         let block = Block {
             thread,

@@ -7,6 +7,7 @@ mod counts;
 mod destructors;
 mod litmus;
 mod loops;
+mod preemptions;
 mod primitives;
 mod random;
 mod robust;

@@ -150,6 +150,7 @@ Examples:
   racefuzz check refcount --keep-going       in how many ways can it fail?
   racefuzz check peterson --memory sc        right without weak memory?
   racefuzz check counter-locked --param threads=5 --workers 2
+  racefuzz check counter-locked --param threads=5 --preemptions 2
   racefuzz check refcount --engine both      what does the loom crate say to it?
   racefuzz check counter-locked --param threads=8 --max-time 1h --checkpoint long.checkpoint
   racefuzz check --all                       every scenario against what it is expected to show
@@ -172,6 +173,9 @@ pub(crate) struct CheckArgs {
     /// What explores: execution graphs, the loom crate, or both, to compare.
     #[arg(help_heading = SEARCH, long, value_enum, default_value_t = CheckEngine::Graph, value_name = "NAME")]
     pub(crate) engine: CheckEngine,
+    /// Explore only what needs at most so many preemptions, all of it.
+    #[arg(help_heading = SEARCH, long, value_name = "N", value_parser = number::<u32>(0, 1_000), allow_negative_numbers = true)]
+    pub(crate) preemptions: Option<u32>,
     /// Stop after so many complete executions.
     #[arg(help_heading = SEARCH, long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: Option<u64>,

@@ -66,16 +66,26 @@ fn checked(pen: &Pen<'_>, report: &RunReport, proof: Proof) -> Vec<String> {
         all => format!("all {} executions of {program} pass", number(all)),
     };
     let except = if buffers { ", without load buffering" } else { "" };
+    let bound = bound(proof);
     let unseen = warnings::except(&report.warnings);
     let role = if unseen.is_empty() { Role::Good } else { Role::Open };
     let mut lines =
-        line(pen, role, "ok", &format!("verified: {passes} ({}{except}){unseen}", model(report)), "");
+        line(pen, role, "ok", &format!("verified{bound}: {passes} ({}{except}){unseen}", model(report)), "");
     if buffers {
         let caveat = "The program has a relaxed load before a relaxed store. rc11 excludes load buffering; \
                       LLVM and ARM allow it for such accesses, and this verdict does not speak of it.";
         lines.extend(pen.paragraph(caveat, 6));
     }
     lines
+}
+
+/// What a bound on preemptions leaves unsaid.
+fn bound(proof: Proof) -> String {
+    match proof.preemptions {
+        None => String::new(),
+        Some(1) => " up to 1 preemption".to_owned(),
+        Some(most) => format!(" up to {} preemptions", number(u64::from(most))),
+    }
 }
 
 /// The memory model, and the engine where it is not the usual one.
