@@ -41,7 +41,7 @@ pub struct Builder {
     pub max_duration: Option<Duration>,
     /// Every class of executions that has a schedule with at most so many preemptions is explored, and
     /// no other one is counted. As in loom, a thread is not preempted where it waits, has ended, or has
-    /// just yielded. When sampling, the depth that the strategy `pct` aims at becomes one more than this.
+    /// just yielded. What a run that passes says on stderr is `verified up to N preemptions`. When sampling, the depth that the strategy `pct` aims at becomes one more than this.
     /// `LOOM_MAX_PREEMPTIONS`.
     pub preemption_bound: Option<usize>,
     /// Refused: [`check`](Self::check) panics if it is set. There is no exploration to go on with; a
@@ -103,6 +103,7 @@ impl Builder {
         let limited = self.max_duration.is_some() || self.max_permutations.is_some();
         let report = test.run(Mode::Check, self.fuzzer(), self.checker(), f);
         match report.outcome() {
+            Outcome::Passed if self.preemption_bound.is_some() => eprint!("{}", test.text(&report)),
             Outcome::Passed => {}
             // As loom, which stops there without a word; but what is no proof should not look like one.
             Outcome::Incomplete if limited && report.executions() > 0 => eprint!("{}", test.text(&report)),

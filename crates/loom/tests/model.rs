@@ -121,7 +121,6 @@ fn max_duration_ends_the_run_and_it_passes() {
 fn the_other_fields_change_nothing_for_a_correct_program() {
     let count = executions(|builder| {
         builder.max_threads = 2;
-        builder.preemption_bound = Some(0);
         builder.checkpoint_interval = 1;
         builder.expect_explicit_explore = true;
         builder.location = true;
@@ -132,7 +131,7 @@ fn the_other_fields_change_nothing_for_a_correct_program() {
 
 #[test]
 #[should_panic(expected = "an increment is gone")]
-fn a_preemption_bound_hides_nothing() {
+fn a_bug_within_the_bound_on_preemptions_is_found() {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(1);
     builder.check(|| increments(|count| count.store(count.load(SeqCst) + 1, SeqCst)));

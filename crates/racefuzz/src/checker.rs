@@ -77,7 +77,8 @@ impl Checker {
 
     /// Explores only the executions that need at most so many preemptions, every class of them; without
     /// a bug the program is then verified up to that bound ([`Proof::preemptions`]). A preemption takes
-    /// the turn from a thread that could go on, and has not just given way.
+    /// the turn from a thread that could go on, and has not just given way. A bug that is met on the way
+    /// is one, also beyond the bound.
     ///
     /// [`Proof::preemptions`]: racefuzz_trace::Proof::preemptions
     pub fn preemptions(mut self, most: u32) -> Self {
