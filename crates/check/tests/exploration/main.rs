@@ -5,6 +5,7 @@ mod checkpoint;
 mod counted;
 mod counts;
 mod destructors;
+mod leftovers;
 mod litmus;
 mod loops;
 mod preemptions;

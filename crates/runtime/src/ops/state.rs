@@ -239,6 +239,9 @@ fn apply<P: Primitive + ?Sized, R>(
     let now = execution.event(op);
     let me = now.thread;
     let expired = std::mem::take(&mut execution.threads[me as usize].expires);
+    // What comes next may be an operation of another kind, which sets neither.
+    execution.threads[me as usize].refuses = Test::Never;
+    execution.threads[me as usize].timed = false;
     if expired {
         execution.threads[me as usize].timed_out = true;
         let word = execution.objects[op.object as usize].value;

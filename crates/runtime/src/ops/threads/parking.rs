@@ -51,6 +51,8 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
         let me = now.thread as usize;
         let host = execution.threads[me].host as usize;
         execution.threads[me].timed_out |= expires;
+        // What comes next may be a join, which has no limit.
+        execution.threads[me].timed = false;
         let had = u64::from(execution.threads[host].token);
         let timed_out = std::mem::take(&mut execution.threads[me].timed_out);
         let owner = &mut execution.threads[host];
