@@ -15,7 +15,9 @@
 
 use crate::log::{VALUE, first_difference, thread, verb, words};
 use racefuzz_runtime::{Detected, Ended, StableHasher};
-use racefuzz_trace::{Event, FailureDetail, FailureKind, ObjectInfo, ObjectKind, ThreadId, Trace, Value};
+use racefuzz_trace::{
+    Event, FailureDetail, FailureKind, ObjectInfo, ObjectKind, ThreadId, Trace, Value, Verb,
+};
 use std::hash::{Hash, Hasher};
 
 /// Whether an execution, numbered from 0, is executed twice.
@@ -219,7 +221,14 @@ fn by_thread(executed: &Executed, places: bool) -> Vec<Vec<(u64, usize)>> {
                 let made = |object: &&ObjectInfo| object.kind != ObjectKind::Added;
                 let made = object.filter(made).and_then(|object| object.created).map(|site| trace.site(site));
                 let object = object.map(|object| object.kind as u8);
-                (event.verb as u8, event.order as u8, event.ok, trace.site(event.site), object, made)
+                (
+                    event.verb as u8,
+                    event.order as u8,
+                    has_succeeded(event),
+                    trace.site(event.site),
+                    object,
+                    made,
+                )
                     .hash(&mut key);
                 add(event.thread.index(), key.finish(), step);
             }
@@ -231,6 +240,12 @@ fn by_thread(executed: &Executed, places: bool) -> Vec<Vec<(u64, usize)>> {
         }
     }
     threads
+}
+
+/// Whether an event did what it was to, as far as its graph says: not whether the thread that was given a
+/// token had come to wait for one yet.
+fn has_succeeded(event: &Event) -> bool {
+    event.ok || event.verb == Verb::Unpark
 }
 
 /// What threads did, in an order that does not depend on who was created first.
@@ -247,7 +262,8 @@ fn first_unequal(first: &Trace, second: &Trace, order: Order) -> Option<usize> {
         // Where a graph says what is read, the writer may have its turn later.
         let source = |event: &Event| event.reads_from.filter(|_| order == Order::Same);
         let key = |event: &Event| {
-            (event.thread, event.kind, event.verb, event.order, event.object, event.ok, source(event))
+            let ok = if order == Order::Same { event.ok } else { has_succeeded(event) };
+            (event.thread, event.kind, event.verb, event.order, event.object, ok, source(event))
         };
         key(one) == key(other) && first.site(one.site) == second.site(other.site)
     };
