@@ -133,6 +133,18 @@ impl Arena {
         }
     }
 
+    /// Marks the block at an address as freed by the program, as number `place` of its frees; the
+    /// block as it was before.
+    pub(crate) fn free_by(&mut self, address: usize, place: u32) -> Option<Block> {
+        let block = self.block(address)?;
+        let before = *block;
+        if !before.free {
+            (block.free, block.freed) = (true, place);
+            self.live -= 1;
+        }
+        Some(before)
+    }
+
     /// Gives a freed block out again.
     pub(crate) fn revive(&mut self, address: usize, birth: Birth) {
         if let Some(block) = self.block(address) {

@@ -39,7 +39,14 @@
 //!   comes first in the execution that is run; between an atomic load and the plain access behind it
 //!   there is no point at which another thread could free, so under `sc` a program without any step
 //!   between the two is never caught. Under `rc11` the load itself may come late and read what it
-//!   would have read before the free.
+//!   would have read before the free. An explorer of graphs executes such loads late; it executes each
+//!   graph once, so it does not see the plain access behind a load that was first explored as one of
+//!   the newest value, and whose value another thread then replaces and frees.
+//! * Handles whose object lies elsewhere (`Sender`, `Weak`, the `deref` of an `Arc`) hold nothing but
+//!   a pointer: in freed memory that is the pattern, and following it is an invalid access.
+//! * Birth is that of the memory. An object that is made anew in older memory, on a stack or in a
+//!   static is as old as that; and where no atomic ever held the address of a block whose allocation
+//!   its reader did not know of, nobody is accused.
 //!
 //! How a value travels: `Box::new` in the program calls [`Allocator::alloc`]; the flag is set, so the
 //! arena of the running thread gives a block and notes its birth; the box is dropped, its address
@@ -50,7 +57,7 @@
 mod arena;
 mod region;
 
-pub(crate) use arena::{Birth, Freed};
+pub(crate) use arena::{Birth, Block, Freed};
 pub(crate) use region::Region;
 
 use crate::execution::{self, Phase};

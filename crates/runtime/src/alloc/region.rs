@@ -32,6 +32,8 @@ struct Space {
     arenas: [AtomicPtr<Arena>; ARENAS],
     /// What was freed while no execution, or another one, was running on the thread that did.
     elsewhere: Mutex<Vec<(usize, usize)>>,
+    /// There is something in `elsewhere`.
+    any_elsewhere: AtomicBool,
     state: UnsafeCell<State>,
 }
 
@@ -55,6 +57,8 @@ struct State {
 pub(crate) struct Region {
     space: &'static Space,
     index: usize,
+    /// The thread that allocated last, and its arena.
+    last: (u64, *mut Arena),
 }
 
 impl Region {
@@ -76,7 +80,8 @@ impl Region {
             return None;
         }
         let index = LEASE.try_with(Lease::index).ok().flatten()?;
-        let mut region = Self { space: space(&REGIONS_BY_INDEX[index]), index };
+        let space = space(&REGIONS_BY_INDEX[index]);
+        let mut region = Self { space, index, last: (0, std::ptr::null_mut()) };
         region.take_back();
         Some(region)
     }
@@ -92,7 +97,16 @@ impl Region {
     }
 
     /// What was freed elsewhere in the meantime.
+    #[inline]
     fn take_back(&mut self) {
+        if self.space.any_elsewhere.load(Ordering::Acquire) {
+            self.take_all_back();
+        }
+    }
+
+    #[cold]
+    fn take_all_back(&mut self) {
+        self.space.any_elsewhere.store(false, Ordering::Relaxed);
         let freed = std::mem::take(&mut *self.space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner));
         for (address, size) in freed {
             if let Some((_, arena)) = arena_of(address) {
@@ -104,7 +118,10 @@ impl Region {
 
     /// A new block of the arena of the thread at `path`.
     pub(crate) fn allocate(&mut self, path: u64, layout: Layout, birth: Birth) -> Option<*mut u8> {
-        let arena = self.arena(path)?;
+        if self.last.0 != path {
+            self.last = (path, self.arena(path)?);
+        }
+        let arena = self.last.1;
         // SAFETY: this thread holds the region, and nothing else refers to the arena now.
         unsafe { (*arena).allocate(1 << ARENA_BITS, layout, birth) }
     }
@@ -154,16 +171,15 @@ impl Region {
         self.state().contents.push((object, before));
     }
 
-    /// The objects in the block at an address, newest first.
-    pub(crate) fn contents(&mut self, address: usize) -> Vec<u32> {
-        let mut next = self.block(address).map_or(0, |block| block.contents);
-        let mut objects = Vec::new();
-        while let Some((object, before)) = (next as usize).checked_sub(1).map(|at| self.state().contents[at])
-        {
-            objects.push(object);
+    /// The objects in a block, newest first.
+    pub(crate) fn contents(&mut self, block: Block) -> impl Iterator<Item = u32> + use<'_> {
+        let contents = &self.state().contents;
+        let mut next = block.contents;
+        std::iter::from_fn(move || {
+            let (object, before) = contents[(next as usize).checked_sub(1)?];
             next = before;
-        }
-        objects
+            Some(object)
+        })
     }
 
     /// Who freed a block.
@@ -172,20 +188,30 @@ impl Region {
         Some(self.state().frees[place])
     }
 
-    /// The program frees the block at an address, which is overwritten; `reusable`, if it may be given
-    /// out again, says by which event of the freeing thread others know of the free.
-    pub(crate) fn free_by(&mut self, address: usize, by: Freed, reusable: Option<Birth>) {
-        self.state().frees.push(by);
-        let place = self.state().frees.len() as u32;
-        let Some(block) = self.block(address) else { return };
-        block.freed = place;
-        let (start, len) = (block.start, block.len);
-        // SAFETY: the block is this long, and its owner gave it back.
-        unsafe { std::ptr::with_exposed_provenance_mut::<u8>(start).write_bytes(PATTERN, len) };
-        Self::free(start, len);
-        if let Some(at) = reusable {
-            self.state().reusable.push((start, len, at));
+    /// The program frees the block at an address, which is overwritten. The block as it was before;
+    /// `None` if the address is that of no block of this execution.
+    pub(crate) fn free_by(&mut self, address: usize, by: Freed) -> Option<Block> {
+        if !self.contains(address) {
+            return None;
         }
+        let (_, arena) = arena_of(address)?;
+        let place = self.state().frees.len() as u32 + 1;
+        // SAFETY: this thread holds the region, and nothing else refers to the arena now.
+        let block = unsafe { (*arena).free_by(address, place) }?;
+        if !block.free {
+            self.state().frees.push(by);
+            // SAFETY: the block is this long, and its owner gave it back.
+            unsafe {
+                std::ptr::with_exposed_provenance_mut::<u8>(block.start).write_bytes(PATTERN, block.len);
+            }
+        }
+        Some(block)
+    }
+
+    /// A block that was freed may be given out again; `at` says by which event of the freeing thread
+    /// others know of the free.
+    pub(crate) fn add_reusable(&mut self, block: Block, at: Birth) {
+        self.state().reusable.push((block.start, block.len, at));
     }
 
     /// The freed blocks of exactly this layout whose free is `known`, those that their threads freed
@@ -218,6 +244,7 @@ impl Region {
         }
         let space = space(&REGIONS_BY_INDEX[index]);
         space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).push((address, size));
+        space.any_elsewhere.store(true, Ordering::Release);
     }
 
     /// The execution has ended: its memory goes back.
@@ -277,6 +304,7 @@ fn space(entry: &AtomicPtr<Space>) -> &'static Space {
             busy: AtomicBool::new(false),
             arenas: [const { AtomicPtr::new(std::ptr::null_mut()) }; ARENAS],
             elsewhere: Mutex::new(Vec::new()),
+            any_elsewhere: AtomicBool::new(false),
             state: UnsafeCell::default(),
         }));
         match entry.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {

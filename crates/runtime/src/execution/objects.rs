@@ -140,9 +140,9 @@ impl Execution {
         let Some(region) = &mut self.region else { return Ok(()) };
         let Some(block) = region.block(address).copied().filter(|block| block.free) else { return Ok(()) };
         let Some(freed) = region.freed(block) else { return Ok(()) };
-        let inside = region.contents(address).into_iter();
-        let known =
-            known.or_else(|| inside.filter(|object| self.objects[*object as usize].address == address).max());
+        let objects = &self.objects;
+        let here = |object: &u32| objects[*object as usize].address == address;
+        let known = known.or_else(|| region.contents(block).filter(here).max());
         // Nothing of what is there can be believed: not even where it was created.
         let object = known.unwrap_or_else(|| self.new_shown_object(kind, site));
         Err(misuse::use_after_free(self, object, freed, verb, site))

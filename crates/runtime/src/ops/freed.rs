@@ -7,10 +7,11 @@
 
 use super::misuse::{use_after_free, used_before_free};
 use super::tracked::unordered_use;
-use crate::alloc::{Birth, Freed};
+use crate::alloc::{Birth, Block, Freed};
 use crate::execution::Execution;
 use crate::race::Access;
 use racefuzz_trace::{ObjectKind, Point, Verb};
+use smallvec::SmallVec;
 use std::alloc::Layout;
 
 /// The program frees the block at an address of its region.
@@ -18,20 +19,30 @@ use std::alloc::Layout;
 pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
     let by = here(execution);
     let Some(region) = &mut execution.region else { return };
-    let Some(block) = region.block(address).copied() else {
+    let Some(block) = region.free_by(address, by) else {
         // Kept from an earlier execution.
         return crate::alloc::Region::free(address, size);
     };
     if block.free {
         let Some(before) = region.freed(block) else { return };
-        let inside = region.contents(address).into_iter().max();
+        let inside = region.contents(block).max();
         let object = inside.unwrap_or_else(|| execution.new_shown_object(ObjectKind::Allocation, before.1));
         use_after_free(execution, object, before, Verb::Free, by.1);
         return;
     }
-    let contents = region.contents(address);
-    let known_by = Birth { thread: by.0, time: execution.threads[by.0 as usize].time + 1 };
-    region.free_by(address, by, execution.config.inject.reuse.then_some(known_by));
+    if execution.config.inject.reuse {
+        let known_by = Birth { thread: by.0, time: execution.threads[by.0 as usize].time + 1 };
+        region.add_reusable(block, known_by);
+    }
+    if block.contents != 0 {
+        check_contents(execution, block, by);
+    }
+}
+
+/// Fails if a use of what is in a block is not ordered before its release.
+fn check_contents(execution: &mut Execution, block: Block, by: Freed) {
+    let Some(region) = &mut execution.region else { return };
+    let contents: SmallVec<[u32; 8]> = region.contents(block).collect();
     let end = block.start + block.len;
     for object in contents {
         if !(block.start..end).contains(&execution.objects[object as usize].address) {
