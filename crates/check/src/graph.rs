@@ -133,6 +133,8 @@ pub(crate) struct Graph {
     pub(crate) ordered: bool,
     /// SeqCst accesses to locations that are not ordered, and SeqCst fences.
     pub(crate) seq_cst: u32,
+    /// It ends here: no thread goes on but readers, who are [kept out](crate::kept_out).
+    pub(crate) kept_out: bool,
 }
 
 impl Clone for Graph {
@@ -157,7 +159,7 @@ impl Clone for Graph {
         self.blocks.clone_from(&other.blocks);
         self.joins.clone_from(&other.joins);
         self.tree.clone_from(&other.tree);
-        (self.ordered, self.seq_cst) = (other.ordered, other.seq_cst);
+        (self.ordered, self.seq_cst, self.kept_out) = (other.ordered, other.seq_cst, other.kept_out);
     }
 }
 

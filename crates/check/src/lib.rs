@@ -36,6 +36,7 @@ mod explore;
 mod frontier;
 mod graph;
 mod keeper;
+mod kept_out;
 mod merged;
 mod model;
 mod options;

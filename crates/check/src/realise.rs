@@ -164,6 +164,9 @@ impl Explorer for Realise<'_> {
         }
         if alternatives.point == Point::Spurious {
             self.settle();
+            if self.graph.kept_out && self.next(alternatives.thread).is_none() {
+                return 1;
+            }
         }
         let Some(id) = self.now.or_else(|| self.next(alternatives.thread)) else { return 0 };
         let event = self.graph.event(id);

@@ -6,6 +6,7 @@
 
 use crate::explore::Explore;
 use crate::graph::Graph;
+use crate::kept_out;
 use crate::model;
 use crate::preemption;
 use crate::recheck::{Rechecks, Unrepeatable};
@@ -13,7 +14,7 @@ use crate::spin::Loops;
 use crate::work_item::{Loaded, WorkItem};
 use racefuzz_fuzz::{Executed, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
-use racefuzz_trace::normalize_path;
+use racefuzz_trace::{FailureKind, normalize_path};
 use std::collections::HashSet;
 
 /// An execution that failed.
@@ -159,6 +160,7 @@ impl Worker {
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
+        let mut prefixes = Vec::new();
         done.sight.look(self.runner.log(), ended.threads);
         let mut again = None;
         if ended.unseen {
@@ -169,6 +171,9 @@ impl Worker {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
+            if ended.failure.is_none() {
+                prefixes = kept_out::prefixes(&self.explore.graph);
+            }
         } else {
             self.explore.forget();
         }
@@ -177,10 +182,39 @@ impl Worker {
         }
         let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
         self.explore.seal();
+        if !prefixes.is_empty() {
+            self.keep_readers_out(program, prefixes, done, met);
+        }
         if let (Some(graph), Some(first)) = (again, first) {
             self.recheck(program, graph, &ended, &first, done);
         }
         ended
+    }
+
+    /// Runs the prefixes of the execution just run in which readers may be kept out for ever. It counts
+    /// as one that fails if that is so in any.
+    fn keep_readers_out(
+        &mut self,
+        program: &dyn Fn(),
+        prefixes: Vec<Graph>,
+        done: &mut Done,
+        met: &mut HashSet<u64>,
+    ) {
+        let mut fails = false;
+        for graph in prefixes {
+            self.explore.later.push(WorkItem::of(graph.clone(), None));
+            self.explore.load_next();
+            let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+            self.explore.forget();
+            let deadlock = ended.failure.filter(|found| found.kind == FailureKind::Deadlock);
+            let Some(detected) = deadlock.filter(|_| !self.explore.diverged) else { continue };
+            fails = true;
+            if met.insert(detected.identity) {
+                let before = done.executions.saturating_sub(1);
+                done.failed.push(Failed { graph, detected, before });
+            }
+        }
+        done.failing += u64::from(fails);
     }
 
     fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {

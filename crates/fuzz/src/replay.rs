@@ -91,7 +91,7 @@ fn words(point: Point) -> &'static str {
         Point::Store => "a choice of the store that a load reads",
         Point::Place => "a choice of a store's place in the modification order",
         Point::Value => "a choice of a value",
-        Point::Spurious => "a chance of a spurious wake-up",
+        Point::Spurious => "a chance of a spurious wake-up, or of a reader kept out",
         Point::Timeout => "a chance of a timeout",
         Point::Fault => "a chance of a fault",
         Point::Reuse => "a chance of freed memory given out again",

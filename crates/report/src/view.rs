@@ -330,20 +330,23 @@ fn descends(trace: &Trace, thread: ThreadId, ancestor: ThreadId) -> bool {
     parents.take(trace.threads.len()).any(|parent| parent == ancestor)
 }
 
-/// For each event, whether it is of a thread whose descendants had not begun or had nothing left
-/// to do, with no thread besides. The last steps of one of several siblings are not of this kind:
-/// they are what the schedule arranged.
+/// For each event, whether it is of a thread whose descendants had not begun, or had ended and been
+/// joined, with no thread besides: no schedule could have put anything of theirs elsewhere. The last
+/// steps of one of several siblings are not of this kind, nor are those behind the last step of a
+/// thread that nobody has waited for: they are what the schedule arranged.
 fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
     let threads = trace.threads.len();
-    let (mut first, mut last) = (vec![None; threads], vec![None; threads]);
+    let (mut first, mut joined) = (vec![None; threads], vec![None; threads]);
     for event in &trace.events {
         let index = event.thread.index();
         if let (Verb::Spawn, Some(child)) = (event.verb, event.other) {
             first[child.index()].get_or_insert(event.step);
         }
+        if let (Verb::Join, true, Some(other)) = (event.verb, event.ok, event.other) {
+            joined[other.index()].get_or_insert(event.step);
+        }
         if !is_housekeeping(event.verb) {
             first[index].get_or_insert(event.step);
-            last[index] = Some(event.step);
         }
     }
     for thread in &trace.threads {
@@ -354,18 +357,18 @@ fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
         );
         if !ended && thread.id != ThreadId::ROOT {
             first[thread.id.index()].get_or_insert(0);
-            last[thread.id.index()] = Some(u32::MAX);
         }
     }
-    let spans: Vec<_> = first.into_iter().zip(last).map(|(first, last)| Some((first?, last?))).collect();
+    let spans: Vec<_> = first.into_iter().zip(joined).map(|(first, joined)| Some((first?, joined))).collect();
     let alone = |event: &Event| {
         spans
             .iter()
             .enumerate()
             .filter(|(index, _)| *index != event.thread.index())
             .filter_map(|(index, span)| Some((ThreadId(index as u32), (*span)?)))
-            .all(|(thread, (first, last))| {
-                descends(trace, thread, event.thread) && (event.step < first || event.step > last)
+            .all(|(thread, (first, joined))| {
+                descends(trace, thread, event.thread)
+                    && (event.step < first || joined.is_some_and(|joined: u32| event.step > joined))
             })
     };
     events.iter().map(alone).collect()

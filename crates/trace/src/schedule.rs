@@ -18,7 +18,7 @@ pub enum Point {
     /// A value: `nondet`, the waiter that a notification wakes. 0 is the first.
     Value = 3,
     /// Whether something happens that need not: a spurious wake-up, a spurious failure of a weak
-    /// compare-exchange. 0 is no.
+    /// compare-exchange, a reader that is kept out while a writer waits. 0 is no.
     Spurious = 4,
     /// Whether a wait times out although it need not. 0 is no.
     Timeout = 5,
@@ -67,7 +67,7 @@ impl Choice {
     pub const fn point(self) -> Point {
         match Point::from_bits(self.0 >> Self::INDEX_BITS) {
             Some(point) => point,
-            None => Point::Fault,
+            None => Point::Reuse,
         }
     }
 

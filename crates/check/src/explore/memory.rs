@@ -65,6 +65,11 @@ impl Memory for Explore {
                 return None;
             }
         }
+        if self.graph.kept_out {
+            // Nothing is added. It ends as its graph says only if no other thread could go on.
+            self.diverged |= !standing.enabled().iter().all(|thread| standing.may_be_kept_out(thread.0));
+            return None;
+        }
         self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as)
     }
 

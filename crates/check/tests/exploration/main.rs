@@ -12,4 +12,5 @@ mod loops;
 mod preemptions;
 mod primitives;
 mod random;
+mod readers;
 mod robust;

@@ -168,7 +168,8 @@ impl Writer<'_, '_> {
         let mut marks: Vec<String> = marks.map(|(_, text)| text.clone()).collect();
         // Beside the story, a row that is there anyway says so if the other one is there, too.
         let newer = self.view.newer(event).filter(|newest| self.numbers.contains_key(&newest.step));
-        marks.extend(newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest)));
+        let beside = newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest));
+        marks.extend(beside.map(|text| words::resolve(&text, |step| self.numbers.get(&step).copied())));
         self.rows.push(Row {
             kind: RowKind::Step,
             number: self.numbers.get(&step).copied(),

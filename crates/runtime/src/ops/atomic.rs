@@ -334,16 +334,23 @@ pub fn rmw<P: Primitive>(
         let place = if newest == 0 {
             0
         } else {
-            let strictest = if failure == MemoryOrder::SeqCst { failure } else { success };
-            let floor = floor(execution, op.object, strictest);
-            // A store read by another read-modify-write can only be seen by a failing one.
+            // What it reads decides whether it succeeds, and each outcome has an ordering, and with
+            // it a floor, of its own. A store that another read-modify-write has read can only be
+            // seen by one that fails.
+            let passes = if spurious { newest + 1 } else { floor(execution, op.object, success) };
+            let fails =
+                if failure == success && !spurious { passes } else { floor(execution, op.object, failure) };
             let free = |execution: &Execution, place: usize| {
                 let store = &execution.objects[op.object as usize].history.stores()[place];
-                place == newest || !store.taken || spurious || f(store.value).is_none()
+                match !spurious && f(store.value).is_some() {
+                    true => place >= passes && (place == newest || !store.taken),
+                    false => place >= fails,
+                }
             };
-            let count = (floor..=newest).filter(|place| free(execution, *place)).count();
+            let lowest = passes.min(fails);
+            let count = (lowest..=newest).filter(|place| free(execution, *place)).count();
             let chosen = execution.choose(Point::Store, count);
-            (floor..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+            (lowest..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
         };
         let read = execution.objects[op.object as usize].history.stores()[place].value;
         let wrote = if spurious { None } else { f(read) };

@@ -48,6 +48,9 @@ pub struct Update {
     pub refuses: Test,
     /// Whether `site` is not where the operation stands but where it was caused (a guard's drop).
     pub implied: bool,
+    /// Whether it may be kept out, although its test holds, while a thread waits to write-lock the
+    /// object: a reader of a lock. A word of 0 is one that nobody holds.
+    pub may_be_kept_out: bool,
 }
 
 impl Update {
@@ -62,6 +65,7 @@ impl Update {
             hold: Hold::No,
             refuses: Test::Never,
             implied: false,
+            may_be_kept_out: false,
         }
     }
 
@@ -159,11 +163,25 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     let mut pending = Pending { op, site, condition, deadline, invisible: false };
     with(|execution| prepare_for_memory(execution, &mut pending, &how))?;
     post(pending)?;
+    while how.may_be_kept_out && with(|execution| keep_out(execution, object))? {
+        pending.condition = Condition::KeptOut { object, test: how.test };
+        post(pending)?;
+    }
     with(|execution| {
         execution.admit(primitive, object, how.verb, site)?;
         Ok(apply(execution, primitive, &how, &op, site, count, f))
     })?
     .or_else(super::misuse::unwind)
+}
+
+/// Whether the running thread, a reader whose turn it is, is kept out because a writer waits for the
+/// readers that are there.
+#[cold]
+fn keep_out(execution: &mut Execution, object: u32) -> bool {
+    execution.memory.is_none()
+        && execution.objects[object as usize].value != 0
+        && execution.waiting_writer(execution.current, object).is_some()
+        && execution.choose(Point::Spurious, 2) == 1
 }
 
 /// Where an explorer keeps the memory, whether a wait times out is a choice made before it: one that

@@ -413,7 +413,9 @@ fn record_ends(execution: &mut Execution) {
             _ if thread.blocked => {
                 let (since, holder) = thread.blocked_at.unwrap_or((execution.steps, None));
                 let object = match thread.pending.condition {
-                    Condition::Word { object, .. } => Some(racefuzz_trace::ObjectId(object)),
+                    Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
+                        Some(racefuzz_trace::ObjectId(object))
+                    }
                     _ => None,
                 };
                 ThreadEnd::Blocked {

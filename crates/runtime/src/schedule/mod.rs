@@ -259,7 +259,9 @@ impl Execution {
         thread.blocked = false;
         match pending.condition {
             Condition::Always => {}
-            Condition::Word { object, .. } => self.objects[object as usize].waiters.push(me),
+            Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
+                self.objects[object as usize].waiters.push(me);
+            }
             Condition::Finished(target) => self.threads[target as usize].joiners.push(me),
             Condition::Token | Condition::NoToken | Condition::AllFinished => {}
         }
@@ -299,7 +301,9 @@ impl Execution {
         if thread.pending.deadline.is_some() {
             self.timed.retain(|timed| *timed != me);
         }
-        if let Condition::Word { object, .. } = self.threads[me as usize].pending.condition {
+        if let Condition::Word { object, .. } | Condition::KeptOut { object, .. } =
+            self.threads[me as usize].pending.condition
+        {
             self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
         }
     }
