@@ -240,14 +240,28 @@ impl<'a> View<'a> {
 
     /// Why a read did not return a write that was executed before it, as a clause.
     pub(crate) fn not_visible(&self, write: &Event, read: &Event) -> String {
-        let orders = match (write.order, read.order) {
-            (one, other) if one == other => format!("both accesses are {}", one.name()),
-            (write, read) => format!("the store is {} and the load {}", write.name(), read.name()),
-        };
         format!(
-            "{} did not see it yet, because {orders} and nothing else orders them",
-            self.thread(read.thread)
+            "{} did not see it yet, because {} and nothing else orders them",
+            self.thread(read.thread),
+            self.orders(write, read),
         )
+    }
+
+    /// The memory orderings of a write and of an access that does not know of it, as a clause.
+    pub(crate) fn orders(&self, write: &Event, event: &Event) -> String {
+        let (first, second) = (write.order.name(), event.order.name());
+        let compares = matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak);
+        if compares && !event.ok {
+            return format!(
+                "the store is {first} and the {} failed, so that it is a load with its failure ordering, {second},",
+                event.verb.word()
+            );
+        }
+        match first == second {
+            true => format!("both accesses are {first}"),
+            false if writes(event) => format!("the stores are {first} and {second}"),
+            false => format!("the store is {first} and the load {second}"),
+        }
     }
 
     /// What is remarkable about a read that does not know of a write.
