@@ -37,6 +37,7 @@ mod frontier;
 mod graph;
 mod keeper;
 mod kept_out;
+mod linearize;
 mod merged;
 mod model;
 mod options;

@@ -206,6 +206,11 @@ pub struct Settings {
     pub inject: Inject,
     /// Parameters of the program, in the order given, as `name` and `value`.
     pub params: Vec<(String, String)>,
+    /// Loads may return, and stores may go behind, any store: for the schedule of an execution that a
+    /// checker explored. It has seen to it that the memory model allows that execution, of which the
+    /// runtime's own memory knows less.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub explored: bool,
 }
 
 impl Settings {
@@ -220,6 +225,7 @@ impl Default for Settings {
             max_steps: Self::DEFAULT_MAX_STEPS,
             inject: Inject::default(),
             params: Vec::new(),
+            explored: false,
         }
     }
 }

@@ -295,6 +295,10 @@ impl Execution {
 
     /// The current thread gives way: it is not offered until another has acted.
     pub(crate) fn give_way(&mut self) {
+        // What was explored says who goes on; it knows no such courtesy.
+        if self.config.explored {
+            return;
+        }
         let thread = &mut self.threads[self.current as usize];
         if !thread.yielded {
             thread.yielded = true;

@@ -59,6 +59,9 @@ fn prepare(execution: &mut Execution, object: u32) {
 
 #[inline]
 fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
+    if execution.config.explored {
+        return 0;
+    }
     let thread = &execution.threads[execution.current as usize];
     let sc_fences = (order == MemoryOrder::SeqCst).then_some(&execution.sc_fences);
     let knowledge = Knowledge { clock: &thread.clock, seen: &thread.seen, sc_fences };
