@@ -3,6 +3,13 @@
 //! A wait is four events: the thread is entered as a waiter, the mutex is given back, the thread is
 //! woken, the mutex is taken again. A notification wakes the thread in its own event, so that one
 //! that comes too early is seen to wake nobody.
+//!
+//! What std leaves open, and is explored: whom `notify_one` wakes (a choice among those who wait); in
+//! which order those who are woken take the mutex again; that a wait ends for no reason (where that is
+//! injected, as it is by default in checking, and at most once in a row for a thread); that a wait of a
+//! limited time ends at any moment, also in the same moment as a notification; and what a notification
+//! orders: nothing, as std promises nothing. What a woken thread may rely on is what it reads under
+//! the mutex.
 
 use crate::mutex::{MutexGuard, Released};
 use racefuzz_runtime::ops::{self, TimedOut, Update};

@@ -85,6 +85,7 @@ impl Ported {
             .failures
             .iter()
             .take(1)
+            .filter(|failure| failure.is_replayable())
             .map(|failure| Command {
                 label: "replay".to_owned(),
                 line: format!(

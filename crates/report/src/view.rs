@@ -350,7 +350,7 @@ fn descends(trace: &Trace, thread: ThreadId, ancestor: ThreadId) -> bool {
 /// thread that nobody has waited for: they are what the schedule arranged.
 fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
     let threads = trace.threads.len();
-    let (mut first, mut joined) = (vec![None; threads], vec![None; threads]);
+    let (mut first, mut joined, mut ended) = (vec![None; threads], vec![None; threads], vec![false; threads]);
     for event in &trace.events {
         let index = event.thread.index();
         if let (Verb::Spawn, Some(child)) = (event.verb, event.other) {
@@ -358,6 +358,19 @@ fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
         }
         if let (Verb::Join, true, Some(other)) = (event.verb, event.ok, event.other) {
             joined[other.index()].get_or_insert(event.step);
+        }
+        if event.kind == OpKind::Finish {
+            ended[index] = true;
+        }
+        // An access does not wait: its thread came to the end of a scope, which is no step.
+        if event.waited.is_some()
+            && matches!(event.kind, OpKind::Load | OpKind::Store | OpKind::Read | OpKind::Write)
+        {
+            for (thread, joined) in joined.iter_mut().enumerate().filter(|(thread, _)| ended[*thread]) {
+                if descends(trace, ThreadId(thread as u32), event.thread) {
+                    joined.get_or_insert(event.step.saturating_sub(1));
+                }
+            }
         }
         if !is_housekeeping(event.verb) {
             first[index].get_or_insert(event.step);

@@ -114,7 +114,8 @@ fn waits(view: &View<'_>, selected: &[u32]) -> Vec<Wait> {
     let mut waits = Vec::new();
     for (index, step) in selected.iter().enumerate() {
         let event = view.event(*step);
-        let Some(waited) = event.waited else { continue };
+        // What an access waits for is the end of a scope before it.
+        let Some(waited) = event.waited.filter(|_| !view.is_data(event)) else { continue };
         // With nothing shown in between, the wait explains nothing.
         if index > 0 && selected[index - 1] >= waited.since {
             let text = words(event.thread, event.verb, event.object, waited.holder);
