@@ -59,19 +59,21 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
         }
     }
     let sampled = sampled(program, limits.samples);
-    if !sampled.is_subset(&expected) {
+    if !expected.contains(&Outcome::Race(0)) && !sampled.is_subset(&expected) {
         return Verdict::Differ(difference(&expected, &sampled, "samples"));
     }
     Verdict::Agree { outcomes: expected.len(), sampled: sampled.len() }
 }
 
-/// Whether they are the same; where there is a race, which ends the execution that shows it and with it
-/// what would have come of that, whether they have it in common and nothing is wrong; where `more` is
-/// possible, whether nothing is missing.
+/// Whether they are the same; where `more` is possible, whether nothing is missing.
+///
+/// Where there is a race, whether they have that in common. It ends the execution that shows it, and
+/// with it what would have come of that; and steps of a channel or a read lock may be ordered where std
+/// does not promise it (a sender that goes, and one that sends), so that only the other order shows it.
 fn matches(found: &BTreeSet<Outcome>, expected: &BTreeSet<Outcome>, more: bool) -> bool {
     let race = Outcome::Race(0);
     match expected.contains(&race) {
-        true => found.contains(&race) && (more || found.is_subset(expected)),
+        true => found.contains(&race),
         false => expected.is_subset(found) && (more || found == expected),
     }
 }

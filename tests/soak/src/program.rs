@@ -129,12 +129,15 @@ impl Program {
     }
 
     /// Whether some statement may look at what another thread did without being ordered behind it: a
-    /// `try_lock` that fails, a count. What follows may then read values that are older.
+    /// `try_lock` that fails, a notification, a count. What follows may then read values that are older.
     pub fn looks(&self) -> bool {
         let looks = |op: &Op| {
             matches!(
                 op,
                 Op::TryLock(_)
+                    | Op::Wait(..)
+                    | Op::IsCompleted(_)
+                    | Op::Get(_)
                     | Op::TryLockShared(_)
                     | Op::TryLockExclusive(_)
                     | Op::TrySend(..)
