@@ -9,12 +9,11 @@ use crate::show::Shower;
 use crate::spin::Loops;
 use crate::unit::Worker;
 use crate::work_item::WorkItem;
-use racefuzz_fuzz::Guard;
+use racefuzz_fuzz::{Guard, Limits};
 use racefuzz_runtime::Config;
 use racefuzz_trace::RunReport;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Executions of a unit.
 const FUEL: u64 = 2_000;
@@ -31,7 +30,7 @@ struct Shared<'a> {
     loops: Loops,
     /// A number of the program, for the keeper.
     fingerprint: u64,
-    deadline: Option<Instant>,
+    limits: &'a Limits,
     state: Mutex<State>,
     changed: Condvar,
     over: AtomicBool,
@@ -54,13 +53,7 @@ impl Shared<'_> {
     }
 
     fn cut(&self) -> Option<Cut> {
-        if self.observer.cancelled() {
-            Some(Cut::Cancelled)
-        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            Some(Cut::OutOfTime)
-        } else {
-            None
-        }
+        self.limits.reached(|| self.observer.cancelled()).map(Cut::Limit)
     }
 
     fn keep(&self, state: &State, finally: bool) {
@@ -89,8 +82,9 @@ pub(crate) fn explore(
     start: Option<Start>,
 ) -> Result<RunReport, Changed> {
     let fuzz = options.fuzz();
-    let deadline = options.max_time.and_then(|time| Instant::now().checked_add(time));
-    racefuzz_fuzz::guarded(&fuzz, program, |guard| {
+    let limits = Limits::new(options.max_time, options.max_memory);
+    let over = || limits.looked_at(|| observer.cancelled());
+    racefuzz_fuzz::guarded(&fuzz, program, &over, |guard| {
         let mut config = fuzz.config(&options.settings);
         let mut loops = Loops::default();
         let mut begun = start;
@@ -117,7 +111,7 @@ pub(crate) fn explore(
                 config: config.clone(),
                 loops: loops.clone(),
                 fingerprint,
-                deadline,
+                limits: &limits,
                 state: Mutex::new(begun.take().map_or_else(fresh, |start| start.state)),
                 changed: Condvar::new(),
                 over: AtomicBool::new(false),
@@ -129,16 +123,18 @@ pub(crate) fn explore(
                 continue;
             }
             let shower = Shower { options, fuzz: &fuzz, program, config: &config, loops: &loops, guard };
-            return Ok(merged.conclude(options, &shower));
+            return Ok(merged.conclude(options, &limits, &shower));
         }
     })
 }
 
 /// Runs executions under the eyes of the watchdog.
-fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&mut Worker) -> R) -> R {
+pub(crate) fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&mut Worker) -> R) -> R {
     let pulse = guard.watch(worker.runner.heart());
     pulse.set_active(true);
+    worker.pulse = Some(Arc::clone(&pulse));
     let result = run(worker);
+    worker.pulse = None;
     pulse.set_active(false);
     result
 }
@@ -179,7 +175,7 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     }
     drop(state);
     let State { mut merged, frontier } = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if matches!(merged.cut, Some(Cut::Cancelled | Cut::OutOfTime)) {
+    if matches!(merged.cut, Some(Cut::Limit(_))) {
         // A bug found always wins, wherever it was found.
         frontier.into_done().filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
     }
@@ -199,6 +195,17 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
     };
     let done = worker.explore(shared.program, items, fuel, u64::MAX, &mut stop);
     let mut state = shared.lock();
+    if done.stopped
+        && let Some(cut) = shared.cut()
+    {
+        state.merged.cut = Some(cut);
+        shared.over.store(true, Ordering::Relaxed);
+        if done.failed.is_empty() && shared.keeper.is_some() {
+            // The execution that was stopped is to be had again: the unit counts as unexplored.
+            shared.changed.notify_all();
+            return false;
+        }
+    }
     state.frontier.hand_in(place, done);
     merge(shared, worker, &mut state);
     shared.observer.progress(&state.merged.progress());

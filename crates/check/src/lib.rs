@@ -80,16 +80,37 @@ pub struct Counts {
 }
 
 /// Explores a program and shows each complete execution, with its trace, one for each graph; goes on
-/// after failures until `show` says no. On the calling thread.
-pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visited<'_>) -> bool) -> Counts {
+/// after failures until `show` says no. On the calling thread. Ends within an execution when a limit of
+/// the options is reached, or when `cancelled` says so.
+pub fn visit(
+    options: &Options,
+    program: &(dyn Fn() + Sync),
+    cancelled: &(dyn Fn() -> bool + Sync),
+    show: &mut dyn FnMut(&Visited<'_>) -> bool,
+) -> Counts {
+    let limits = racefuzz_fuzz::Limits::new(options.max_time, options.max_memory);
+    let over = || limits.looked_at(cancelled);
+    racefuzz_fuzz::guarded_here(&options.fuzz(), program, &over, |guard| {
+        visit_guarded(options, program, guard, show)
+    })
+}
+
+fn visit_guarded(
+    options: &Options,
+    program: &dyn Fn(),
+    guard: &racefuzz_fuzz::Guard,
+    show: &mut dyn FnMut(&Visited<'_>) -> bool,
+) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
     let mut loops = spin::Loops::default();
     loop {
         let mut worker = unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions);
-        let done = worker.visit(program, &mut |ended, done| {
-            let failure = ended.failure.as_ref();
-            let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
-            wanted && options.max_executions.is_none_or(|most| done.executions < most)
+        let done = driver::watched(guard, &mut worker, |worker| {
+            worker.visit(program, &mut |ended, done| {
+                let failure = ended.failure.as_ref();
+                let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
+                wanted && options.max_executions.is_none_or(|most| done.executions < most)
+            })
         });
         let counts = done.counts_observed && !std::mem::replace(&mut config.count_points, true);
         if loops.learn(&done.learned) || counts {
@@ -98,7 +119,8 @@ pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visite
         if let Some(found) = &done.unrepeatable {
             show(&Visited { trace: &found.trace, failure: Some(&found.detected) });
         }
-        let whole = done.rest.is_empty() && done.diverged.is_none() && done.unrepeatable.is_none();
+        let whole = done.rest.is_empty() && done.diverged.is_none();
+        let whole = whole && done.unrepeatable.is_none() && !done.stopped;
         let unit::Done { executions, blocked, failing, .. } = done;
         return Counts { executions, blocked, failing, whole };
     }

@@ -6,26 +6,21 @@ use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
 use crate::spin::Loops;
 use crate::unit::{Done, Failed};
-use racefuzz_fuzz::Sight;
+use racefuzz_fuzz::{Limits, Reached, Sight};
 use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats, Warning};
 use std::collections::BTreeSet;
 
 /// Why an exploration ends before everything is explored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    Cancelled,
-    OutOfTime,
+    Limit(Reached),
     Enough,
 }
 
 impl Cut {
-    fn reason(self, options: &Options) -> String {
+    fn reason(self, options: &Options, limits: &Limits) -> String {
         match self {
-            Self::Cancelled => "interrupted".to_owned(),
-            Self::OutOfTime => match options.max_time {
-                Some(time) => format!("the time limit of {time:?} was reached"),
-                None => "out of time".to_owned(),
-            },
+            Self::Limit(reached) => limits.words(reached),
             Self::Enough => match options.max_executions {
                 Some(1) => "the limit of one execution was reached".to_owned(),
                 Some(most) => format!("the limit of {most} executions was reached"),
@@ -110,7 +105,7 @@ impl Merged {
     }
 
     /// The report.
-    pub(crate) fn conclude(self, options: &Options, shower: &Shower<'_>) -> RunReport {
+    pub(crate) fn conclude(self, options: &Options, limits: &Limits, shower: &Shower<'_>) -> RunReport {
         let mut failures: Vec<Failure> = self
             .failed
             .into_iter()
@@ -123,7 +118,7 @@ impl Merged {
             failures.push(show::diverged(shower, graph, self.stats.executions));
         }
         let stats = Stats { outcomes: 0, ..self.stats };
-        let cut = self.cut.map(|cut| cut.reason(options));
+        let cut = self.cut.map(|cut| cut.reason(options, limits));
         let finished = cut.is_none() && !diverged;
         let (outcome, stopped) = match cut {
             cut if !failures.is_empty() => (Outcome::Failed, cut),

@@ -74,6 +74,10 @@ impl Worker {
             (Executed::new(&ended, self.runner.log()), ended)
         };
         let (second, ended) = again();
+        if ended.stopped {
+            done.stopped = true;
+            return;
+        }
         if ended.blocked && !ended.unseen {
             // A loop that waited for a write finds it at once now, or waits where it did not.
             return;
@@ -100,7 +104,10 @@ impl Worker {
     /// Something that racefuzz cannot see acted in an execution: shows it, if possible in one more
     /// execution of the graph.
     fn show_unseen(&mut self, program: &dyn Fn(), graph: Graph, detected: Detected, done: &mut Done) {
+        let hurry = |worker: &Self, hurry| worker.pulse.iter().for_each(|pulse| pulse.set_hurry(hurry));
+        hurry(self, true);
         let again = self.repeat(program, graph);
+        hurry(self, false);
         let detected = again.failure.filter(|_| again.unseen).unwrap_or(detected);
         let trace = again.trace.unwrap_or_else(|| unreachable!("it was recorded"));
         let before = done.executions;

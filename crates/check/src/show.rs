@@ -133,7 +133,7 @@ fn realised(
     // With any store to choose from, a shorter execution may be one that no memory model has.
     let minimise = fuzz.minimise && !explored;
     let mut runner = Runner::new(config);
-    let pulse = shower.guard.watch(runner.heart());
+    let pulse = shower.guard.watch_unlimited(runner.heart());
     pulse.set_active(true);
     let ended = runner.run(shower.program, &mut Realise::new(graph, order), Record::Choices);
     pulse.set_active(false);

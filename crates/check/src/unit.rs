@@ -12,10 +12,11 @@ use crate::preemption;
 use crate::recheck::{Rechecks, Unrepeatable};
 use crate::spin::Loops;
 use crate::work_item::{Loaded, WorkItem};
-use racefuzz_fuzz::{Executed, Sight};
+use racefuzz_fuzz::{Executed, Pulse, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::{FailureKind, normalize_path};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// An execution that failed.
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
@@ -49,6 +50,9 @@ pub(crate) struct Done {
     /// The first difference in a value between two executions of one graph.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) values: Option<String>,
+    /// A limit ended an execution, whose graph is not explored therefore.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) stopped: bool,
     /// What was seen of the program.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) sight: Sight,
@@ -72,6 +76,8 @@ pub(crate) struct Worker {
     pub(crate) runner: Runner,
     explore: Explore,
     pub(crate) rechecks: Rechecks,
+    /// What the watchdog sees of it.
+    pub(crate) pulse: Option<Arc<Pulse>>,
     count_points: bool,
     keep_going: bool,
 }
@@ -82,7 +88,7 @@ impl Worker {
         explore.loops = loops.clone();
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
-        Self { runner: Runner::new(config), explore, rechecks, count_points, keep_going }
+        Self { runner: Runner::new(config), explore, rechecks, pulse: None, count_points, keep_going }
     }
 
     /// The same that leaves out what needs more preemptions than these.
@@ -150,6 +156,7 @@ impl Worker {
         failed
             || learned
             || unrepeatable
+            || done.stopped
             || done.diverged.is_some()
             || (done.counts_observed && !self.count_points)
     }
@@ -160,6 +167,12 @@ impl Worker {
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
+        if ended.stopped {
+            done.stopped = true;
+            self.explore.forget();
+            self.explore.seal();
+            return ended;
+        }
         let mut prefixes = Vec::new();
         done.sight.look(self.runner.log(), ended.threads);
         let mut again = None;

@@ -56,7 +56,7 @@ pub fn fix_with<'a>(
             let executions = seen.executions + sampled;
             report.holds = Some(Verdict { certainty, memory: search.memory(), executions });
         }
-        Some(failure) if is_unrepeatable(failure.kind) => {
+        Some(failure) if is_unrepeatable(failure.kind, Some(&failure.detail)) => {
             let note = "nothing can be tried on a program whose executions racefuzz does not determine";
             report.notes.push(note.to_owned());
         }
@@ -84,8 +84,8 @@ pub fn fix_with<'a>(
 }
 
 /// Whether an execution fails so because something besides its schedule decides it.
-fn is_unrepeatable(kind: FailureKind) -> bool {
-    kind == FailureKind::Nondeterminism
+fn is_unrepeatable(kind: FailureKind, detail: Option<&FailureDetail>) -> bool {
+    kind == FailureKind::Nondeterminism || matches!(detail, Some(FailureDetail::Unseen(_)))
 }
 
 /// Whether locks repair and are not worth their price.
@@ -112,7 +112,8 @@ fn failure_of(search: &Search<'_>) -> Option<Failure> {
 
 /// What makes executions differ though their schedule is the same, if exploring has met that.
 pub(crate) fn unrepeatable(search: &Search<'_>) -> Option<Failure> {
-    let known = search.known.iter().find(|known| is_unrepeatable(known.bad.kind))?;
+    let known =
+        search.known.iter().find(|known| is_unrepeatable(known.bad.kind, known.bad.detail.as_ref()))?;
     Some(checked(search, &known.bad))
 }
 

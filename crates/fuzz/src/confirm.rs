@@ -66,7 +66,9 @@ pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, mut caught: Caught) 
     }
     lab.count_points(caught.count_points);
     crate::guard::at(caught.found.iteration, caught.count_points);
+    lab.set_hurry(caught.unseen);
     let (again, _) = lab.run(&caught.choices, Record::Trace);
+    lab.set_hurry(false);
     if caught.unseen || again.unseen {
         // It need not come again, and nothing is known of what else may.
         let detected = again.failure.filter(|_| again.unseen).unwrap_or(caught.detected);

@@ -127,7 +127,7 @@ pub(crate) fn nth(choice: &ThreadChoice<'_>, index: u32) -> ThreadId {
 pub fn replay(schedule: &Schedule, options: &Options, program: &(dyn Fn() + Sync)) -> Replayed {
     let (program_name, settings) = (schedule.program.clone(), schedule.settings.clone());
     let options = &Options { program: program_name, settings, iterations: 1, ..options.clone() };
-    guarded(options, program, |guard| {
+    guarded(options, program, &|| None, |guard| {
         let mut lab = Lab::new(options, &schedule.settings, program, Some(guard));
         guard::at(0, false);
         let (mut ended, mut diverged) = lab.run(&schedule.choices, Record::Trace);

@@ -1,7 +1,7 @@
 //! One worker: runs a stretch of iterations and keeps what is to be merged.
 
 use crate::confirm::{Caught, Found};
-use crate::driver::{Cut, Run};
+use crate::driver::Run;
 use crate::guard::{self, Pulse};
 use crate::profile::{Lesson, Profile};
 use crate::recheck::{Difference, Executed, Order, compare, is_sampled};
@@ -15,7 +15,6 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// The results of consecutive iterations.
 #[derive(Default)]
@@ -73,6 +72,7 @@ impl<'r, 'a> Worker<'r, 'a> {
                 break;
             }
             guard::at(iteration, profile.count_points);
+            self.pulse.at(iteration, profile.count_points);
             let record = if self.is_repeated(iteration) { Record::Trace } else { Record::Choices };
             let sampler = self.samplers.start(iteration, profile);
             let mut ended = self.runner.run(self.run.program, sampler, record);
@@ -83,13 +83,21 @@ impl<'r, 'a> Worker<'r, 'a> {
                 chunk.lessons.push(Lesson { count_points: true, ..Lesson::default() });
             }
             chunk.left_over |= !ended.left_over.is_empty();
+            if ended.stopped {
+                break;
+            }
             chunk.sight.look(self.runner.log(), ended.threads);
             let first = self.repeat(iteration, &mut ended, &mut chunk);
             self.fuel = self.fuel.saturating_sub(32 + ended.steps);
             let failed = ended.failure.is_some();
             chunk.samples.push(sample(&ended));
             if failed {
+                let unseen = ended.unseen;
                 self.caught(iteration, ended, first, profile.count_points, &mut chunk);
+                if unseen {
+                    self.run.give_up();
+                    break;
+                }
                 if !self.run.options.keep_going {
                     self.run.lowest_failing.fetch_min(iteration, Ordering::Relaxed);
                     break;
@@ -120,6 +128,9 @@ impl<'r, 'a> Worker<'r, 'a> {
             (Executed::new(&ended, self.runner.log()), ended)
         };
         let (second, shown) = again();
+        if shown.stopped {
+            return None;
+        }
         if shown.unseen {
             let (failure, trace) = (shown.failure, shown.trace);
             ended.failure = failure;
@@ -186,13 +197,8 @@ impl<'r, 'a> Worker<'r, 'a> {
         // The observer may take its time.
         self.pulse.set_active(false);
         run.observer.progress(run.done.load(Ordering::Relaxed), run.failing.load(Ordering::Relaxed));
-        if run.observer.cancelled() {
-            run.cut(Cut::Cancelled);
-        } else if run.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            run.cut(Cut::OutOfTime);
-        }
+        let goes_on = !run.is_cut();
         self.pulse.set_active(true);
-        let goes_on = run.is_cut().is_none();
         if !goes_on {
             self.fuel = 0;
         }

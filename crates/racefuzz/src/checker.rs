@@ -1,7 +1,7 @@
 //! Proving as a call.
 
-use crate::fuzzer::{SettingError, read};
-use crate::setters::{execution_setters, program_setters};
+use crate::fuzzer::{SettingError, read, read_memory};
+use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_check::{Observer, Options};
 use racefuzz_trace::{Engine, MemoryModel, Outcome, RunReport};
@@ -54,6 +54,7 @@ impl Checker {
     }
 
     program_setters!();
+    memory_setter!();
     execution_setters!();
 
     /// Which executions are possible.
@@ -66,6 +67,13 @@ impl Checker {
     /// [provided](crate::provide_loom).
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = engine;
+        self
+    }
+
+    /// How long an execution may go without a step before it fails (an endless loop in which nothing
+    /// is instrumented, a call that blocks); `None` for ever.
+    pub fn watchdog(mut self, patience: Option<std::time::Duration>) -> Self {
+        self.options.watchdog = patience;
         self
     }
 
@@ -86,8 +94,8 @@ impl Checker {
         self
     }
 
-    /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS` and
-    /// `_STACK_SIZE`.
+    /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS`,
+    /// `_STACK_SIZE` and `_MAX_MEMORY` (in bytes, or such as `512M` and `2G`).
     ///
     /// # Errors
     /// A variable with a value that is none.
@@ -97,6 +105,7 @@ impl Checker {
         read("RACEFUZZ_WORKERS", &mut options.workers)?;
         read("RACEFUZZ_MAX_STEPS", &mut options.settings.max_steps)?;
         read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        read_memory(&mut options.max_memory)?;
         options.workers = options.workers.max(1);
         Ok(self)
     }
@@ -105,6 +114,7 @@ impl Checker {
     ///
     /// # Panics
     /// If the engine is one that cannot be had here.
+    #[track_caller]
     pub fn check(&self, program: impl Fn() + Sync) -> RunReport {
         self.check_watched(program, &())
     }
@@ -113,7 +123,10 @@ impl Checker {
     ///
     /// # Panics
     /// As [`Checker::check`].
+    #[track_caller]
     pub fn check_watched(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
+        show::before_the_end();
+        show::refuse_nested();
         match (self.engine, LOOM.get()) {
             (Engine::Graph, _) => racefuzz_check::check(&self.options, &program, observer),
             (Engine::Loom, Some(explore)) => explore(&self.options, &program, observer),

@@ -113,7 +113,7 @@ pub use checker::{Checker, Engineer, check, provide_loom};
 #[cfg(feature = "model")]
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
-pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
+pub use fuzzer::{Fuzzer, SettingError, bytes, fuzz, replay};
 #[cfg(feature = "checkpoint")]
 pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]

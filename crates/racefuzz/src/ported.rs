@@ -69,6 +69,7 @@ impl Ported {
             .max_steps(options.settings.max_steps)
             .inject(options.settings.inject)
             .stack_size(options.stack_size)
+            .max_memory(options.max_memory)
             .workers(options.workers);
         let report = match (replayed(&self.name), mode(otherwise)) {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,

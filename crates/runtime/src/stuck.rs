@@ -238,6 +238,10 @@ pub(crate) fn step_limit(execution: &mut Execution) {
     if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
         return;
     }
+    if execution.steps < execution.config.max_steps {
+        execution.stopped = true;
+        return;
+    }
     let spinning: Vec<ThreadId> = execution.enabled.clone();
     let sites = spinning.iter().map(|thread| Some(execution.threads[thread.index()].pending.site));
     // Where a spinning thread stands when the limit strikes is chance; that it spins is not.

@@ -1,7 +1,10 @@
 //! What racefuzz cannot see is never taken for proof.
 
+mod crashes;
 mod foreign;
+mod hanging;
 mod kept;
+mod limits;
 
 use racefuzz::{Checker, Failure, Fuzzer, Outcome, Report};
 

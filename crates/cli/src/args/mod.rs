@@ -111,6 +111,9 @@ pub(crate) struct RunArgs {
     /// Stop after this long, such as 30s or 5m; a run cut short without a bug is incomplete.
     #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     /// Operating-system threads that run executions side by side; changes nothing but the time.
     #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: usize,
@@ -182,6 +185,9 @@ pub(crate) struct CheckArgs {
     /// Stop after this long, such as 30s or 5m.
     #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     /// Operating-system threads that explore side by side; changes nothing but the time.
     #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: usize,

@@ -97,6 +97,10 @@ pub(crate) struct Execution {
     pub(crate) sc_fences: Seen,
 
     pub(crate) failure: Option<Detected>,
+    /// A limit ended it, or the watchdog did.
+    pub(crate) stopped: bool,
+    /// The running thread that the watchdog made it leave where that stood.
+    pub(crate) left: Option<u32>,
     pub(crate) panics: u32,
     /// The `assume` that does not hold.
     pub(crate) blocked_at: Option<Site>,
@@ -187,7 +191,7 @@ pub(crate) fn alive() -> Result<*mut Execution, Absent> {
 /// The same for an event that is no scheduling point: the step limit holds for it, too.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
-    let (result, spent) = enter(|execution| (f(execution), execution.steps >= execution.config.max_steps))?;
+    let (result, spent) = enter(|execution| (f(execution), execution.is_spent()))?;
     if spent {
         crate::schedule::step_limit()?;
     }
@@ -227,6 +231,12 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Execution {
+    /// Whether it has taken as many steps as it may, or is to stop for another reason.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.steps >= self.config.max_steps || self.heart.stops()
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn sequential(&self) -> bool {
         self.config.memory == MemoryModel::Sc

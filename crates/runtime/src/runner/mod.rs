@@ -13,6 +13,7 @@ use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
 use crate::foreign;
 use crate::heart::Heart;
+use crate::interrupt;
 use crate::lane::Lane;
 use crate::ops;
 use crate::overlay::Applied;
@@ -21,7 +22,7 @@ use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::thread::{Condition, Status};
-use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
+use racefuzz_trace::{Choice, FailureDetail, FailureKind, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,8 @@ pub struct Ended {
     /// The failure is something that racefuzz cannot see ([`racefuzz_trace::Unseen`]): neither the
     /// rest of what is said here nor another run of the same schedule can be relied on.
     pub unseen: bool,
+    /// A limit ended it ([`Heart::stop`]) before there was a verdict.
+    pub stopped: bool,
     /// An `assume` ended it.
     pub blocked: bool,
     /// Where that `assume` stands.
@@ -138,6 +141,8 @@ impl Runner {
             sc_number: 0,
             sc_fences: Default::default(),
             failure: None,
+            stopped: false,
+            left: None,
             panics: 0,
             blocked_at: None,
             abandoned: 0,
@@ -158,6 +163,7 @@ impl Runner {
             overlay: None,
             stacks,
         });
+        execution.heart.set_thread();
         Self { execution, epoch: 0, epochs_end: 0, worker: foreign::Worker::new() }
     }
 
@@ -203,6 +209,7 @@ impl Runner {
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
         self.execution.heart.set_running(true);
+        interrupt::set_running(execution, &self.execution.heart);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
         // borrowed for the whole call; no body is left when `tear_down` returns.
         unsafe {
@@ -212,6 +219,7 @@ impl Runner {
         }
         set_current(std::ptr::null_mut());
         self.execution.heart.set_running(false);
+        interrupt::set_running(std::ptr::null_mut(), &self.execution.heart);
         let ended = self.end();
         explorer.end();
         ended
@@ -253,6 +261,7 @@ impl Runner {
         execution.sc_number = 0;
         execution.sc_fences.clear();
         execution.failure = None;
+        (execution.stopped, execution.left) = (false, None);
         execution.panics = 0;
         execution.blocked_at = None;
         execution.abandoned = 0;
@@ -277,10 +286,11 @@ impl Runner {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
         let foreign = self.worker.end(&execution.config.roots, execution.steps);
-        let unseen = foreign.is_some();
+        let left = execution.left.and_then(|thread| left(execution, thread));
+        let unseen = foreign.is_some() || left.is_some();
         if unseen {
             // Whatever else went wrong may be its doing.
-            execution.failure = foreign;
+            execution.failure = foreign.or(left);
         }
         execution.allocations.clear();
         let outlived = execution.region.take().map(crate::alloc::Region::release).unwrap_or_default();
@@ -296,6 +306,7 @@ impl Runner {
         };
         let failed = execution.failure.is_some();
         Ended {
+            stopped: execution.stopped && execution.failure.is_none(),
             failure: execution.failure.take(),
             unseen,
             blocked: execution.blocked_at.is_some(),
@@ -311,6 +322,28 @@ impl Runner {
             trace: execution.recorder.take().map(|recorder| recorder.trace),
         }
     }
+}
+
+/// The running thread was left where it stood, because of a limit or because of what the watchdog saw.
+#[cold]
+fn left(execution: &mut Execution, thread: u32) -> Option<Detected> {
+    // Whatever it waited in by std's means, this thread's own token is not part of it any more.
+    std::thread::current().unpark();
+    std::thread::park();
+    let Some(unseen) = execution.heart.take_found() else {
+        execution.stopped = true;
+        return None;
+    };
+    let mut identity = StableHasher::new();
+    unseen.to_string().hash(&mut identity);
+    Some(Detected {
+        kind: FailureKind::StepLimit,
+        message: unseen.to_string(),
+        thread: ThreadId(thread),
+        step: execution.steps,
+        identity: identity.finish(),
+        detail: Some(FailureDetail::Unseen(unseen)),
+    })
 }
 
 /// Makes the configured overlay the one that applies.

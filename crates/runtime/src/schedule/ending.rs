@@ -21,7 +21,7 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
     let me = execution.current;
     execution.threads[me as usize].pending = pending;
     execution.threads[me as usize].timed_out = false;
-    if execution.steps >= execution.config.max_steps {
+    if execution.is_spent() {
         stuck::step_limit(execution);
         return torn();
     }

@@ -198,7 +198,7 @@ impl Execution {
         if thread.alone > ALONE_LIMIT || !thread.listed || unwinding {
             self.offer_at_first(unwinding);
         }
-        if self.steps >= self.config.max_steps {
+        if self.is_spent() {
             stuck::step_limit(self);
             return NOBODY;
         }
@@ -238,7 +238,7 @@ impl Execution {
             self.settle(me);
             return AT_ONCE;
         }
-        if self.steps >= self.config.max_steps {
+        if self.is_spent() {
             stuck::step_limit(self);
             return NOBODY;
         }

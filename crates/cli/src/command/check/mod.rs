@@ -51,6 +51,7 @@ fn checker(scenario: &Scenario, params: &Params, args: &CheckArgs) -> Checker {
     if let Some(most) = args.max_executions {
         checker = checker.max_executions(most);
     }
+    checker = checker.max_memory(args.max_memory);
     if let Some(time) = args.max_time {
         checker = checker.max_time(time);
     }

@@ -130,7 +130,7 @@ where
     }
     let epoch = execution.epoch;
     add_thread(execution, options, site);
-    if execution.steps >= execution.config.max_steps {
+    if execution.is_spent() {
         step_limit()?;
     }
     Ok(Spawned { thread: ThreadId(thread as u32), epoch, packet })
