@@ -52,8 +52,15 @@ const ENGINE: &[(&str, &[&str])] = &[
 ];
 
 /// Where the runtime calls the program: what is inside of that is the program's, though it be inlined.
-const BASE: &[&str] =
-    &["runner::root", "runner/root.rs", "threads::spawning", "threads/spawning.rs", "lane::", "src/lane.rs"];
+const BASE: &[&str] = &[
+    "by_program",
+    "runner::root",
+    "runner/root.rs",
+    "threads::spawning",
+    "threads/spawning.rs",
+    "lane::",
+    "src/lane.rs",
+];
 
 /// Judges a backtrace, innermost call first; `after` is the place of the last step.
 pub(crate) fn judge(backtrace: &str, after: Option<&Location<'_>>, roots: &[String]) -> Hanging {
@@ -247,16 +254,16 @@ mod tests {
     fn work_of_ones_own_is_no_hanging() {
         assert_eq!(
             judged(
-                "   2: core::slice::sort\\n   3: racefuzz_check::model::psc::search\\n   4: mine::program\\n"
+                "   2: core::slice::sort\n   3: racefuzz_check::model::psc::search\n   4: mine::program\n"
             ),
             Hanging::Engine
         );
         assert_eq!(
-            judged("   2: <racefuzz_check::explore::Explore as racefuzz_runtime::graph::Memory>::next\\n"),
+            judged("   2: <racefuzz_check::explore::Explore as racefuzz_runtime::graph::Memory>::next\n"),
             Hanging::Engine
         );
         assert_eq!(
-            judged("   2: write\\n   3: std::io::stdio::Stdout::write\\n   4: mine::program\\n"),
+            judged("   2: write\n   3: std::io::stdio::Stdout::write\n   4: mine::program\n"),
             Hanging::Busy
         );
     }

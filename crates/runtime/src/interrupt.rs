@@ -187,6 +187,8 @@ fn handled() {
         let _ = STATE.compare_exchange(ASKED, answer, Ordering::AcqRel, Ordering::Relaxed);
         return;
     }
+    // It is another thread's to free.
+    let scope = crate::alloc::runtime_scope();
     CAPTURE.store(Box::into_raw(Box::new(Backtrace::force_capture())), Ordering::Release);
     if STATE.compare_exchange(ASKED, CAPTURED, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         // Nobody waits any more.
@@ -197,6 +199,8 @@ fn handled() {
     }
     if STATE.load(Ordering::Acquire) == LEAVE {
         STATE.store(IDLE, Ordering::Release);
+        // What comes next on this thread is the runtime's code.
+        std::mem::forget(scope);
         // SAFETY: the handler runs on the coroutine of the current thread of the execution that this
         // worker runs, in the middle of the program's code: no reference into it is live. The signal
         // is not blocked (SA_NODEFER), so nothing has to be undone.

@@ -127,10 +127,12 @@ fn sleep_and_park() {
     blocks("std::thread::sleep", || {
         step();
         std::thread::sleep(Duration::from_secs(1_000));
+        step();
     });
     blocks("std::thread::park", || {
         step();
         std::thread::park();
+        step();
     });
 }
 
