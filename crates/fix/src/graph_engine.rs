@@ -31,7 +31,7 @@ impl Verifier for Graphs<'_> {
         // The engine begins anew when it learns something of the program: each class counts once.
         let mut seen = HashSet::new();
         let mut stopped = false;
-        let counts = racefuzz_check::visit(
+        let counts = racefuzz_check::visit_watched(
             &options,
             self.program,
             &|| self.limit.reached().is_some(),
