@@ -147,7 +147,7 @@ fn the_watchdog_does_not_mind_what_lies_between_executions() {
         Ok(_) => {
             let watchdog = Some(Duration::from_millis(100));
             let options = Options { watchdog, ..Options::default() };
-            guarded(&options, &|| {}, |guard| {
+            guarded(&options, &|| {}, &|| None, |guard| {
                 let mut runner = Runner::new(Config::default());
                 let pulse = guard.watch(runner.heart());
                 pulse.set_active(true);
