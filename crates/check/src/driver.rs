@@ -5,6 +5,7 @@ use crate::keeper::{Keeper, Kept, Start, fingerprint};
 use crate::merged::{Cut, Merged};
 use crate::options::{Observer, Options};
 use crate::probe;
+use crate::sample;
 use crate::show::Shower;
 use crate::spin::Loops;
 use crate::unit::Worker;
@@ -31,6 +32,8 @@ struct Shared<'a> {
     /// A number of the program, for the keeper.
     fingerprint: u64,
     limits: &'a Limits,
+    /// Schedules are sampled if the exploration does not end soon.
+    samples: bool,
     state: Mutex<State>,
     changed: Condvar,
     over: AtomicBool,
@@ -88,6 +91,7 @@ pub(crate) fn explore(
         let mut config = fuzz.config(&options.settings);
         let mut loops = Loops::default();
         let mut begun = start;
+        let mut sampled = 0;
         if let Some(start) = &begun {
             config.count_points = start.count_points;
             loops = start.loops.clone();
@@ -112,11 +116,14 @@ pub(crate) fn explore(
                 loops: loops.clone(),
                 fingerprint,
                 limits: &limits,
+                samples: sampled == 0 && sample::is_wanted(options),
                 state: Mutex::new(begun.take().map_or_else(fresh, |start| start.state)),
                 changed: Condvar::new(),
                 over: AtomicBool::new(false),
             };
-            let merged = run(shared, worker, guard);
+            let mut merged = run(shared, worker, guard);
+            sampled = sampled.max(merged.sampled);
+            merged.sampled = sampled;
             // Now that it is known, clones and drops of counted references are events.
             let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
             if loops.learn(&merged.learned) || counts {
@@ -152,7 +159,11 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
             if is_new {
                 step(&shared, worker);
             }
-            if !shared.is_over() && !shared.lock().frontier.is_empty() {
+            let goes_on = || !shared.is_over() && !shared.lock().frontier.is_empty();
+            if goes_on() && shared.samples {
+                sample(&shared);
+            }
+            if goes_on() {
                 estimate(&shared, worker);
             }
         });
@@ -274,6 +285,22 @@ fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State) {
         if failed || observed || learned || state.merged.has_diverged() || state.merged.cut.is_some() {
             shared.over.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// Once the first unit is done and more is left: is there a bug that many schedules show?
+fn sample(shared: &Shared<'_>) {
+    let steps = {
+        let stats = &shared.lock().merged.stats;
+        stats.steps / (stats.executions + stats.blocked).max(1)
+    };
+    let (sampled, failure) =
+        sample::sample(shared.options, shared.program, &|| shared.cut().is_some(), steps);
+    let mut state = shared.lock();
+    state.merged.sampled = sampled;
+    if let Some(failure) = failure {
+        state.merged.sampled_failure = Some(failure);
+        shared.over.store(true, Ordering::Relaxed);
     }
 }
 

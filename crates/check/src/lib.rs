@@ -46,6 +46,7 @@ mod probe;
 mod realise;
 mod recheck;
 mod revisit;
+mod sample;
 mod show;
 mod spin;
 mod unit;

@@ -55,6 +55,10 @@ pub(crate) struct Merged {
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) cut: Option<Cut>,
     pub(crate) estimate: Option<(f64, f64)>,
+    /// Schedules that were sampled besides, and the failure found so.
+    pub(crate) sampled: u64,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) sampled_failure: Option<Failure>,
 }
 
 impl Merged {
@@ -110,6 +114,7 @@ impl Merged {
             .failed
             .into_iter()
             .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
+            .chain(self.sampled_failure)
             .collect();
         let diverged = self.diverged.is_some() || self.unrepeatable.is_some();
         if let Some((found, index)) = self.unrepeatable {
@@ -131,8 +136,13 @@ impl Merged {
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
         let whole = explored && stats.executions > 0;
-        let proof =
-            Proof { engine: Engine::Graph, whole, relaxed: self.relaxed, preemptions: options.preemptions };
+        let proof = Proof {
+            engine: Engine::Graph,
+            whole,
+            relaxed: self.relaxed,
+            preemptions: options.preemptions,
+            sampled: self.sampled,
+        };
         let mut report = options.report((outcome, stopped), stats, failures, proof);
         report.warnings.extend(self.sight.warning());
         report.warnings.extend(self.values.map(|first| Warning::ValuesDiffer { first }));

@@ -138,9 +138,10 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 fn waiting(name: &str, passed: Duration, progress: &Progress) -> String {
     let estimate = match progress.estimate {
-        // Below what was seen, or with a spread of its own size, it says nothing.
-        Some((total, error)) if error < total && total > progress.executions as f64 => {
-            format!(" of about {total:.0} (+- {error:.0})")
+        // Below what was seen, or with an error of a third of it, it says nothing.
+        Some((total, error)) if 3.0 * error <= total && total > progress.executions as f64 => {
+            let least = (total - 2.0 * error).max(progress.executions as f64);
+            format!(" of perhaps {least:.0} to {:.0}", total + 2.0 * error)
         }
         _ => String::new(),
     };
@@ -208,7 +209,7 @@ mod tests {
         };
         assert_eq!(
             line(Some((9_000.4, 80.0))),
-            "racefuzz: slow: 700 executions of about 9000 (+- 80) explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+            "racefuzz: slow: 700 executions of perhaps 8840 to 9160 explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
         );
         for useless in [None, Some((600.0, 1.0)), Some((9_000.0, 9_000.0))] {
             assert_eq!(

@@ -79,6 +79,11 @@ impl Stats {
     }
 }
 
+#[cfg(feature = "serde")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What an exhaustive exploration explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -93,6 +98,9 @@ pub struct Proof {
     /// has not just given way.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub preemptions: Option<u32>,
+    /// Schedules that were sampled besides, before the exploration went on; they count in no other number.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_zero"))]
+    pub sampled: u64,
     /// Whether some execution has a relaxed load before a relaxed store of its thread. RC11 excludes
     /// load buffering, which compilers and ARM allow for those.
     pub relaxed: bool,

@@ -15,4 +15,5 @@ mod primitives;
 mod random;
 mod readers;
 mod robust;
+mod sampling;
 mod traces;
