@@ -241,6 +241,10 @@ pub trait Memory {
     /// Whether every thread that spins for good last read the newest writes.
     fn spins_on_newest(&self) -> bool;
 
+    /// Whether the program has done something else than it did in an earlier execution of the same
+    /// events. It must not go on then, as what it is told is meant for another one.
+    fn has_diverged(&self) -> bool;
+
     /// The events of a thread so far.
     fn events(&self, thread: u32) -> u32;
 

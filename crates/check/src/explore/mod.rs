@@ -236,9 +236,12 @@ impl Explore {
     /// An access executes an event of the graph.
     fn meet(&mut self, access: &Access<'_>, id: Id) {
         let loc = self.graph.event(id).loc;
-        if self.loc(access.object) == NOWHERE {
-            self.set_loc(access.object, loc);
-            self.graph.locs[loc as usize].initial = access.initial;
+        match self.loc(access.object) {
+            NOWHERE => {
+                self.set_loc(access.object, loc);
+                self.graph.locs[loc as usize].initial = access.initial;
+            }
+            known => self.diverged |= known != loc,
         }
         self.refresh(access, id);
     }

@@ -246,6 +246,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         });
         (value, false)
     })?;
+    super::graphed::stop_if_diverged()?;
     if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(value) }
 }
 
@@ -382,6 +383,7 @@ pub fn rmw<P: Primitive>(
         });
         (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
     })?;
+    super::graphed::stop_if_diverged()?;
     if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
 }
 
