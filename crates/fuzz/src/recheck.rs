@@ -214,7 +214,8 @@ fn by_thread(executed: &Executed, places: bool) -> Vec<Vec<(u64, usize)>> {
     };
     match executed.trace.as_ref().filter(|_| places) {
         Some(trace) => {
-            for (step, event) in trace.events.iter().enumerate() {
+            let events = trace.events.iter().enumerate();
+            for (step, event) in events.filter(|(_, event)| !is_anybodys(event.verb)) {
                 let mut key = StableHasher::new();
                 let object = event.object.and_then(|object| trace.objects.get(object.index()));
                 // What an overlay added stands where it was first used.
@@ -234,12 +235,34 @@ fn by_thread(executed: &Executed, places: bool) -> Vec<Vec<(u64, usize)>> {
             }
         }
         None => {
-            for (step, word) in executed.log.iter().enumerate() {
-                add(thread(*word) as usize, u64::from(verb(*word)), step);
+            let anybodys =
+                |word: u64| Verb::ALL.get(usize::from(verb(word))).is_some_and(|verb| is_anybodys(*verb));
+            let words = executed.log.iter().copied().enumerate();
+            for (step, word) in words.filter(|(_, word)| !anybodys(*word)) {
+                add(thread(word) as usize, u64::from(verb(word)), step);
             }
         }
     }
     threads
+}
+
+/// Whether an execution graph leaves open which thread has an event: what the last owner of a value does
+/// when it is dropped, as far as others cannot see it.
+fn is_anybodys(verb: Verb) -> bool {
+    matches!(
+        verb,
+        Verb::CellRead
+            | Verb::CellWrite
+            | Verb::RefClone
+            | Verb::RefDrop
+            | Verb::Alloc
+            | Verb::Free
+            | Verb::Note
+            | Verb::Sleep
+            | Verb::Yield
+            | Verb::SpinLoop
+            | Verb::Create
+    )
 }
 
 /// Whether an event did what it was to, as far as its graph says: not whether the thread that was given a
