@@ -101,17 +101,15 @@ impl fmt::Display for Unseen {
             }
             Self::SilentLoop { function, site, .. } => {
                 f.write_str("a loop without an instrumented operation does not end")?;
-                match function {
-                    Some(function) => write!(f, ", in `{function}`")?,
-                    None => {}
+                if let Some(function) = function {
+                    write!(f, ", in `{function}`")?;
                 }
                 at(f, site)
             }
             Self::StackOverflow { size, function, site } => {
                 write!(f, "stack overflow: the stack has {} KiB", size / 1024)?;
-                match function {
-                    Some(function) => write!(f, ", in `{function}`")?,
-                    None => {}
+                if let Some(function) = function {
+                    write!(f, ", in `{function}`")?;
                 }
                 at(f, site)
             }
