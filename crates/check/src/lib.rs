@@ -44,8 +44,8 @@ mod realise;
 mod recheck;
 mod revisit;
 mod show;
-mod spin;
 mod unit;
+mod waiting;
 mod work_item;
 
 #[cfg(feature = "checkpoint")]
@@ -80,7 +80,7 @@ pub struct Counts {
 /// after failures until `show` says no. On the calling thread.
 pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visited<'_>) -> bool) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
-    let mut loops = spin::Loops::default();
+    let mut loops = waiting::Loops::default();
     loop {
         let mut worker = unit::Worker::new(config.clone(), &loops, true);
         let done = worker.visit(program, &mut |ended, done| {

@@ -3,8 +3,8 @@
 use crate::graph::Graph;
 use crate::options::Options;
 use crate::realise::Realise;
-use crate::spin::Loops;
 use crate::unit::Worker;
+use crate::waiting::Loops;
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
 use racefuzz_runtime::{Config, Detected, Record, Runner};

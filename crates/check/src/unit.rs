@@ -8,11 +8,11 @@ use crate::explore::Explore;
 use crate::graph::Graph;
 use crate::model;
 use crate::recheck::{Rechecks, Unrepeatable};
-use crate::spin::Loops;
+use crate::waiting::Loops;
 use crate::work_item::{Loaded, WorkItem};
 use racefuzz_fuzz::{Executed, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
-use racefuzz_trace::normalize_path;
+use racefuzz_trace::{FailureKind, normalize_path};
 use std::collections::HashSet;
 
 /// An execution that failed.
@@ -34,6 +34,8 @@ pub(crate) struct Done {
     pub(crate) steps: u64,
     pub(crate) abandoned: u64,
     pub(crate) relaxed: bool,
+    /// Threads that wait could see each other more often than was explored.
+    pub(crate) bounded: bool,
     /// The first execution of each failure.
     pub(crate) failed: Vec<Failed>,
     /// A graph that the program did not follow.
@@ -95,6 +97,7 @@ impl Worker {
         let mut met = HashSet::new();
         let mut ran = 0;
         self.explore.later = items;
+        self.explore.confirmed.clear();
         let mut last = None;
         while ran < fuel && done.executions < most && !stop(ran) {
             if !self.explore.load_next() {
@@ -152,12 +155,18 @@ impl Worker {
         done.counts_observed |= ended.counts_observed;
         done.sight.look(self.runner.log(), ended.threads);
         let mut again = None;
+        let steps = ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit);
         if ended.unseen {
             again = Some(self.explore.graph.clone());
-        } else if let Some(trial) = self.explore.trial {
-            done.learned = trial.result();
+        } else if let Some(learned) = self.explore.take_learned(steps) {
+            done.learned = learned;
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
+        } else if self.explore.takes_up_again() {
+            return ended;
+        } else if self.explore.dead {
+            done.blocked += 1;
+            done.bounded |= self.explore.bounded;
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
         } else {

@@ -36,8 +36,10 @@ pub(crate) struct Loaded {
     pub(crate) graph: Graph,
     /// The read that a backward revisit gave another write: its thread runs last.
     pub(crate) revisited: Option<Id>,
-    /// Threads that can only spin: their rounds are kept as events (see [`waiting`](crate::waiting)).
-    #[expect(dead_code)]
+    /// The events that are others than the ones that came first; none if it was not events that were added
+    /// otherwise.
+    pub(crate) changed: std::ops::Range<Id>,
+    /// Threads that can only wait in loops do so: their rounds stay (see [`waiting`](crate::waiting)).
     pub(crate) forced: bool,
 }
 
@@ -190,10 +192,12 @@ impl WorkItem {
             // What may have made it inconsistent: whether another event than the newest can come next
             // was looked at when it was left.
             let mut added: SmallVec<[Id; 2]> = SmallVec::new();
+            let mut changed = 0..0;
             let is_possible = match &mut self.change {
                 Change::Same { revisited, forced } => {
                     graph.clone_from(&self.base);
-                    return (Some(Loaded { graph, revisited: *revisited, forced: *forced }), false);
+                    let (revisited, forced) = (*revisited, *forced);
+                    return (Some(Loaded { graph, revisited, changed: 0..0, forced }), false);
                 }
                 Change::Own { graph: own, revisited: read } => {
                     graph.clone_from(own);
@@ -202,12 +206,14 @@ impl WorkItem {
                 }
                 Change::Forward { next, way } => {
                     graph = forward(&self.base, graph, next, *way);
+                    changed = next.at.events..graph.len();
                     true
                 }
                 Change::Part { next, id, choice } => {
                     graph = self.base.beginning(*next, graph);
                     graph.event_mut(*id).choice = *choice;
                     graph.event_mut(*id).fresh = true;
+                    changed = *id..*id + 1;
                     true
                 }
                 Change::Backward { next, read, by, place } => {
@@ -219,7 +225,7 @@ impl WorkItem {
                 }
             };
             if is_possible && model::stays_consistent(model, &graph, &added) {
-                return (Some(Loaded { graph, revisited, forced: false }), more);
+                return (Some(Loaded { graph, revisited, changed, forced: false }), more);
             }
             spare.push(graph);
             if !more {

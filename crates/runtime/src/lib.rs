@@ -69,7 +69,7 @@ pub use config::Config;
 pub use execution::Absent;
 pub use explorer::{Alternatives, Explorer, Op, ThreadChoice};
 pub use failure::{Detected, StableHasher};
-pub use graph::{Access, Memory, Read, Standing, Step, Wait};
+pub use graph::{Access, Memory, Read, Standing, Standstill, Step, Wait};
 pub use heart::Heart;
 pub use object::{Primitive, Shared, Shown, Test};
 pub use panics::{Abort, on_abort};

@@ -22,12 +22,6 @@ impl Explore {
         let floor = model::floor(self.model, &self.graph, loc, &stand);
         let end = self.graph.loc(loc).mo.len();
         let joins = self.joins(thread);
-        // A loop is tried by giving it what it had before, which may not be the newest.
-        let again = self.trial.and_then(|_| self.last_read_of(thread, loc));
-        if let Some(rf) = again.filter(|rf| f.is_none_or(|f| f(self.graph.word(loc, *rf)).is_none())) {
-            let order = if f.is_some() { failure } else { access.order };
-            return self.graph.add(Event { rf, order, ..read }, &joins);
-        }
         let mut chosen = None;
         let mut next = Next::new(self, read, &joins, self.in_graph(access.release_fence));
         // Read-modify-writes that would push another one away exist only together with a revisit.

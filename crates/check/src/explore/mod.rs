@@ -10,19 +10,21 @@
 mod atomic;
 mod leaving;
 mod memory;
+mod rounds;
 mod schedule;
-mod spinning;
 mod state;
+mod trying;
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};
-use crate::spin::{Loops, Trial};
+use crate::waiting::{self, Loops, Trial};
 use crate::work_item::{Change, Loaded, Moment, NextEvent, Revisitor, Way, WorkItem};
 use racefuzz_runtime::{
-    Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice, Wait,
+    Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice,
 };
 use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, ThreadId, Verb};
 use smallvec::SmallVec;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Graphs whose memory is kept for others.
@@ -41,10 +43,27 @@ struct Front {
     ord: Clock,
     joins: SmallVec<[Id; 2]>,
     spurious: u32,
-    /// Where it gave way in a loop last: the place, and the events it had executed.
-    spun: Option<(u64, u32)>,
-    /// It spins for good: the events that it would repeat.
-    spinning: Option<(u32, u32)>,
+    /// The place of each event, and the same without the location.
+    trail: Vec<u64>,
+    sites: Vec<u64>,
+    /// What it waits for in a loop.
+    wait: rounds::Wait,
+    /// The events it had executed when it was looked at whether it waits.
+    looked: u32,
+    /// The events it had executed when others had seen its last round.
+    seen: u32,
+    /// The events it had executed when it spawned a thread last.
+    spawned_at: u32,
+}
+
+impl Front {
+    /// As new, keeping its memory.
+    fn reset(&mut self) {
+        let (mut trail, mut sites) = (std::mem::take(&mut self.trail), std::mem::take(&mut self.sites));
+        trail.clear();
+        sites.clear();
+        *self = Self { trail, sites, ..Self::default() };
+    }
 }
 
 /// What the running operation chose besides.
@@ -83,9 +102,25 @@ pub(crate) struct Explore {
     part: Part,
     /// What is known of loops that spin, and the one that is being tried.
     pub(crate) loops: Loops,
-    pub(crate) trial: Option<Trial>,
-    /// The trial is over.
-    stopped: bool,
+    trial: Option<Trial>,
+    /// How often each loop was found to wait in this unit of work.
+    pub(crate) confirmed: BTreeMap<u64, u32>,
+    learned: Option<Loops>,
+    /// For each event that was added, how much had been left for later before it; and now.
+    left_before: Vec<u32>,
+    mark: u32,
+    /// The events in which the graph that was loaded differs from those explored before it.
+    changed: std::ops::Range<Id>,
+    /// Threads that can only wait in loops do so: their rounds stay.
+    forced: bool,
+    /// A thread read something else than the newest, and waits: no execution comes of this.
+    pub(crate) dead: bool,
+    /// More attempts of threads that wait could be seen than were explored.
+    pub(crate) bounded: bool,
+    /// Threads that keep undoing each other's work, in the running execution's numbers.
+    livelocked: Vec<u32>,
+    /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
+    anew: Option<bool>,
     /// Memory for graphs.
     spare: Vec<Graph>,
     /// The program did something else than before.
@@ -119,7 +154,16 @@ impl Explore {
             part: Part::default(),
             loops: Loops::default(),
             trial: None,
-            stopped: false,
+            confirmed: BTreeMap::new(),
+            learned: None,
+            left_before: Vec::new(),
+            mark: 0,
+            changed: 0..0,
+            forced: false,
+            dead: false,
+            bounded: false,
+            livelocked: Vec::new(),
+            anew: None,
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
@@ -133,6 +177,7 @@ impl Explore {
         let before = std::mem::replace(&mut self.graph, loaded.graph);
         self.recycle(before);
         self.revisited = loaded.revisited;
+        (self.changed, self.forced) = (loaded.changed, loaded.forced);
     }
 
     fn recycle(&mut self, graph: Graph) {
@@ -275,6 +320,19 @@ impl Explore {
         let event = &self.graph.events[id as usize];
         let front = &mut self.fronts[event.thread as usize];
         front.done += 1;
+        let (here, site) = match event.kind {
+            Kind::Choice => (event.site, event.site),
+            kind => {
+                let write = kind == Kind::Write;
+                let place = |loc| waiting::place(event.site, event.verb, loc, write);
+                (place(event.loc), place(NOWHERE))
+            }
+        };
+        front.trail.push(here);
+        front.sites.push(site);
+        if self.left_before.len() <= id as usize {
+            self.left_before.resize(id as usize + 1, self.mark);
+        }
         front.porf.copy_from(&event.porf);
         if self.graph.ordered {
             front.ord.copy_from(&event.ord);

@@ -1,7 +1,9 @@
 //! Who goes on: first the events that the graph holds, in its order, then the thread whose next
 //! event is added.
 
+use super::rounds::{Turn, Wait};
 use super::*;
+use racefuzz_runtime::Wait as Awaits;
 
 impl Explore {
     /// Whether a thread's next event in the graph can be executed.
@@ -76,13 +78,31 @@ impl Explore {
     pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
         loop {
             let mut next = None;
+            let mut last = None;
             for thread in 0..self.started as u32 {
                 let runs_as = self.fronts[thread as usize].runs_as;
                 if !standing.is_live(runs_as) {
                     continue;
                 }
+                match self.turn(thread, standing) {
+                    Turn::GoesOn => {}
+                    Turn::Waits => continue,
+                    Turn::Tries if self.tries(standing).is_some() => return Some(thread),
+                    Turn::Tries => {
+                        self.end_trial();
+                        if self.is_over() {
+                            return None;
+                        }
+                        continue;
+                    }
+                    Turn::Ends => return None,
+                }
                 let enabled = standing.is_enabled(runs_as);
-                let Wait::Word { object, test } = standing.waits_for(runs_as) else {
+                if enabled && self.is_about_to_poll(thread, standing) {
+                    last = last.or(Some((thread, None)));
+                    continue;
+                }
+                let Awaits::Word { object, test } = standing.waits_for(runs_as) else {
                     if enabled {
                         next = next.or(Some((thread, None)));
                     }
@@ -102,7 +122,15 @@ impl Explore {
                     None => next = next.or(Some((thread, Some((object, test))))),
                 }
             }
-            match next? {
+            let Some(next) = next.or(last) else {
+                let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
+                if self.fronts[..self.started].iter().any(is_left) {
+                    // Nobody else can go on.
+                    self.begin_anew(true);
+                }
+                return None;
+            };
+            match next {
                 (thread, None) => return self.go(thread, standing, None),
                 (thread, Some((object, test))) => self.block(thread, standing, object, test, None),
             }
@@ -111,10 +139,11 @@ impl Explore {
 
     /// The next event of `thread` is added; if it is on a state word, its other ways are kept.
     pub(super) fn go(&mut self, thread: u32, standing: &Standing<'_>, since: Option<u32>) -> Option<u32> {
+        self.mark = self.left_here.len() as u32;
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
         let test = match standing.waits_for(runs_as) {
-            Wait::Word { test, .. } => test,
+            Awaits::Word { test, .. } => test,
             _ => Test::Always,
         };
         if op.object != Op::NO_OBJECT {

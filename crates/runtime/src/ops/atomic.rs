@@ -218,7 +218,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         return session.load(primitive, order);
     }
     let order = overlay::order(site, order);
-    let (value, spins) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+    let (value, diverged) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::load(execution, primitive, op, site);
         }
@@ -243,7 +243,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         });
         (value, false)
     })?;
-    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(value) }
+    if diverged { Err(crate::schedule::stop_diverged()) } else { Ok(value) }
 }
 
 /// The step of the newest store, if it is not the one at `place`.
@@ -321,7 +321,7 @@ pub fn rmw<P: Primitive>(
         return session.rmw(primitive, success, verb, &f);
     }
     let (success, failure) = overlay::orders(site, success, failure);
-    let (rmw, spins) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
+    let (rmw, diverged) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::rmw(execution, primitive, op, failure, site, &f);
         }
@@ -372,7 +372,7 @@ pub fn rmw<P: Primitive>(
         });
         (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
     })?;
-    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
+    if diverged { Err(crate::schedule::stop_diverged()) } else { Ok(rmw) }
 }
 
 /// An atomic compare-exchange: writes `new` if the word read is `current`, and else is a load. The

@@ -56,25 +56,12 @@ pub(super) fn load<P: Primitive>(
     }
     execution.received(read.value);
     execution.log(&now, op, read.value);
-    let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
         event.read = recorder.value(primitive.show(read.value));
         event.reads_from = Some(reads_from(write_ref(read.source)));
         event.newer = read.newer.map(|step| step.saturating_sub(1));
     });
-    (read.value, spins)
-}
-
-/// Times in a row that one place may read one write: a loop that does so longer waits.
-const REPEATS: u32 = 3;
-
-/// Whether the thread reads the same again and again at one place, without a hint that it spins.
-fn repeats(execution: &mut Execution, thread: u32, site: Site, source: u32) -> bool {
-    let thread = &mut execution.threads[thread as usize];
-    let read = (site.number(), u64::from(source) + 1);
-    thread.same_reads = if thread.last_read == read { thread.same_reads + 1 } else { 0 };
-    thread.last_read = read;
-    thread.same_reads > REPEATS && ask(execution).repeats(execution.current, site.number())
+    (read.value, ask(execution).has_diverged())
 }
 
 #[inline(never)]
@@ -136,8 +123,7 @@ pub(super) fn rmw<P: Primitive>(
             event.text = Some("spurious failure".into());
         }
     });
-    let spins = wrote.is_none() && !spurious && repeats(execution, now.thread, site, source);
-    (Rmw { read: value, wrote, newest }, spins)
+    (Rmw { read: value, wrote, newest }, ask(execution).has_diverged())
 }
 
 /// A SeqCst fence, after its clocks have changed.
@@ -221,9 +207,4 @@ fn pseudo<'a>(
         release_fence: &thread.release_fence,
         site: site.number(),
     }
-}
-
-/// The thread gives way in a loop; whether it waits for good.
-pub(super) fn spins(execution: &Execution, site: Site) -> bool {
-    memory(execution).is_some_and(|memory| memory.spins(execution.current, site.number()))
 }
