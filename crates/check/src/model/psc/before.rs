@@ -117,7 +117,7 @@ impl Order {
         }
         for loc in &graph.locs {
             let knows = |id: &Id| knows(graph, event, graph.event(*id));
-            let write = loc.mo.iter().rposition(|write| knows(write)).map_or(0, |last| last + 1);
+            let write = loc.mo.iter().rposition(&knows).map_or(0, |last| last + 1);
             let read = loc.reads.iter().filter(|read| knows(read)).map(|read| index.place(*read)).max();
             if write > 0 {
                 before.push(Node::new(loc.mo[write - 1], Part::Accesses));
