@@ -36,7 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) graph: Graph,
     /// The read that a backward revisit gave another write: its thread runs last.
     pub(crate) revisited: Option<Id>,
-    /// Threads that can only spin: their rounds are kept as events (see [`waiting`](crate::waiting)).
+    /// Threads that can only spin: their rounds are kept as events.
     #[expect(dead_code)]
     pub(crate) forced: bool,
 }
