@@ -188,7 +188,7 @@ impl Worker {
         let mut children = Vec::new();
         while self.explore.later.len() + children.len() <= MOST {
             match self.explore.take_next() {
-                Some(Loaded { graph, revisited, .. }) => children.push(WorkItem::of(graph, revisited)),
+                Some(Loaded { graph, revisited }) => children.push(WorkItem::of(graph, revisited)),
                 None => return Some(children),
             }
         }

@@ -36,9 +36,6 @@ pub(crate) struct Loaded {
     pub(crate) graph: Graph,
     /// The read that a backward revisit gave another write: its thread runs last.
     pub(crate) revisited: Option<Id>,
-    /// Threads that can only spin: their rounds are kept as events.
-    #[expect(dead_code)]
-    pub(crate) forced: bool,
 }
 
 /// How a graph differs from the one that it shares with others.
@@ -46,7 +43,7 @@ pub(crate) struct Loaded {
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Change {
     /// It does not.
-    Same { revisited: Option<Id>, forced: bool },
+    Same { revisited: Option<Id> },
     /// It is another one altogether.
     Own { graph: Arc<Graph>, revisited: Option<Id> },
     /// The event that came next is another one, and nothing follows.
@@ -164,7 +161,7 @@ impl WorkItem {
 
     /// This very graph.
     pub(crate) fn of(graph: Graph, revisited: Option<Id>) -> Self {
-        Self { base: Arc::new(graph), change: Change::Same { revisited, forced: false } }
+        Self { base: Arc::new(graph), change: Change::Same { revisited } }
     }
 
     /// A change of the graph that `base` has become.
@@ -191,9 +188,9 @@ impl WorkItem {
             // was looked at when it was left.
             let mut added: SmallVec<[Id; 2]> = SmallVec::new();
             let is_possible = match &mut self.change {
-                Change::Same { revisited, forced } => {
+                Change::Same { revisited } => {
                     graph.clone_from(&self.base);
-                    return (Some(Loaded { graph, revisited: *revisited, forced: *forced }), false);
+                    return (Some(Loaded { graph, revisited: *revisited }), false);
                 }
                 Change::Own { graph: own, revisited: read } => {
                     graph.clone_from(own);
@@ -219,7 +216,7 @@ impl WorkItem {
                 }
             };
             if is_possible && model::stays_consistent(model, &graph, &added) {
-                return (Some(Loaded { graph, revisited, forced: false }), more);
+                return (Some(Loaded { graph, revisited }), more);
             }
             spare.push(graph);
             if !more {
