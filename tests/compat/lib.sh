@@ -31,7 +31,7 @@ unused='
 async-std        | 1.99.0  | attributes
 criterion        | 0.3.99  |
 criterion        | 0.5.99  | cargo_bench_support html_reports
-criterion        | 0.8.99  | cargo_bench_support html_reports
+criterion        | 0.8.99  | async_futures cargo_bench_support html_reports
 crossbeam-deque  | 0.8.99  |
 dashmap          | 6.99.0  |
 flurry           | 0.5.99  |

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 const FORMAT: &str = "racefuzz-checkpoint";
 /// Raised whenever what is kept changes its meaning or its form.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The time between two of them, at least.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Exploring takes so many times as long as writing.
@@ -35,6 +35,7 @@ struct Header {
     program: String,
     settings: Settings,
     keep_going: bool,
+    preemptions: Option<u32>,
     overlay: Option<Overlay>,
     fingerprint: u64,
     executions: u64,
@@ -211,6 +212,7 @@ impl Keeping<'_> {
             program: self.options.program.clone(),
             settings: self.options.settings.clone(),
             keep_going: self.options.keep_going,
+            preemptions: self.options.preemptions,
             overlay: self.options.overlay.as_deref().cloned(),
             fingerprint: kept.fingerprint,
             executions: stats.executions,
@@ -302,6 +304,13 @@ fn difference(options: &Options, header: &Header) -> Option<String> {
         let (with, without) = ("one that goes on after a failure", "one that ends at a failure");
         let (then, now) = if header.keep_going { (with, without) } else { (without, with) };
         return Some(format!("{then}, not {now}"));
+    }
+    if header.preemptions != options.preemptions {
+        let bound = |bound: Option<u32>| match bound {
+            None => "any number of preemptions".to_owned(),
+            Some(most) => format!("{most} preemptions at most"),
+        };
+        return Some(format!("with {}, not with {}", bound(header.preemptions), bound(options.preemptions)));
     }
     if then.params != now.params {
         let list = |params: &[(String, String)]| match params {

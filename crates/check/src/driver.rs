@@ -5,16 +5,16 @@ use crate::keeper::{Keeper, Kept, Start, fingerprint};
 use crate::merged::{Cut, Merged};
 use crate::options::{Observer, Options};
 use crate::probe;
+use crate::sample;
 use crate::show::Shower;
 use crate::spin::Loops;
 use crate::unit::Worker;
 use crate::work_item::WorkItem;
-use racefuzz_fuzz::Guard;
+use racefuzz_fuzz::{Guard, Limits};
 use racefuzz_runtime::Config;
 use racefuzz_trace::RunReport;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Executions of a unit.
 const FUEL: u64 = 2_000;
@@ -31,7 +31,9 @@ struct Shared<'a> {
     loops: Loops,
     /// A number of the program, for the keeper.
     fingerprint: u64,
-    deadline: Option<Instant>,
+    limits: &'a Limits,
+    /// Schedules are sampled if the exploration does not end soon.
+    samples: bool,
     state: Mutex<State>,
     changed: Condvar,
     over: AtomicBool,
@@ -54,13 +56,7 @@ impl Shared<'_> {
     }
 
     fn cut(&self) -> Option<Cut> {
-        if self.observer.cancelled() {
-            Some(Cut::Cancelled)
-        } else if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            Some(Cut::OutOfTime)
-        } else {
-            None
-        }
+        self.limits.reached(|| self.observer.cancelled()).map(Cut::Limit)
     }
 
     fn keep(&self, state: &State, finally: bool) {
@@ -89,17 +85,20 @@ pub(crate) fn explore(
     start: Option<Start>,
 ) -> Result<RunReport, Changed> {
     let fuzz = options.fuzz();
-    let deadline = options.max_time.and_then(|time| Instant::now().checked_add(time));
-    racefuzz_fuzz::guarded(&fuzz, program, |guard| {
+    let limits = Limits::new(options.max_time, options.max_memory);
+    let over = || limits.looked_at(|| observer.cancelled());
+    racefuzz_fuzz::guarded(&fuzz, program, &over, |guard| {
         let mut config = fuzz.config(&options.settings);
         let mut loops = Loops::default();
         let mut begun = start;
+        let mut sampled = 0;
         if let Some(start) = &begun {
             config.count_points = start.count_points;
             loops = start.loops.clone();
         }
         loop {
-            let mut worker = Worker::new(config.clone(), &loops, options.keep_going);
+            let mut worker =
+                Worker::new(config.clone(), &loops, options.keep_going).bounded(options.preemptions);
             let fingerprint = match keeper {
                 Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program)),
                 None => 0,
@@ -116,28 +115,33 @@ pub(crate) fn explore(
                 config: config.clone(),
                 loops: loops.clone(),
                 fingerprint,
-                deadline,
+                limits: &limits,
+                samples: sampled == 0 && sample::is_wanted(options),
                 state: Mutex::new(begun.take().map_or_else(fresh, |start| start.state)),
                 changed: Condvar::new(),
                 over: AtomicBool::new(false),
             };
-            let merged = run(shared, worker, guard);
+            let mut merged = run(shared, worker, guard);
+            sampled = sampled.max(merged.sampled);
+            merged.sampled = sampled;
             // Now that it is known, clones and drops of counted references are events.
             let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
             if loops.learn(&merged.learned) || counts {
                 continue;
             }
             let shower = Shower { options, fuzz: &fuzz, program, config: &config, loops: &loops, guard };
-            return Ok(merged.conclude(options, &shower));
+            return Ok(merged.conclude(options, &limits, &shower));
         }
     })
 }
 
 /// Runs executions under the eyes of the watchdog.
-fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&mut Worker) -> R) -> R {
+pub(crate) fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&mut Worker) -> R) -> R {
     let pulse = guard.watch(worker.runner.heart());
     pulse.set_active(true);
+    worker.pulse = Some(Arc::clone(&pulse));
     let result = run(worker);
+    worker.pulse = None;
     pulse.set_active(false);
     result
 }
@@ -155,7 +159,11 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
             if is_new {
                 step(&shared, worker);
             }
-            if !shared.is_over() && !shared.lock().frontier.is_empty() {
+            let goes_on = || !shared.is_over() && !shared.lock().frontier.is_empty();
+            if goes_on() && shared.samples {
+                sample(&shared);
+            }
+            if goes_on() {
                 estimate(&shared, worker);
             }
         });
@@ -165,7 +173,8 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
         for _ in 1..if is_left { shared.options.workers.max(1) } else { 1 } {
             scope.spawn(|| {
                 let _entered = guard.enter();
-                let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going);
+                let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going)
+                    .bounded(shared.options.preemptions);
                 watched(guard, &mut worker, |worker| while step(&shared, worker) {});
             });
         }
@@ -177,7 +186,7 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     }
     drop(state);
     let State { mut merged, frontier } = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if matches!(merged.cut, Some(Cut::Cancelled | Cut::OutOfTime)) {
+    if matches!(merged.cut, Some(Cut::Limit(_))) {
         // A bug found always wins, wherever it was found.
         frontier.into_done().filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
     }
@@ -197,6 +206,17 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
     };
     let done = worker.explore(shared.program, items, fuel, u64::MAX, &mut stop);
     let mut state = shared.lock();
+    if done.stopped
+        && let Some(cut) = shared.cut()
+    {
+        state.merged.cut = Some(cut);
+        shared.over.store(true, Ordering::Relaxed);
+        if done.failed.is_empty() && shared.keeper.is_some() {
+            // The execution that was stopped is to be had again: the unit counts as unexplored.
+            shared.changed.notify_all();
+            return false;
+        }
+    }
     state.frontier.hand_in(place, done);
     merge(shared, worker, &mut state);
     shared.observer.progress(&state.merged.progress());
@@ -265,6 +285,22 @@ fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State) {
         if failed || observed || learned || state.merged.has_diverged() || state.merged.cut.is_some() {
             shared.over.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// Once the first unit is done and more is left: is there a bug that many schedules show?
+fn sample(shared: &Shared<'_>) {
+    let steps = {
+        let stats = &shared.lock().merged.stats;
+        stats.steps / (stats.executions + stats.blocked).max(1)
+    };
+    let (sampled, failure) =
+        sample::sample(shared.options, shared.program, &|| shared.cut().is_some(), steps);
+    let mut state = shared.lock();
+    state.merged.sampled = sampled;
+    if let Some(failure) = failure {
+        state.merged.sampled_failure = Some(failure);
+        shared.over.store(true, Ordering::Relaxed);
     }
 }
 

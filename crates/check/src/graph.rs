@@ -4,7 +4,7 @@
 //! paper), so taking back the last event is cutting off the end. A read-modify-write is two events,
 //! a read and, where it succeeds, the write right behind it.
 
-use racefuzz_runtime::Clock;
+use racefuzz_runtime::{Clock, Test};
 use racefuzz_trace::{MemoryOrder, Verb};
 
 /// An event: its place in the order of addition.
@@ -50,6 +50,10 @@ pub(crate) struct Event {
     pub(crate) choice: u32,
     /// It was put into the graph before it was ever executed.
     pub(crate) fresh: bool,
+    /// Its thread gave way before it (a yield, a hint that it spins).
+    pub(crate) yields: bool,
+    /// The words of its location under which it can happen.
+    pub(crate) waits: Test,
     /// Of a write: how many events read it.
     pub(crate) readers: u32,
     /// A number of its place in the source.
@@ -129,6 +133,8 @@ pub(crate) struct Graph {
     pub(crate) ordered: bool,
     /// SeqCst accesses to locations that are not ordered, and SeqCst fences.
     pub(crate) seq_cst: u32,
+    /// It ends here: no thread goes on but readers, who are [kept out](crate::kept_out).
+    pub(crate) kept_out: bool,
 }
 
 impl Clone for Graph {
@@ -153,7 +159,7 @@ impl Clone for Graph {
         self.blocks.clone_from(&other.blocks);
         self.joins.clone_from(&other.joins);
         self.tree.clone_from(&other.tree);
-        (self.ordered, self.seq_cst) = (other.ordered, other.seq_cst);
+        (self.ordered, self.seq_cst, self.kept_out) = (other.ordered, other.seq_cst, other.kept_out);
     }
 }
 

@@ -36,12 +36,17 @@ mod explore;
 mod frontier;
 mod graph;
 mod keeper;
+mod kept_out;
+mod linearize;
 mod merged;
 mod model;
 mod options;
+mod preemption;
 mod probe;
 mod realise;
+mod recheck;
 mod revisit;
+mod sample;
 mod show;
 mod spin;
 mod unit;
@@ -76,22 +81,57 @@ pub struct Counts {
 }
 
 /// Explores a program and shows each complete execution, with its trace, one for each graph; goes on
-/// after failures until `show` says no. On the calling thread.
+/// after failures until `show` says no. On the calling thread. Nobody watches: a program that hangs,
+/// hangs.
 pub fn visit(options: &Options, program: &dyn Fn(), show: &mut dyn FnMut(&Visited<'_>) -> bool) -> Counts {
+    visit_guarded(options, program, None, show)
+}
+
+/// As [`visit`], watched: ends within an execution when a limit of the options is reached, or when
+/// `cancelled` says so; one that hangs fails.
+pub fn visit_watched(
+    options: &Options,
+    program: &(dyn Fn() + Sync),
+    cancelled: &(dyn Fn() -> bool + Sync),
+    show: &mut dyn FnMut(&Visited<'_>) -> bool,
+) -> Counts {
+    let limits = racefuzz_fuzz::Limits::new(options.max_time, options.max_memory);
+    let over = || limits.looked_at(cancelled);
+    racefuzz_fuzz::guarded_here(&options.fuzz(), program, &over, |guard| {
+        visit_guarded(options, program, Some(guard), show)
+    })
+}
+
+fn visit_guarded(
+    options: &Options,
+    program: &dyn Fn(),
+    guard: Option<&racefuzz_fuzz::Guard>,
+    show: &mut dyn FnMut(&Visited<'_>) -> bool,
+) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
     let mut loops = spin::Loops::default();
     loop {
-        let mut worker = unit::Worker::new(config.clone(), &loops, true);
-        let done = worker.visit(program, &mut |ended, done| {
-            let failure = ended.failure.as_ref();
-            let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
-            wanted && options.max_executions.is_none_or(|most| done.executions < most)
-        });
+        let mut worker = unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions);
+        let mut run = |worker: &mut unit::Worker| {
+            worker.visit(program, &mut |ended, done| {
+                let failure = ended.failure.as_ref();
+                let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
+                wanted && options.max_executions.is_none_or(|most| done.executions < most)
+            })
+        };
+        let done = match guard {
+            Some(guard) => driver::watched(guard, &mut worker, run),
+            None => run(&mut worker),
+        };
         let counts = done.counts_observed && !std::mem::replace(&mut config.count_points, true);
         if loops.learn(&done.learned) || counts {
             continue;
         }
+        if let Some(found) = &done.unrepeatable {
+            show(&Visited { trace: &found.trace, failure: Some(&found.detected) });
+        }
         let whole = done.rest.is_empty() && done.diverged.is_none();
+        let whole = whole && done.unrepeatable.is_none() && !done.stopped;
         let unit::Done { executions, blocked, failing, .. } = done;
         return Counts { executions, blocked, failing, whole };
     }

@@ -2,28 +2,25 @@
 
 use crate::graph::Graph;
 use crate::options::{Options, Progress};
+use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
 use crate::spin::Loops;
 use crate::unit::{Done, Failed};
-use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats};
+use racefuzz_fuzz::{Limits, Reached, Sight};
+use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats, Warning};
 use std::collections::BTreeSet;
 
 /// Why an exploration ends before everything is explored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    Cancelled,
-    OutOfTime,
+    Limit(Reached),
     Enough,
 }
 
 impl Cut {
-    fn reason(self, options: &Options) -> String {
+    fn reason(self, options: &Options, limits: &Limits) -> String {
         match self {
-            Self::Cancelled => "interrupted".to_owned(),
-            Self::OutOfTime => match options.max_time {
-                Some(time) => format!("the time limit of {time:?} was reached"),
-                None => "out of time".to_owned(),
-            },
+            Self::Limit(reached) => limits.words(reached),
             Self::Enough => match options.max_executions {
                 Some(1) => "the limit of one execution was reached".to_owned(),
                 Some(most) => format!("the limit of {most} executions was reached"),
@@ -48,10 +45,20 @@ pub(crate) struct Merged {
     pub(crate) counts_observed: bool,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    unrepeatable: Option<(Box<Unrepeatable>, u64)>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    values: Option<String>,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    sight: Sight,
     blocked_at: Option<String>,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) cut: Option<Cut>,
     pub(crate) estimate: Option<(f64, f64)>,
+    /// Schedules that were sampled besides, and the failure found so.
+    pub(crate) sampled: u64,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) sampled_failure: Option<Failure>,
 }
 
 impl Merged {
@@ -66,7 +73,7 @@ impl Merged {
 
     /// Whether the program did something else than before, which ends every exploration.
     pub(crate) fn has_diverged(&self) -> bool {
-        self.diverged.is_some()
+        self.diverged.is_some() || self.unrepeatable.is_some()
     }
 
     /// Adds what comes next in order.
@@ -86,6 +93,10 @@ impl Merged {
             }
         }
         self.diverged = self.diverged.take().or(done.diverged);
+        let unrepeatable = done.unrepeatable.map(|found| (before + found.before, found));
+        self.unrepeatable = self.unrepeatable.take().or(unrepeatable.map(|(index, found)| (found, index)));
+        self.values = self.values.take().or(done.values);
+        self.sight.merge(done.sight);
         self.blocked_at = self.blocked_at.take().or(done.blocked_at);
     }
 
@@ -98,18 +109,21 @@ impl Merged {
     }
 
     /// The report.
-    pub(crate) fn conclude(self, options: &Options, shower: &Shower<'_>) -> RunReport {
+    pub(crate) fn conclude(self, options: &Options, limits: &Limits, shower: &Shower<'_>) -> RunReport {
         let mut failures: Vec<Failure> = self
             .failed
             .into_iter()
             .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
+            .chain(self.sampled_failure)
             .collect();
-        let diverged = self.diverged.is_some();
-        if let Some(graph) = self.diverged {
+        let diverged = self.diverged.is_some() || self.unrepeatable.is_some();
+        if let Some((found, index)) = self.unrepeatable {
+            failures.push(show::fail(shower, found.detected, found.trace, index));
+        } else if let Some(graph) = self.diverged {
             failures.push(show::diverged(shower, graph, self.stats.executions));
         }
         let stats = Stats { outcomes: 0, ..self.stats };
-        let cut = self.cut.map(|cut| cut.reason(options));
+        let cut = self.cut.map(|cut| cut.reason(options, limits));
         let finished = cut.is_none() && !diverged;
         let (outcome, stopped) = match cut {
             cut if !failures.is_empty() => (Outcome::Failed, cut),
@@ -122,7 +136,16 @@ impl Merged {
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
         let whole = explored && stats.executions > 0;
-        let proof = Proof { engine: Engine::Graph, whole, relaxed: self.relaxed };
-        options.report((outcome, stopped), stats, failures, proof)
+        let proof = Proof {
+            engine: Engine::Graph,
+            whole,
+            relaxed: self.relaxed,
+            preemptions: options.preemptions,
+            sampled: self.sampled,
+        };
+        let mut report = options.report((outcome, stopped), stats, failures, proof);
+        report.warnings.extend(self.sight.warning());
+        report.warnings.extend(self.values.map(|first| Warning::ValuesDiffer { first }));
+        report
     }
 }

@@ -16,8 +16,13 @@ pub struct Options {
     pub settings: Settings,
     /// Complete executions after which it ends without an answer.
     pub max_executions: Option<u64>,
+    /// Only executions with at most so many preemptions are explored, all of them, where the engine
+    /// has such a bound: see [`Proof::preemptions`].
+    pub preemptions: Option<u32>,
     /// Wall-clock time after which it ends without an answer.
     pub max_time: Option<Duration>,
+    /// Bytes of memory, taken by the process meanwhile, after which it ends without an answer.
+    pub max_memory: Option<u64>,
     /// Operating-system threads that explore side by side; the report does not depend on it.
     pub workers: usize,
     /// Whether to explore everything although something failed, and report each distinct failure.
@@ -26,7 +31,7 @@ pub struct Options {
     pub stack_size: usize,
     /// Folders that paths in traces are shown relative to.
     pub roots: Vec<String>,
-    /// The process ends with an error when an execution shows no event for so long.
+    /// An execution that shows no event for so long fails.
     pub watchdog: Option<Duration>,
     /// Whether failures are made as short as they will go before they are shown.
     pub minimise: bool,
@@ -54,6 +59,7 @@ impl Options {
             stats,
             failures,
             stopped,
+            warnings: Vec::new(),
             proof: Some(proof),
         }
     }
@@ -83,7 +89,9 @@ impl Default for Options {
             program: "program".to_owned(),
             settings,
             max_executions: None,
+            preemptions: None,
             max_time: None,
+            max_memory: Some(racefuzz_fuzz::Options::DEFAULT_MAX_MEMORY),
             workers: 1,
             keep_going: false,
             stack_size: Config::DEFAULT_STACK_SIZE,

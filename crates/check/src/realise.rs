@@ -1,16 +1,17 @@
-//! From a graph to a schedule: runs the program on the runtime's own store histories, choosing at
-//! each point what the graph has there, so that the choices can be replayed, minimised and shown.
+//! From a graph to a schedule: runs the program on the runtime's own store histories, in an order that
+//! can be read (see [`linearize`](crate::linearize)), choosing at each point what the graph has there,
+//! so that the choices can be replayed, minimised and shown.
 //!
-//! An order of execution is one that respects the graph's own order and, for SeqCst events, that of
-//! `psc`. Where no such order exists (the histories miss some of RC11's executions, see
-//! `racefuzz-runtime`'s `memory`) the run leaves the graph; what it shows then is looked at by the
-//! caller.
+//! The histories miss some of RC11's executions (see `racefuzz-runtime`'s `memory`), and know nothing of
+//! TSO's. Where a graph is one of these the run leaves it, unless the settings say that the execution
+//! is [explored](racefuzz_trace::Settings::explored): then every store may be read, and the run has the
+//! graph's word for it that this one is possible.
 
 use crate::graph::{Graph, INIT, Id, Kind};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
 
-/// Follows a graph.
+/// Follows a graph, in a given order of its events.
 pub(crate) struct Realise<'a> {
     graph: &'a Graph,
     /// For each thread of the execution its number in the graph, and its children.
@@ -21,8 +22,9 @@ pub(crate) struct Realise<'a> {
     written: Vec<Vec<Id>>,
     /// For each write its place in modification order.
     ranks: Vec<u32>,
-    /// For each event those that `psc` puts before it.
-    sc: Vec<Vec<Id>>,
+    /// The order in which the events happen, and how many of them did.
+    order: Vec<Id>,
+    at: usize,
     executed: Vec<bool>,
     /// The event that happens now, and of which more may be asked.
     now: Option<Id>,
@@ -31,7 +33,7 @@ pub(crate) struct Realise<'a> {
 }
 
 impl<'a> Realise<'a> {
-    pub(crate) fn new(graph: &'a Graph) -> Self {
+    pub(crate) fn new(graph: &'a Graph, order: Vec<Id>) -> Self {
         let mut ranks = vec![0; graph.events.len()];
         for (rank, write) in graph.locs.iter().flat_map(|loc| loc.mo.iter().enumerate()) {
             ranks[*write as usize] = rank as u32;
@@ -42,7 +44,8 @@ impl<'a> Realise<'a> {
             done: Vec::new(),
             written: Vec::new(),
             ranks,
-            sc: crate::model::sc_order(graph),
+            order,
+            at: 0,
             executed: Vec::new(),
             now: None,
             skipped: 0,
@@ -54,23 +57,13 @@ impl<'a> Realise<'a> {
         self.graph.threads.get(thread as usize)?.get(self.done[thread as usize] as usize).copied()
     }
 
-    /// The next event of a thread that is no choice, which has no turn of its own.
-    fn next_step(&self, thread: ThreadId) -> Option<Id> {
-        let number = self.threads.get(thread.index())?.0 as usize;
-        let mut rest = self.graph.threads.get(number)?[self.done[number] as usize..].iter().copied();
-        rest.find(|id| self.graph.event(*id).kind != Kind::Choice)
-    }
-
-    fn is_due(&self, id: Id) -> bool {
-        let event = self.graph.event(id);
-        let last = match event.rmw && event.kind == Kind::Read {
-            true => self.graph.event(self.graph.threads[event.thread as usize][event.po as usize + 1]),
-            false => event,
-        };
-        let order = self.graph.run_order(last);
-        let ordered = (0..self.done.len())
-            .all(|other| other == event.thread as usize || order.get(other as u32) <= self.done[other]);
-        ordered && self.sc[id as usize].iter().all(|before| self.executed[*before as usize])
+    /// The thread of the execution whose event comes next in the order; `None` if all have happened.
+    /// A choice has no turn of its own.
+    fn due(&mut self) -> Option<ThreadId> {
+        let is_over = |id: &Id| self.executed[*id as usize] || self.graph.event(*id).kind == Kind::Choice;
+        self.at += self.order[self.at..].iter().take_while(|id| is_over(id)).count();
+        let thread = self.graph.event(*self.order.get(self.at)?).thread;
+        self.threads.iter().position(|known| known.0 == thread).map(|thread| ThreadId(thread as u32))
     }
 
     fn pass(&mut self, id: Id) {
@@ -136,6 +129,7 @@ impl Explorer for Realise<'_> {
         self.done = vec![0; self.graph.threads.len()];
         self.written = vec![Vec::new(); self.graph.locs.len()];
         self.executed = vec![false; self.graph.events.len()];
+        self.at = 0;
         self.now = None;
     }
 
@@ -145,15 +139,13 @@ impl Explorer for Realise<'_> {
 
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.settle();
-        let due = |thread: ThreadId| self.next_step(thread).is_some_and(|id| self.is_due(id));
-        let default = choice.default_thread();
-        if due(default) {
-            return default;
+        let due = self.due();
+        if let Some(thread) = due.filter(|thread| choice.options.contains(thread)) {
+            return thread;
         }
         // What the graph does not hold comes first or never: it commutes with everything.
-        let free = |thread: ThreadId| choice.pending(thread).kind == OpKind::Local;
-        let first = choice.options.iter().copied().find(|thread| due(*thread));
-        first.or_else(|| choice.options.iter().copied().find(|thread| free(*thread))).unwrap_or(default)
+        let free = |thread: &ThreadId| choice.pending(*thread).kind == OpKind::Local;
+        choice.options.iter().copied().find(free).unwrap_or_else(|| choice.default_thread())
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {
@@ -164,6 +156,9 @@ impl Explorer for Realise<'_> {
         }
         if alternatives.point == Point::Spurious {
             self.settle();
+            if self.graph.kept_out && self.next(alternatives.thread).is_none() {
+                return 1;
+            }
         }
         let Some(id) = self.now.or_else(|| self.next(alternatives.thread)) else { return 0 };
         let event = self.graph.event(id);

@@ -280,7 +280,7 @@ impl Graph {
         graph.joins.clear();
         let kept = self.joins.iter().filter(|(id, _)| numbers.keeps(*id));
         graph.joins.extend(kept.map(|(id, join)| (numbers.event(*id), numbers.event(*join))));
-        (graph.ordered, graph.seq_cst) = (self.ordered, 0);
+        (graph.ordered, graph.seq_cst, graph.kept_out) = (self.ordered, 0, false);
         graph.events.truncate(next as usize);
         graph.events.reserve(next as usize + 4 - graph.events.len());
         for (id, event) in self.events.iter().enumerate() {

@@ -1,14 +1,15 @@
 //! From a graph whose execution fails to a failure that can be shown and replayed.
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Id};
+use crate::linearize;
 use crate::options::Options;
 use crate::realise::Realise;
 use crate::spin::Loops;
 use crate::unit::Worker;
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
-use racefuzz_runtime::{Config, Detected, Record, Runner};
-use racefuzz_trace::{Failure, FailureDetail, FailureKind, MemoryModel, Schedule, Trace};
+use racefuzz_runtime::{Alternatives, Config, Detected, Explorer, Record, Runner, ThreadChoice};
+use racefuzz_trace::{Failure, FailureDetail, FailureKind, MemoryModel, Point, Schedule, ThreadId, Trace};
 
 /// What it takes to run a program once more.
 pub(crate) struct Shower<'a> {
@@ -22,32 +23,142 @@ pub(crate) struct Shower<'a> {
 
 const FOUND_BY: &str = Failure::CHECKED;
 
-/// The failure, as a schedule of the runtime where the graph has one.
+/// The failure, as a schedule of the runtime if there is one.
+///
+/// The plainest execution is shown that fails so: one without weak memory, if a few random ones have it;
+/// else the graph's own, as short as it will go if the runtime's own memory has it, else as it is.
 pub(crate) fn failure(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
-    realised(shower, &graph, &detected, index).unwrap_or_else(|| recorded(shower, graph, detected, index))
+    plain(shower, &detected, index)
+        .or_else(|| in_some_order(shower, &graph, &detected, index))
+        .unwrap_or_else(|| recorded(shower, graph, detected, index))
 }
 
-/// The execution on the runtime's own memory, made as short as it will go.
-fn realised(shower: &Shower<'_>, graph: &Graph, detected: &Detected, index: u64) -> Option<Failure> {
-    if shower.config.memory == MemoryModel::Tso {
+/// The graph's execution on the runtime's memory: on its own if possible, else as one that is explored;
+/// in the order that is read most easily, or, where memory is released too early (which is no event of a
+/// graph), in one that has the use behind it.
+fn in_some_order(shower: &Shower<'_>, graph: &Graph, detected: &Detected, index: u64) -> Option<Failure> {
+    /// Orders that are tried.
+    const ORDERS: usize = 200;
+    let order = linearize::order(graph, None);
+    let plain = [false, true]
+        .into_iter()
+        .find_map(|explored| realised(shower, graph, order.clone(), detected, index, explored));
+    if plain.is_some() || detected.kind != FailureKind::UseAfterFree {
+        return plain;
+    }
+    let events = graph.threads.iter().flat_map(|events| events.iter().rev()).take(ORDERS);
+    let orders: Vec<Vec<Id>> = events.map(|from| linearize::order(graph, Some(*from))).collect();
+    [false, true].into_iter().find_map(|explored| {
+        let realised = |order: &Vec<Id>| realised(shower, graph, order.clone(), detected, index, explored);
+        orders.iter().find_map(realised)
+    })
+}
+
+/// The same failure in a sequentially consistent execution.
+fn plain(shower: &Shower<'_>, detected: &Detected, index: u64) -> Option<Failure> {
+    /// Executions that are tried: a bug that needs no weak memory most often needs few.
+    const TRIES: u32 = 300;
+    /// Steps that are taken in all of them: a second or so.
+    const STEPS: u32 = 1_000_000;
+    let mut settings = shower.fuzz.settings.clone();
+    if settings.memory == MemoryModel::Sc || detected.kind == FailureKind::StepLimit {
+        return None;
+    }
+    settings.memory = MemoryModel::Sc;
+    let config = Config { memory: MemoryModel::Sc, ..shower.config.clone() };
+    let mut runner = Runner::new(config);
+    let pulse = shower.guard.watch(runner.heart());
+    let mut walk = Walk(0x9e37_79b9_7f4a_7c15);
+    let (mut found, mut steps) = (false, 0);
+    for _ in 0..TRIES {
+        pulse.set_active(true);
+        let ended = runner.run(shower.program, &mut walk, Record::Choices);
+        pulse.set_active(false);
+        steps += ended.steps;
+        found = ended.failure.is_some_and(|failure| failure.identity == detected.identity);
+        if found || steps > STEPS {
+            break;
+        }
+    }
+    let fuzz = racefuzz_fuzz::Options { settings, ..shower.fuzz.clone() };
+    let origin = Origin { found_by: FOUND_BY, iteration: index, count_points: shower.config.count_points };
+    found.then(|| shrink(&fuzz, shower.program, shower.guard, runner.choices(), origin)).flatten()
+}
+
+/// A random walk over schedules.
+struct Walk(u64);
+
+impl Walk {
+    fn below(&mut self, count: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((u128::from(self.0) * u128::from(count)) >> 64) as u32
+    }
+}
+
+impl Explorer for Walk {
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        choice.options[self.below(choice.options.len() as u32) as usize]
+    }
+
+    fn choose(&mut self, alternatives: Alternatives) -> u32 {
+        match alternatives.point {
+            Point::Spurious | Point::Timeout | Point::Fault if self.below(4) > 0 => 0,
+            _ => self.below(alternatives.count),
+        }
+    }
+}
+
+/// The graph's execution on the runtime's memory: on its own, made as short as it will go, or, if it is
+/// taken to be `explored`, on one that lets every store be read.
+fn realised(
+    shower: &Shower<'_>,
+    graph: &Graph,
+    order: Vec<Id>,
+    detected: &Detected,
+    index: u64,
+    explored: bool,
+) -> Option<Failure> {
+    if shower.config.memory == MemoryModel::Tso && !explored {
         return None;
     }
     let mut config = shower.config.clone();
     // Where a wait times out, a schedule gives its thread the turn.
     config.inject.timeout = true;
+    config.explored = explored;
     let mut fuzz = shower.fuzz.clone();
     fuzz.settings.inject = config.inject;
+    fuzz.settings.explored = explored;
+    // With any store to choose from, a shorter execution may be one that no memory model has.
+    let minimise = fuzz.minimise && !explored;
     let mut runner = Runner::new(config);
-    let pulse = shower.guard.watch(runner.heart());
+    let pulse = shower.guard.watch_unlimited(runner.heart());
     pulse.set_active(true);
-    let ended = runner.run(shower.program, &mut Realise::new(graph), Record::Choices);
+    let ended = runner.run(shower.program, &mut Realise::new(graph, order), Record::Choices);
     pulse.set_active(false);
-    let same = ended.failure.is_some_and(|found| found.identity == detected.identity);
+    // That memory is released too early is seen at the release or at the use.
+    let same = |found: &Detected| {
+        found.identity == detected.identity
+            || found.kind == detected.kind && detected.kind == FailureKind::UseAfterFree
+    };
+    ended.failure.as_ref().filter(|found| same(found))?;
     let origin = Origin { found_by: FOUND_BY, iteration: index, count_points: shower.config.count_points };
-    same.then(|| shrink(&fuzz, shower.program, shower.guard, runner.choices(), origin)).flatten()
+    let mut shown = |minimise: bool| {
+        fuzz.minimise = minimise;
+        shrink(&fuzz, shower.program, shower.guard, runner.choices(), origin)
+    };
+    let whole = shown(false)?;
+    let short = if minimise { shown(true) } else { None };
+    // Fewer switches may leave more accesses that do not know of the newest store.
+    let weak = |failure: &Failure| failure.trace.events.iter().filter(|event| event.newer.is_some()).count();
+    Some(match short {
+        Some(short) if weak(&short) <= weak(&whole) => short,
+        _ => whole,
+    })
 }
 
-/// The execution as the graph has it. Its schedule is empty: no choices of the runtime lead there.
+/// The execution as the checker ran it. Its schedule is empty: no choices of the runtime lead there.
 fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
     let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
     let ended = worker.record(shower.program, WorkItem::of(graph, None));
@@ -55,7 +166,7 @@ fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -
     fail(shower, ended.failure.unwrap_or(detected), trace, index)
 }
 
-fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Failure {
+pub(crate) fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index: u64) -> Failure {
     let schedule = Schedule {
         program: shower.options.program.clone(),
         settings: shower.options.settings.clone(),
@@ -95,6 +206,8 @@ pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure
             expected: "the event that was there before".to_owned(),
             found: "another one".to_owned(),
             left_over: ended.left_over,
+            kept: false,
+            unrepeated: None,
         }),
     };
     fail(shower, detected, trace, index)

@@ -6,12 +6,17 @@
 
 use crate::explore::Explore;
 use crate::graph::Graph;
+use crate::kept_out;
 use crate::model;
+use crate::preemption;
+use crate::recheck::{Rechecks, Unrepeatable};
 use crate::spin::Loops;
 use crate::work_item::{Loaded, WorkItem};
+use racefuzz_fuzz::{Executed, Pulse, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
-use racefuzz_trace::normalize_path;
+use racefuzz_trace::{FailureKind, normalize_path};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// An execution that failed.
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
@@ -29,6 +34,8 @@ pub(crate) struct Done {
     pub(crate) executions: u64,
     pub(crate) blocked: u64,
     pub(crate) failing: u64,
+    /// Executions that need more preemptions than allowed, seen on the way.
+    pub(crate) beyond: u64,
     pub(crate) steps: u64,
     pub(crate) abandoned: u64,
     pub(crate) relaxed: bool,
@@ -37,6 +44,18 @@ pub(crate) struct Done {
     /// A graph that the program did not follow.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) diverged: Option<Graph>,
+    /// A failure that no graph repeats.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) unrepeatable: Option<Box<Unrepeatable>>,
+    /// The first difference in a value between two executions of one graph.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) values: Option<String>,
+    /// A limit ended an execution, whose graph is not explored therefore.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) stopped: bool,
+    /// What was seen of the program.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) sight: Sight,
     /// A loop was tried: the exploration is to begin anew.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
@@ -56,6 +75,9 @@ pub(crate) struct Done {
 pub(crate) struct Worker {
     pub(crate) runner: Runner,
     explore: Explore,
+    pub(crate) rechecks: Rechecks,
+    /// What the watchdog sees of it.
+    pub(crate) pulse: Option<Arc<Pulse>>,
     count_points: bool,
     keep_going: bool,
 }
@@ -65,7 +87,14 @@ impl Worker {
         let mut explore = Explore::new(config.memory);
         explore.loops = loops.clone();
         let count_points = config.count_points;
-        Self { runner: Runner::new(config), explore, count_points, keep_going }
+        let rechecks = Rechecks::default();
+        Self { runner: Runner::new(config), explore, rechecks, pulse: None, count_points, keep_going }
+    }
+
+    /// The same that leaves out what needs more preemptions than these.
+    pub(crate) fn bounded(mut self, preemptions: Option<u32>) -> Self {
+        self.explore.preemptions = preemptions;
+        self
     }
 
     /// Explores for at most `fuel` executions, `most` complete ones, to the first failure, or until
@@ -82,16 +111,21 @@ impl Worker {
         let mut met = HashSet::new();
         let mut ran = 0;
         self.explore.later = items;
+        let mut last = None;
         while ran < fuel && done.executions < most && !stop(ran) {
             if !self.explore.load_next() {
                 break;
             }
-            self.one(program, Record::Choices, &mut done, &mut met);
-            ran = done.executions + done.blocked;
+            let passed = done.executions - done.failing;
+            let record = self.rechecks.record();
+            let ended = self.one(program, record, &mut done, &mut met);
+            last = (done.executions - done.failing > passed).then_some(ended);
+            ran = done.executions + done.blocked + done.beyond;
             if self.is_over(&done) {
                 break;
             }
         }
+        self.recheck_last(program, last.as_ref(), &mut done);
         done.rest = std::mem::take(&mut self.explore.later);
         done
     }
@@ -118,28 +152,92 @@ impl Worker {
     fn is_over(&self, done: &Done) -> bool {
         let failed = !done.failed.is_empty() && !self.keep_going;
         let learned = done.learned != Loops::default();
-        failed || learned || done.diverged.is_some() || (done.counts_observed && !self.count_points)
+        let unrepeatable = done.unrepeatable.is_some();
+        failed
+            || learned
+            || unrepeatable
+            || done.stopped
+            || done.diverged.is_some()
+            || (done.counts_observed && !self.count_points)
     }
 
     fn one(&mut self, program: &dyn Fn(), record: Record, done: &mut Done, met: &mut HashSet<u64>) -> Ended {
+        let passed = done.executions - done.failing;
         let ended = self.runner.run(program, &mut self.explore, record);
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
-        if let Some(trial) = self.explore.trial {
+        if ended.stopped {
+            done.stopped = true;
+            self.explore.forget();
+            self.explore.seal();
+            return ended;
+        }
+        let mut prefixes = Vec::new();
+        done.sight.look(self.runner.log(), ended.threads);
+        let mut again = None;
+        if ended.unseen {
+            again = Some(self.explore.graph.clone());
+        } else if let Some(trial) = self.explore.trial {
             done.learned = trial.result();
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
+            if ended.failure.is_none() {
+                prefixes = kept_out::prefixes(&self.explore.graph);
+            }
         } else {
             self.explore.forget();
         }
+        if done.executions - done.failing > passed && self.rechecks.counts() {
+            again = Some(self.explore.graph.clone());
+        }
+        let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
         self.explore.seal();
+        if !prefixes.is_empty() {
+            self.keep_readers_out(program, prefixes, done, met);
+        }
+        if let (Some(graph), Some(first)) = (again, first) {
+            self.recheck(program, graph, &ended, &first, done);
+        }
         ended
     }
 
+    /// Runs the prefixes of the execution just run in which readers may be kept out for ever. It counts
+    /// as one that fails if that is so in any.
+    fn keep_readers_out(
+        &mut self,
+        program: &dyn Fn(),
+        prefixes: Vec<Graph>,
+        done: &mut Done,
+        met: &mut HashSet<u64>,
+    ) {
+        let mut fails = false;
+        for graph in prefixes {
+            self.explore.later.push(WorkItem::of(graph.clone(), None));
+            self.explore.load_next();
+            let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+            self.explore.forget();
+            let deadlock = ended.failure.filter(|found| found.kind == FailureKind::Deadlock);
+            let Some(detected) = deadlock.filter(|_| !self.explore.diverged) else { continue };
+            fails = true;
+            if met.insert(detected.identity) {
+                let before = done.executions.saturating_sub(1);
+                done.failed.push(Failed { graph, detected, before });
+            }
+        }
+        done.failing += u64::from(fails);
+    }
+
     fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {
+        // A bug is one, whatever it takes to get there.
+        if ended.failure.is_none()
+            && self.explore.preemptions.is_some_and(|most| !preemption::is_within(&self.explore.graph, most))
+        {
+            done.beyond += 1;
+            return;
+        }
         done.relaxed = done.relaxed || model::might_buffer_loads(&self.explore.graph);
         if let Some(detected) = &ended.failure {
             done.failing += 1;
@@ -168,6 +266,20 @@ impl Worker {
         let ended = self.runner.run(program, &mut self.explore, Record::Trace);
         self.explore.later.clear();
         ended
+    }
+
+    /// As [`record`](Self::record), in the middle of an exploration, which goes on as if nothing had
+    /// been.
+    pub(crate) fn repeat(&mut self, program: &dyn Fn(), graph: Graph) -> Ended {
+        let later = std::mem::take(&mut self.explore.later);
+        let ended = self.record(program, WorkItem::of(graph, None));
+        self.explore.later = later;
+        ended
+    }
+
+    /// The graph of the last execution, if that has left nothing to explore.
+    pub(crate) fn last_graph(&self) -> Option<&Graph> {
+        self.explore.later.is_empty().then_some(&self.explore.graph)
     }
 
     /// Runs one graph, and returns the graphs that it leaves to explore; `None` if these are so many

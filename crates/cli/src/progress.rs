@@ -231,18 +231,22 @@ fn state(progress: &racefuzz::CheckProgress, elapsed: Duration) -> String {
     )
 }
 
-/// The estimate with its spread, and what it is worth. An error as large as the estimate itself says
-/// that the probes know nothing.
+/// The range in which the number of all executions probably lies: two standard errors to each side. The
+/// probes miss what is rare and large, so that an error of a third of the estimate or more says that
+/// they know nothing; and what was explored is known to be there.
 fn in_all(progress: &racefuzz::CheckProgress, rate: f64) -> String {
     let done = progress.executions as f64;
     match progress.estimate {
-        Some((mean, error)) if error.is_finite() && error <= mean && mean > done => {
-            let left = Duration::try_from_secs_f64((mean - done) / rate.max(0.001)).unwrap_or(Duration::MAX);
+        Some((mean, error)) if error.is_finite() && 3.0 * error <= mean && mean > done => {
+            let (least, most) = ((mean - 2.0 * error).max(done), mean + 2.0 * error);
+            let left = |all: f64| {
+                Duration::try_from_secs_f64((all - done) / rate.max(0.001)).unwrap_or(Duration::MAX)
+            };
             format!(
-                "in all about {} ± {}, {} left (a guess from random probes that may be far off)",
-                about(mean),
-                about(error),
-                HumanDuration(left)
+                "in all perhaps {} to {}, up to {} left (a guess from random probes, often too low)",
+                about(least),
+                about(most),
+                HumanDuration(left(most))
             )
         }
         _ => "in all: unknown".to_owned(),
@@ -276,16 +280,19 @@ mod tests {
     fn an_estimate_comes_with_its_spread_and_its_worth() {
         assert_eq!(
             shown(Some((61_234.0, 8_765.0))),
-            "12,000 explored, 3 blocked, 3,000/s, 4 s; in all about 61,000 ± 8,800, 16 seconds left \
-             (a guess from random probes that may be far off)"
+            "12,000 explored, 3 blocked, 3,000/s, 4 s; in all perhaps 44,000 to 79,000, up to 22 seconds left \
+             (a guess from random probes, often too low)"
         );
-        assert!(shown(Some((3.456e15, 1e14))).contains("about 3.5e15 ± 1.0e14"));
+        assert!(shown(Some((3.456e15, 1e14))).contains("perhaps 3.3e15 to 3.7e15"));
+        // No less than what was seen.
+        assert!(shown(Some((13_000.0, 4_000.0))).contains("perhaps 12,000 to 21,000"));
     }
 
     #[test]
     fn what_is_not_known_is_said_to_be_unknown() {
         for estimate in [
             None,
+            Some((61_234.0, 21_000.0)),
             Some((61_234.0, 61_235.0)),
             Some((61_234.0, f64::INFINITY)),
             Some((61_234.0, f64::NAN)),

@@ -31,12 +31,17 @@ impl Verifier for Graphs<'_> {
         // The engine begins anew when it learns something of the program: each class counts once.
         let mut seen = HashSet::new();
         let mut stopped = false;
-        let counts = racefuzz_check::visit(&options, self.program, &mut |visited| {
-            if seen.insert(class(visited.trace)) {
-                stopped = visit(&Visit { trace: visited.trace, failure: visited.failure }) == Go::Stop;
-            }
-            !stopped && self.limit.reached().is_none()
-        });
+        let counts = racefuzz_check::visit_watched(
+            &options,
+            self.program,
+            &|| self.limit.reached().is_some(),
+            &mut |visited| {
+                if seen.insert(class(visited.trace)) {
+                    stopped = visit(&Visit { trace: visited.trace, failure: visited.failure }) == Go::Stop;
+                }
+                !stopped && self.limit.reached().is_none()
+            },
+        );
         Explored {
             complete: counts.whole && !stopped,
             executions: seen.len() as u64,

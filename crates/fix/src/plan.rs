@@ -5,9 +5,10 @@ use crate::kinds::Kinds;
 use crate::options::{Limit, Observer, Options};
 use crate::rank;
 use crate::search::{Search, Seen};
-use crate::verifier::Verifier;
+use crate::verifier::{Bad, Verifier};
 use racefuzz_trace::{
-    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, Fix, FixReport, Schedule, Verdict,
+    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, Schedule,
+    Verdict,
 };
 
 /// Searches for repairs of the program.
@@ -30,9 +31,9 @@ pub fn fix_with<'a>(
 ) -> FixReport {
     let mut search = Search::new(options, program, verifier, limit);
     let seen = search.look();
-    let (failure, sampled) = match seen.failing == 0 && seen.complete {
-        true => (None, 0),
-        false => search.sample(),
+    let (failure, sampled) = match unrepeatable(&search) {
+        None if seen.failing > 0 || !seen.complete => search.sample(),
+        found => (found, 0),
     };
     let failure = failure.or_else(|| failure_of(&search));
     let mut report = FixReport {
@@ -54,6 +55,10 @@ pub fn fix_with<'a>(
             let certainty = if seen.complete { Certainty::Verified } else { Certainty::Sampled };
             let executions = seen.executions + sampled;
             report.holds = Some(Verdict { certainty, memory: search.memory(), executions });
+        }
+        Some(failure) if is_unrepeatable(failure.kind, Some(&failure.detail)) => {
+            let note = "nothing can be tried on a program whose executions racefuzz does not determine";
+            report.notes.push(note.to_owned());
         }
         Some(failure) => {
             let failure = failure.clone();
@@ -78,6 +83,11 @@ pub fn fix_with<'a>(
     report
 }
 
+/// Whether an execution fails so because something besides its schedule decides it.
+fn is_unrepeatable(kind: FailureKind, detail: Option<&FailureDetail>) -> bool {
+    kind == FailureKind::Nondeterminism || matches!(detail, Some(FailureDetail::Unseen(_)))
+}
+
 /// Whether locks repair and are not worth their price.
 fn locks_left_out(found: &[Fix], shown: &[Fix]) -> bool {
     let locks = |fixes: &[Fix]| fixes.iter().any(|fix| fix.kind.is_lock());
@@ -97,9 +107,20 @@ fn baseline(seen: &Seen) -> Baseline {
 
 /// The first bad execution that exploring has met, where sampling meets none.
 fn failure_of(search: &Search<'_>) -> Option<Failure> {
-    let bad = &search.known.first()?.bad;
+    Some(checked(search, &search.known.first()?.bad))
+}
+
+/// What makes executions differ though their schedule is the same, if exploring has met that.
+pub(crate) fn unrepeatable(search: &Search<'_>) -> Option<Failure> {
+    let known =
+        search.known.iter().find(|known| is_unrepeatable(known.bad.kind, known.bad.detail.as_ref()))?;
+    Some(checked(search, &known.bad))
+}
+
+/// A bad execution that exploring has met, as a failure.
+fn checked(search: &Search<'_>, bad: &Bad) -> Failure {
     let settings = search.options.settings.clone();
-    Some(Failure {
+    Failure {
         kind: bad.kind,
         message: bad.message.clone(),
         thread: bad.thread,
@@ -114,5 +135,5 @@ fn failure_of(search: &Search<'_>) -> Option<Failure> {
             fingerprint: 0,
             choices: Vec::new(),
         },
-    })
+    }
 }

@@ -10,7 +10,7 @@ use crate::span::Spans;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
-    Certainty, Failure, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
+    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -161,7 +161,8 @@ impl<'a> Search<'a> {
         self.weak = weak;
         self.executions += explored.executions;
         (seen.executions, seen.complete) = (explored.executions, explored.complete);
-        if weak {
+        let unseen = |bad: &Bad| matches!(bad.detail, Some(FailureDetail::Unseen(_)));
+        if weak && !bads.iter().any(unseen) {
             // Schedules are orders of steps, which weak executions are not: they are counted apart.
             (seen.all, seen.good) = Default::default();
             let task = Task { memory: MemoryModel::Sc, ..task };

@@ -15,6 +15,10 @@ pub(crate) struct Caught {
     pub(crate) log: Vec<u64>,
     pub(crate) left_over: Vec<String>,
     pub(crate) count_points: bool,
+    /// Something outside of racefuzz's types acted.
+    pub(crate) unseen: bool,
+    /// The execution, if another one would not show the failure.
+    pub(crate) shown: Option<Trace>,
 }
 
 /// How a failure was come by.
@@ -55,11 +59,22 @@ impl Found {
 }
 
 /// Repeats a failing execution, makes it as short as it will go, and records it.
-pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, caught: Caught) -> Failure {
+pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, mut caught: Caught) -> Failure {
     let program = &options.program;
+    if let Some(trace) = caught.shown.take() {
+        return caught.found.failure(program, caught.detected, trace, &caught.choices);
+    }
     lab.count_points(caught.count_points);
     crate::guard::at(caught.found.iteration, caught.count_points);
+    lab.set_hurry(caught.unseen);
     let (again, _) = lab.run(&caught.choices, Record::Trace);
+    lab.set_hurry(false);
+    if caught.unseen || again.unseen {
+        // It need not come again, and nothing is known of what else may.
+        let detected = again.failure.filter(|_| again.unseen).unwrap_or(caught.detected);
+        let trace = again.trace.unwrap_or_else(|| unreachable!("it was recorded"));
+        return caught.found.failure(program, detected, trace, &caught.choices);
+    }
     let differs = {
         let trace = again.trace.as_ref().unwrap_or_else(|| unreachable!("it was recorded"));
         first_difference(&caught.log, lab.log(), trace)
@@ -107,15 +122,30 @@ fn nondeterminism(
             left_over.push(object);
         }
     }
+    let unrepeated = match (&again.failure, &caught.detected) {
+        (Some(same), first) if same.identity == first.identity => None,
+        (_, first) => Some(format!("{}: {}", first.kind, first.message)),
+    };
+    let does_not_repeat = match &unrepeated {
+        Some(first) => format!("{first} (which does not repeat); "),
+        None => String::new(),
+    };
     let detected = Detected {
         kind: FailureKind::Nondeterminism,
         message: format!(
-            "the program behaves differently under the same schedule: step {} was `{expected}` in one \
+            "{does_not_repeat}the program behaves differently under the same schedule: step {} was `{expected}` in one \
              run and `{found}` in the next",
             step + 1
         ),
         step: step as u32,
-        detail: Some(FailureDetail::Nondeterminism { step: step as u32, expected, found, left_over }),
+        detail: Some(FailureDetail::Nondeterminism {
+            step: step as u32,
+            expected,
+            found,
+            left_over,
+            kept: false,
+            unrepeated,
+        }),
         ..caught.detected
     };
     caught.found.failure(program, detected, trace, &caught.choices)

@@ -3,26 +3,20 @@
 use crate::confirm::{Caught, Found, confirm};
 use crate::guard::{Guard, guarded};
 use crate::lab::Lab;
+use crate::limits::{Limits, Reached};
 use crate::options::{Observer, Options};
 use crate::profile::{Lesson, Profile};
 use crate::replay::blocked_at;
+use crate::sight::Sight;
 use crate::strategy::Samplers;
 use crate::tally::Tally;
 use crate::worker::{Chunk, Worker, sample};
 use racefuzz_runtime::Record;
-use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats};
+use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats, Warning};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-
-/// Why a run ends before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
-    Cancelled = 1,
-    OutOfTime = 2,
-}
 
 /// What the workers of a run share.
 pub(crate) struct Run<'a> {
@@ -30,25 +24,29 @@ pub(crate) struct Run<'a> {
     pub(crate) program: &'a (dyn Fn() + Sync),
     pub(crate) observer: &'a dyn Observer,
     pub(crate) guard: &'a Guard,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) limits: &'a Limits,
     /// The lowest iteration known to fail, unless the run keeps going.
     pub(crate) lowest_failing: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) failing: AtomicU64,
-    cut: AtomicU8,
+    /// Something that racefuzz cannot see acted: no more is to be learned.
+    unseen: AtomicBool,
 }
 
 impl Run<'_> {
-    pub(crate) fn cut(&self, why: Cut) {
-        let _ = self.cut.compare_exchange(0, why as u8, Ordering::Relaxed, Ordering::Relaxed);
+    /// Whether the run is over before its time.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.unseen.load(Ordering::Relaxed) || self.reached().is_some()
     }
 
-    pub(crate) fn is_cut(&self) -> Option<Cut> {
-        match self.cut.load(Ordering::Relaxed) {
-            1 => Some(Cut::Cancelled),
-            2 => Some(Cut::OutOfTime),
-            _ => None,
-        }
+    /// Nothing more is to be learned.
+    pub(crate) fn give_up(&self) {
+        self.unseen.store(true, Ordering::Relaxed);
+    }
+
+    /// The limit that was reached.
+    pub(crate) fn reached(&self) -> Option<Reached> {
+        self.limits.reached(|| self.observer.cancelled())
     }
 }
 
@@ -60,6 +58,8 @@ struct Merged {
     caught: Vec<Caught>,
     met: HashSet<u64>,
     left_over: bool,
+    sight: Sight,
+    values: Option<String>,
     /// The next iteration to be merged, and chunks that came before their time.
     next: u64,
     early: BTreeMap<u64, Chunk>,
@@ -83,6 +83,8 @@ impl Merged {
         }
         self.lessons.extend(chunk.lessons);
         self.left_over |= chunk.left_over;
+        self.sight.merge(chunk.sight);
+        self.values = self.values.take().or(chunk.values);
         for caught in chunk.caught {
             if self.met.insert(caught.detected.identity) {
                 self.caught.push(caught);
@@ -114,17 +116,19 @@ pub fn fuzz(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Obser
         iterations = options.iterations,
     )
     .entered();
-    let report = guarded(options, program, |guard| {
+    let limits = Limits::new(options.max_time, options.max_memory);
+    let over = || limits.looked_at(|| observer.cancelled());
+    let report = guarded(options, program, &over, |guard| {
         let run = Run {
             options,
             program,
             observer,
             guard,
-            deadline: options.max_time.and_then(|time| Instant::now().checked_add(time)),
+            limits: &limits,
             lowest_failing: AtomicU64::new(u64::MAX),
             done: AtomicU64::new(0),
             failing: AtomicU64::new(0),
-            cut: AtomicU8::new(0),
+            unseen: AtomicBool::new(false),
         };
         drive(&run)
     });
@@ -143,7 +147,7 @@ fn drive(run: &Run<'_>) -> RunReport {
     try_first(run, &mut merged);
     let mut profile = Arc::new(Profile::default());
     let mut worker = Worker::new(run);
-    let over = |merged: &Merged| !options.keep_going && !merged.caught.is_empty() || run.is_cut().is_some();
+    let over = |merged: &Merged| !options.keep_going && !merged.caught.is_empty() || run.is_cut();
     let mut start = 0;
     while start < options.iterations && !over(&merged) {
         let end = (start * 2).max(1).min(options.iterations);
@@ -180,7 +184,7 @@ fn block(
         loop {
             let from = next.fetch_add(chunk, Ordering::Relaxed);
             let lowest = run.lowest_failing.load(Ordering::Relaxed);
-            if from >= end || from > lowest || run.is_cut().is_some() {
+            if from >= end || from > lowest || run.is_cut() {
                 return;
             }
             let chunk = worker.chunk(from..(from + chunk).min(end), profile);
@@ -204,7 +208,7 @@ fn block(
         });
     }
     let mut merged = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if run.is_cut().is_some() {
+    if run.is_cut() {
         merged.close(run.options.keep_going);
     }
     merged.early.clear();
@@ -240,6 +244,8 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
                     choices: lab.choices().to_vec(),
                     log: lab.log().to_vec(),
                     left_over: ended.left_over,
+                    unseen: ended.unseen,
+                    shown: None,
                     count_points,
                 });
             }
@@ -251,7 +257,7 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
 fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     let options = run.options;
     let mut failures: Vec<Failure> = Vec::new();
-    let Merged { tally, caught, .. } = merged;
+    let Merged { tally, caught, sight, values, .. } = merged;
     for caught in caught {
         let settings = &caught.found.settings;
         let mut lab = Lab::new(options, settings, run.program, Some(run.guard));
@@ -264,13 +270,7 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
         }
     }
     let stats = tally.stats();
-    let cut = run.is_cut().map(|cut| match cut {
-        Cut::Cancelled => "interrupted".to_owned(),
-        Cut::OutOfTime => match options.max_time {
-            Some(time) => format!("the time limit of {time:?} was reached"),
-            None => "out of time".to_owned(),
-        },
-    });
+    let cut = run.reached().map(|reached| run.limits.words(reached));
     let (outcome, stopped) = match cut {
         stopped if !failures.is_empty() => (Outcome::Failed, stopped),
         Some(why) => (Outcome::Incomplete, Some(why)),
@@ -280,7 +280,10 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
         }
         None => (Outcome::Incomplete, Some("no execution was asked for".to_owned())),
     };
-    report(options, outcome, stats, failures, stopped)
+    let mut report = report(options, outcome, stats, failures, stopped);
+    report.warnings.extend(sight.warning());
+    report.warnings.extend(values.map(|first| Warning::ValuesDiffer { first }));
+    report
 }
 
 /// Repeats the first iteration, which is blocked, to see where.
@@ -310,6 +313,7 @@ pub(crate) fn report(
         stats,
         failures,
         stopped,
+        warnings: Vec::new(),
         proof: None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::guard::{Guard, Pulse};
 use crate::options::Options;
 use crate::replay::{Divergence, Follow};
-use racefuzz_runtime::{Ended, Explorer, Record, Runner};
+use racefuzz_runtime::{Ended, Explorer, Heart, Record, Runner};
 use racefuzz_trace::{Choice, Settings};
 use std::sync::Arc;
 
@@ -22,13 +22,25 @@ impl<'a> Lab<'a> {
         guard: Option<&Guard>,
     ) -> Self {
         let runner = Runner::new(options.config(settings));
-        let pulse = guard.map(|guard| guard.watch(runner.heart()));
+        let pulse = guard.map(|guard| guard.watch_unlimited(runner.heart()));
         Self { runner, program, pulse }
     }
 
     /// Whether reference counts are scheduling points from now on.
     pub(crate) fn count_points(&mut self, points: bool) {
         self.runner.config_mut().count_points = points;
+    }
+
+    /// The runner's signs of life.
+    pub(crate) fn heart(&self) -> Arc<Heart> {
+        self.runner.heart()
+    }
+
+    /// Whether what runs next is known to hang.
+    pub(crate) fn set_hurry(&self, hurry: bool) {
+        if let Some(pulse) = &self.pulse {
+            pulse.set_hurry(hurry);
+        }
     }
 
     pub(crate) fn explore(&mut self, explorer: &mut dyn Explorer, record: Record) -> Ended {

@@ -3,16 +3,21 @@
 use racefuzz_trace::{Trace, Value, Verb};
 use std::collections::HashSet;
 
-const VALUE: u64 = 0xff_ffff;
+pub(crate) const VALUE: u64 = 0xff_ffff;
 const OBJECT: u64 = 0xf_ffff;
 
-fn object(word: u64) -> u64 {
+pub(crate) fn object(word: u64) -> u64 {
     word >> 24 & OBJECT
 }
 
 /// The thread that executed a logged event.
 pub(crate) fn thread(word: u64) -> u32 {
     (word >> 52) as u32
+}
+
+/// The number of its operation, an index into [`Verb::ALL`].
+pub(crate) fn verb(word: u64) -> u8 {
+    (word >> 44) as u8
 }
 
 /// Objects that held pointers: their values are addresses, which differ from run to run.
@@ -45,7 +50,7 @@ pub(crate) fn words(word: Option<&u64>, trace: &Trace) -> String {
         0 => "main".to_owned(),
         number => format!("thread {number}"),
     };
-    let verb = Verb::ALL.get((word >> 44 & 0xff) as usize).map_or("step", |verb| verb.word());
+    let verb = Verb::ALL.get(usize::from(verb(*word))).map_or("step", |verb| verb.word());
     let object = trace.objects.get(object(*word) as usize).map(|object| match &object.name {
         Some(name) => format!(" `{name}`"),
         None => match object.created {

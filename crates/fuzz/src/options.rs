@@ -30,6 +30,9 @@ pub struct Options {
     pub stack_size: usize,
     /// A limit on wall-clock time; a run that it ends without a bug is incomplete.
     pub max_time: Option<Duration>,
+    /// A limit on the memory that the process takes during the run, in bytes; a run that it ends
+    /// without a bug is incomplete.
+    pub max_memory: Option<u64>,
     /// Folders that paths in traces are shown relative to.
     pub roots: Vec<String>,
     /// Schedules that are tried before the first iteration: those that failed earlier.
@@ -39,8 +42,11 @@ pub struct Options {
     /// Whether every execution that passes is repeated, to find nondeterminism that is not the
     /// schedule's.
     pub check_determinism: bool,
-    /// The process ends with an error when an execution shows no event for so long: an endless
-    /// loop in which nothing is instrumented.
+    /// Whether some of the executions that pass are executed twice and compared: the first, the last,
+    /// and those whose number is a power of two.
+    pub recheck: bool,
+    /// An execution that shows no event for so long fails: an endless loop in which nothing is
+    /// instrumented, or a call that blocks.
     pub watchdog: Option<Duration>,
     /// Virtual edits that apply in every execution. They are no part of a schedule: whoever replays
     /// one applies them again.
@@ -52,6 +58,9 @@ impl Options {
     pub const DEFAULT_DEPTH: u32 = 3;
     /// The default of [`Options::watchdog`].
     pub const DEFAULT_WATCHDOG: Duration = Duration::from_secs(20);
+
+    /// The default of [`Options::max_memory`]: 2 GiB.
+    pub const DEFAULT_MAX_MEMORY: u64 = 2 << 30;
 
     /// The settings of the runtime.
     pub fn config(&self, settings: &Settings) -> Config {
@@ -78,9 +87,11 @@ impl Default for Options {
             settings: Settings::default(),
             stack_size: Config::DEFAULT_STACK_SIZE,
             max_time: None,
+            max_memory: Some(Self::DEFAULT_MAX_MEMORY),
             roots: Vec::new(),
             first: Vec::new(),
             check_determinism: false,
+            recheck: true,
             enumerates: false,
             watchdog: Some(Self::DEFAULT_WATCHDOG),
             overlay: None,

@@ -91,9 +91,10 @@ fn words(point: Point) -> &'static str {
         Point::Store => "a choice of the store that a load reads",
         Point::Place => "a choice of a store's place in the modification order",
         Point::Value => "a choice of a value",
-        Point::Spurious => "a chance of a spurious wake-up",
+        Point::Spurious => "a chance of a spurious wake-up, or of a reader kept out",
         Point::Timeout => "a chance of a timeout",
         Point::Fault => "a chance of a fault",
+        Point::Reuse => "a chance of freed memory given out again",
     }
 }
 
@@ -126,7 +127,7 @@ pub(crate) fn nth(choice: &ThreadChoice<'_>, index: u32) -> ThreadId {
 pub fn replay(schedule: &Schedule, options: &Options, program: &(dyn Fn() + Sync)) -> Replayed {
     let (program_name, settings) = (schedule.program.clone(), schedule.settings.clone());
     let options = &Options { program: program_name, settings, iterations: 1, ..options.clone() };
-    guarded(options, program, |guard| {
+    guarded(options, program, &|| None, |guard| {
         let mut lab = Lab::new(options, &schedule.settings, program, Some(guard));
         guard::at(0, false);
         let (mut ended, mut diverged) = lab.run(&schedule.choices, Record::Trace);

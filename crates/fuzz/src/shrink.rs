@@ -40,6 +40,8 @@ pub fn shrink(
         log: lab.log().to_vec(),
         left_over: ended.left_over,
         count_points: origin.count_points,
+        unseen: ended.unseen,
+        shown: None,
     };
     Some(confirm(&mut lab, options, caught))
 }

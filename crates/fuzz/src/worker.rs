@@ -1,19 +1,20 @@
 //! One worker: runs a stretch of iterations and keeps what is to be merged.
 
 use crate::confirm::{Caught, Found};
-use crate::driver::{Cut, Run};
+use crate::driver::Run;
 use crate::guard::{self, Pulse};
 use crate::profile::{Lesson, Profile};
+use crate::recheck::{Difference, Executed, Order, compare, is_sampled};
 use crate::replay::Follow;
+use crate::sight::Sight;
 use crate::strategy::{self, Samplers};
 use crate::tally::Sample;
-use racefuzz_runtime::{Detected, Ended, Record, Runner};
-use racefuzz_trace::{Choice, FailureKind, ThreadId};
+use racefuzz_runtime::{Ended, Record, Runner};
+use racefuzz_trace::{Choice, Trace};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 /// The results of consecutive iterations.
 #[derive(Default)]
@@ -24,6 +25,18 @@ pub(crate) struct Chunk {
     pub(crate) caught: Vec<Caught>,
     /// Some object had been used by an earlier execution.
     pub(crate) left_over: bool,
+    /// What was seen of the program.
+    pub(crate) sight: Sight,
+    /// The first difference in a value between two executions of one schedule.
+    pub(crate) values: Option<String>,
+}
+
+/// What an execution was before it was repeated.
+struct First {
+    choices: Vec<Choice>,
+    log: Vec<u64>,
+    /// The repetition, if that is what shows the failure.
+    shown: Option<Trace>,
 }
 
 pub(crate) struct Worker<'r, 'a> {
@@ -59,8 +72,10 @@ impl<'r, 'a> Worker<'r, 'a> {
                 break;
             }
             guard::at(iteration, profile.count_points);
+            self.pulse.at(iteration, profile.count_points);
+            let record = if self.is_repeated(iteration) { Record::Trace } else { Record::Choices };
             let sampler = self.samplers.start(iteration, profile);
-            let mut ended = self.runner.run(self.run.program, sampler, Record::Choices);
+            let mut ended = self.runner.run(self.run.program, sampler, record);
             if let Some(lesson) = sampler.lesson() {
                 chunk.lessons.push(lesson);
             }
@@ -68,12 +83,21 @@ impl<'r, 'a> Worker<'r, 'a> {
                 chunk.lessons.push(Lesson { count_points: true, ..Lesson::default() });
             }
             chunk.left_over |= !ended.left_over.is_empty();
-            let first = self.repeat(&mut ended);
+            if ended.stopped {
+                break;
+            }
+            chunk.sight.look(self.runner.log(), ended.threads);
+            let first = self.repeat(iteration, &mut ended, &mut chunk);
             self.fuel = self.fuel.saturating_sub(32 + ended.steps);
             let failed = ended.failure.is_some();
             chunk.samples.push(sample(&ended));
             if failed {
+                let unseen = ended.unseen;
                 self.caught(iteration, ended, first, profile.count_points, &mut chunk);
+                if unseen {
+                    self.run.give_up();
+                    break;
+                }
                 if !self.run.options.keep_going {
                     self.run.lowest_failing.fetch_min(iteration, Ordering::Relaxed);
                     break;
@@ -84,26 +108,44 @@ impl<'r, 'a> Worker<'r, 'a> {
         chunk
     }
 
-    /// Repeats an execution that passed, if that is asked for. If it goes another way then, it has
-    /// failed after all; returned are the choices and the log it had.
-    fn repeat(&mut self, ended: &mut Ended) -> Option<(Vec<Choice>, Vec<u64>)> {
-        if !self.run.options.check_determinism || ended.failure.is_some() {
+    /// Whether an iteration that passes is executed twice.
+    fn is_repeated(&self, iteration: u64) -> bool {
+        let options = self.run.options;
+        let is_sampled = is_sampled(iteration) || iteration + 1 == options.iterations;
+        options.check_determinism || options.recheck && is_sampled
+    }
+
+    /// Repeats an execution that passed, if it is one of the sample or all are repeated. If it goes
+    /// another way then, it has failed after all; returned is what it was.
+    fn repeat(&mut self, iteration: u64, ended: &mut Ended, chunk: &mut Chunk) -> Option<First> {
+        if ended.failure.is_some() || !self.is_repeated(iteration) {
             return None;
         }
-        let (choices, log) = (self.runner.choices().to_vec(), self.runner.log().to_vec());
-        let again = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Choices);
-        if again.failure.is_none() && log == self.runner.log() {
+        let first = Executed::new(ended, self.runner.log());
+        let choices = self.runner.choices().to_vec();
+        let mut again = || {
+            let ended = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Trace);
+            (Executed::new(&ended, self.runner.log()), ended)
+        };
+        let (second, shown) = again();
+        if shown.stopped {
             return None;
         }
-        ended.failure = Some(Detected {
-            kind: FailureKind::Nondeterminism,
-            message: "the program behaves differently under the same schedule".to_owned(),
-            thread: ThreadId::ROOT,
-            step: ended.steps,
-            identity: 0,
-            detail: None,
-        });
-        Some((choices, log))
+        if shown.unseen {
+            let (failure, trace) = (shown.failure, shown.trace);
+            ended.failure = failure;
+            return Some(First { choices, log: Vec::new(), shown: trace });
+        }
+        match compare(&first, &second, Order::Same, || again().0)? {
+            Difference::Value(text) => {
+                chunk.values.get_or_insert(text);
+                None
+            }
+            Difference::Events(detected) => {
+                ended.failure = Some(*detected);
+                Some(First { choices, log: Vec::new(), shown: shown.trace })
+            }
+        }
     }
 
     #[cold]
@@ -111,7 +153,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         &mut self,
         iteration: u64,
         ended: Ended,
-        first: Option<(Vec<Choice>, Vec<u64>)>,
+        first: Option<First>,
         count_points: bool,
         chunk: &mut Chunk,
     ) {
@@ -121,8 +163,11 @@ impl<'r, 'a> Worker<'r, 'a> {
             return;
         }
         let options = self.run.options;
-        let (choices, log) =
-            first.unwrap_or_else(|| (self.runner.choices().to_vec(), self.runner.log().to_vec()));
+        let First { choices, log, shown } = first.unwrap_or_else(|| First {
+            choices: self.runner.choices().to_vec(),
+            log: self.runner.log().to_vec(),
+            shown: None,
+        });
         chunk.caught.push(Caught {
             found: Found {
                 iteration,
@@ -134,6 +179,8 @@ impl<'r, 'a> Worker<'r, 'a> {
             log,
             left_over: ended.left_over,
             count_points,
+            unseen: ended.unseen,
+            shown,
         });
     }
 
@@ -150,13 +197,8 @@ impl<'r, 'a> Worker<'r, 'a> {
         // The observer may take its time.
         self.pulse.set_active(false);
         run.observer.progress(run.done.load(Ordering::Relaxed), run.failing.load(Ordering::Relaxed));
-        if run.observer.cancelled() {
-            run.cut(Cut::Cancelled);
-        } else if run.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            run.cut(Cut::OutOfTime);
-        }
+        let goes_on = !run.is_cut();
         self.pulse.set_active(true);
-        let goes_on = run.is_cut().is_none();
         if !goes_on {
             self.fuel = 0;
         }

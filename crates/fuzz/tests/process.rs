@@ -3,8 +3,9 @@
 mod common;
 
 use common::*;
-use racefuzz_fuzz::{Options, on_abort_report, replay};
-use racefuzz_trace::{RunReport, Strategy};
+use racefuzz_fuzz::{Options, guarded, on_abort_report, replay};
+use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
+use racefuzz_trace::{RunReport, Strategy, ThreadId};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,25 +109,60 @@ fn empty() -> racefuzz_trace::Schedule {
 }
 
 #[test]
-fn a_loop_without_steps_is_named_by_the_watchdog() {
-    match in_child("a_loop_without_steps_is_named_by_the_watchdog", 2) {
-        Ok(workers) => {
-            let watchdog = Some(Duration::from_millis(300));
-            run(&Options { workers, watchdog, ..options(Strategy::Random, 3, 10_000) }, || {
-                let x = Var::new("x", 0);
-                let y = Arc::clone(&x);
-                let setter = spawn(move || y.set(1));
-                let seen = x.get();
-                while std::hint::black_box(seen) == 1 {
-                    std::hint::spin_loop();
+fn a_loop_without_steps_is_a_failure() {
+    for workers in [1, 2] {
+        let watchdog = Some(Duration::from_millis(300));
+        let report = run(&Options { workers, watchdog, ..options(Strategy::Random, 3, 10_000) }, || {
+            let x = Var::new("x", 0);
+            let y = Arc::clone(&x);
+            let setter = spawn(move || y.set(1));
+            let seen = x.get();
+            while std::hint::black_box(seen) == 1 {
+                std::hint::spin_loop();
+            }
+            join(setter);
+        });
+        let message = report.failures()[0].message();
+        assert!(message.contains("does not end") && message.contains("tests/process.rs"), "{message}");
+    }
+}
+
+struct First;
+
+impl Explorer for First {
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        choice.default_thread()
+    }
+
+    fn choose(&mut self, _: Alternatives) -> u32 {
+        0
+    }
+}
+
+/// An exploration of graphs may think long about what to execute next.
+#[test]
+fn the_watchdog_does_not_mind_what_lies_between_executions() {
+    const TEST: &str = "the_watchdog_does_not_mind_what_lies_between_executions";
+    match in_child(TEST, 1) {
+        Ok(_) => {
+            let watchdog = Some(Duration::from_millis(100));
+            let options = Options { watchdog, ..Options::default() };
+            guarded(&options, &|| {}, &|| None, |guard| {
+                let mut runner = Runner::new(Config::default());
+                let pulse = guard.watch(runner.heart());
+                pulse.set_active(true);
+                for _ in 0..2 {
+                    std::thread::sleep(Duration::from_millis(600));
+                    runner.run(&|| assert_eq!(Var::new("x", 1).get(), 1), &mut First, Record::Choices);
                 }
-                join(setter);
+                pulse.set_active(false);
             });
+            println!("REPORT alive");
         }
         Err(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(1), "{text}");
-            assert!(text.contains("no step for 300ms") && text.contains("tests/process.rs"), "{text}");
+            assert_eq!(output.status.code(), Some(0), "{text}");
+            assert_eq!(reported(&output), ["REPORT alive"]);
         }
     }
 }

@@ -131,7 +131,7 @@ fn conclude(
         stopped = Some(doubts.join("; "));
     }
     let whole = outcome == Outcome::Passed && doubts.is_empty();
-    let proof = Proof { engine: Engine::Loom, whole, relaxed: false };
+    let proof = Proof { engine: Engine::Loom, whole, relaxed: false, preemptions: None, sampled: 0 };
     let report = options.report((outcome, stopped), stats, failures, proof);
     Checked { report, exceptions }
 }

@@ -28,8 +28,8 @@
 //! # What differs from loom
 //!
 //! * An exploration needs no bound on preemptions: it has few executions because it runs those only
-//!   once that nobody can tell apart. Where a bound is set, and there are very many all the same,
-//!   the exploration becomes a search.
+//!   once that nobody can tell apart. Where a bound is set, it is one: every class of executions with a
+//!   schedule within it is explored, whatever way the exploration takes there, and stderr says so.
 //! * [`model::Builder`] says what becomes of each of its fields, and of the `LOOM_*` variables. The
 //!   run itself is set by racefuzz's own: `RACEFUZZ_MODE` (`check` or `fuzz`), `_MEMORY`,
 //!   `_MAX_STEPS`, `_WORKERS`, `_INJECT`, `_REPLAY` (a token from a report), and for sampling

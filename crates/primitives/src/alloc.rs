@@ -4,6 +4,11 @@
 pub use std::alloc::Layout;
 
 #[cfg(feature = "model")]
+pub use racefuzz_runtime::alloc::Allocator;
+#[cfg(not(feature = "model"))]
+pub use untracked::Allocator;
+
+#[cfg(feature = "model")]
 use racefuzz_runtime::{Site, ops};
 
 /// `std::alloc::alloc`, tracked.
@@ -121,6 +126,56 @@ impl Drop for Tracked {
     fn drop(&mut self) {
         if let Some(object) = self.0 {
             ops::untrack(object);
+        }
+    }
+}
+
+#[cfg(not(feature = "model"))]
+mod untracked {
+    use std::alloc::{GlobalAlloc, Layout, System};
+
+    /// The allocator `A`, as it is.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Allocator<A = System>(A);
+
+    impl Allocator {
+        /// The system's allocator.
+        pub const fn new() -> Self {
+            Self(System)
+        }
+    }
+
+    impl<A> Allocator<A> {
+        /// Another allocator.
+        pub const fn wrap(inner: A) -> Self {
+            Self(inner)
+        }
+    }
+
+    // SAFETY: every call is passed on as it is.
+    unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
+        #[inline]
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: passed on to the caller.
+            unsafe { self.0.alloc(layout) }
+        }
+
+        #[inline]
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: passed on to the caller.
+            unsafe { self.0.alloc_zeroed(layout) }
+        }
+
+        #[inline]
+        unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+            // SAFETY: passed on to the caller.
+            unsafe { self.0.dealloc(memory, layout) }
+        }
+
+        #[inline]
+        unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+            // SAFETY: passed on to the caller.
+            unsafe { self.0.realloc(memory, layout, new_size) }
         }
     }
 }

@@ -1,5 +1,10 @@
 //! `Barrier`: a word with a generation in its upper half, counting down, and those who have arrived
 //! in its lower half.
+//!
+//! What std leaves open: in which order those who waited go on (any), and which of them is the leader.
+//! Here it is the last to arrive, as in std's implementation, and any thread may be the last; std's
+//! documentation would allow another one, which no program can make out but one that counts arrivals
+//! itself.
 
 use racefuzz_runtime::ops::{self, Update};
 use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};

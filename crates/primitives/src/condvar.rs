@@ -3,6 +3,13 @@
 //! A wait is four events: the thread is entered as a waiter, the mutex is given back, the thread is
 //! woken, the mutex is taken again. A notification wakes the thread in its own event, so that one
 //! that comes too early is seen to wake nobody.
+//!
+//! What std leaves open, and is explored: whom `notify_one` wakes (a choice among those who wait); in
+//! which order those who are woken take the mutex again; that a wait ends for no reason (where that is
+//! injected, as it is by default in checking, and at most once in a row for a thread); that a wait of a
+//! limited time ends at any moment, also in the same moment as a notification; and what a notification
+//! orders: nothing, as std promises nothing. What a woken thread may rely on is what it reads under
+//! the mutex.
 
 use crate::mutex::{MutexGuard, Released};
 use racefuzz_runtime::ops::{self, TimedOut, Update};
@@ -27,7 +34,8 @@ const SHARED_BIT: u32 = 63;
 /// Time is virtual, and a wait ends for no reason only where that is injected.
 pub struct Condvar {
     shared: Shared,
-    waiters: UnsafeCell<Vec<Waiter>>,
+    /// Made by the first who waits: a variable that consists of zero bytes is valid, as std's is.
+    waiters: UnsafeCell<Option<Box<Waiters>>>,
     real: std::sync::Condvar,
 }
 
@@ -39,6 +47,13 @@ unsafe impl Send for Condvar {}
 unsafe impl Sync for Condvar {}
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
+
+/// The threads that wait, those that have waited longest first. Boxed whole, because a null pointer
+/// is an absent box, and zero bytes are no vector.
+#[derive(Default)]
+struct Waiters {
+    threads: Vec<Waiter>,
+}
 
 /// A thread that waits, or was woken and has not noticed yet.
 struct Waiter {
@@ -56,7 +71,10 @@ impl Primitive for Condvar {
 
     fn initial(&self) -> u64 {
         // Whoever waited in an earlier execution is gone.
-        self.with(Vec::clear);
+        // SAFETY: see the `Sync` of this type.
+        if let Some(waiters) = unsafe { &mut *self.waiters.get() } {
+            waiters.threads.clear();
+        }
         0
     }
 }
@@ -65,12 +83,12 @@ impl Condvar {
     /// A condition variable that nobody waits on.
     #[track_caller]
     pub const fn new() -> Self {
-        Self { shared: Shared::new(), waiters: UnsafeCell::new(Vec::new()), real: std::sync::Condvar::new() }
+        Self { shared: Shared::new(), waiters: UnsafeCell::new(None), real: std::sync::Condvar::new() }
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Vec<Waiter>) -> R) -> R {
         // SAFETY: see the `Sync` of this type; the closures of this module do not come back here.
-        f(unsafe { &mut *self.waiters.get() })
+        f(&mut unsafe { &mut *self.waiters.get() }.get_or_insert_default().threads)
     }
 
     /// Gives the mutex back and waits to be notified, then takes it again.

@@ -1,4 +1,9 @@
 //! `Mutex`: a word that is 0 when free, and the holder's number plus one when held.
+//!
+//! What std leaves open: who is next when the lock is given back (here any of those who wait, or one
+//! that comes later), and whether a thread that locks what it holds waits for ever or panics (here it
+//! waits, which is reported as a self-deadlock). `try_lock` fails only while somebody holds the lock. A
+//! holder that panics poisons the lock for whoever takes it later; taking it still succeeds.
 
 use racefuzz_runtime::ops::{self, Hold, Update};
 use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};

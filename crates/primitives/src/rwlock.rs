@@ -1,4 +1,19 @@
 //! `RwLock`: a word whose highest bit is the writer and whose other bits count the readers.
+//!
+//! What std leaves open:
+//!
+//! * *whether a reader is let in while a writer waits* for the readers that are there. Both happen: in
+//!   sampling it is a choice; a checker looks for it in the executions in which readers are let in, as
+//!   a reader that is kept out differs from one that comes later only if nobody ever goes on. So a
+//!   thread that reads twice may wait for itself, and one that waits for a reader while it reads may
+//!   do so for ever;
+//! * who comes next when the lock is given back: any order;
+//! * how often a lock may be read at a time, and what a thread that write-locks what it reads itself
+//!   does (std may panic): here the first has no limit, and the second waits for ever.
+//!
+//! What it does not: the try forms fail only if they would have to wait for a holder (std's may also
+//! fail while a writer waits, which its documentation does not say); a writer that becomes a reader
+//! lets no other writer in between; a writer that panics poisons the lock, a reader does not.
 
 use crate::mutex::{CLEAR_POISON, Flags, IS_POISONED};
 use racefuzz_runtime::ops::{self, Hold, Update};
@@ -22,7 +37,8 @@ const fn give(verb: Verb) -> Update {
     Update { order: MemoryOrder::Release, hold: Hold::Give, implied: true, ..Update::new(verb) }
 }
 
-const READ: Update = take(Update::when(Verb::ReadLock, Test::Clear(WRITER)));
+const READ: Update =
+    Update { may_be_kept_out: true, ..take(Update::when(Verb::ReadLock, Test::Clear(WRITER))) };
 const WRITE: Update = take(Update::when(Verb::WriteLock, Test::Eq(0)));
 const TRY_READ: Update = Update { refuses: Test::Any(WRITER), ..take(Update::new(Verb::TryReadLock)) };
 const TRY_WRITE: Update = Update { refuses: Test::Ne(0), ..take(Update::new(Verb::TryWriteLock)) };
@@ -33,8 +49,8 @@ const DOWNGRADE: Update = Update { hold: Hold::No, implied: false, ..give(Verb::
 
 /// `std::sync::RwLock` whose operations are steps of an execution.
 ///
-/// Readers are let in while a writer waits, so a thread that reads twice does not wait for itself
-/// here, though with std it may.
+/// A reader may be let in while a writer waits, or may be kept out until that one has had its turn: a
+/// thread that reads twice may wait for itself.
 pub struct RwLock<T: ?Sized> {
     shared: Shared,
     flags: Flags,

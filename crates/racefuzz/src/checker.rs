@@ -1,7 +1,7 @@
 //! Proving as a call.
 
-use crate::fuzzer::{SettingError, read};
-use crate::setters::{execution_setters, program_setters};
+use crate::fuzzer::{SettingError, read, read_memory};
+use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_check::{Observer, Options};
 use racefuzz_trace::{Engine, MemoryModel, Outcome, RunReport};
@@ -54,6 +54,7 @@ impl Checker {
     }
 
     program_setters!();
+    memory_setter!();
     execution_setters!();
 
     /// Which executions are possible.
@@ -69,14 +70,32 @@ impl Checker {
         self
     }
 
+    /// How long an execution may go without a step before it fails (an endless loop in which nothing
+    /// is instrumented, a call that blocks); `None` for ever.
+    pub fn watchdog(mut self, patience: Option<std::time::Duration>) -> Self {
+        self.options.watchdog = patience;
+        self
+    }
+
     /// Complete executions after which the exploration ends; without a bug it is then `Incomplete`.
     pub fn max_executions(mut self, most: u64) -> Self {
         self.options.max_executions = Some(most);
         self
     }
 
-    /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS` and
-    /// `_STACK_SIZE`.
+    /// Explores only the executions that need at most so many preemptions, every class of them; without
+    /// a bug the program is then verified up to that bound ([`Proof::preemptions`]). A preemption takes
+    /// the turn from a thread that could go on, and has not just given way. A bug that is met on the way
+    /// is one, also beyond the bound.
+    ///
+    /// [`Proof::preemptions`]: racefuzz_trace::Proof::preemptions
+    pub fn preemptions(mut self, most: u32) -> Self {
+        self.options.preemptions = Some(most);
+        self
+    }
+
+    /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS`,
+    /// `_STACK_SIZE` and `_MAX_MEMORY` (in bytes, or such as `512M` and `2G`).
     ///
     /// # Errors
     /// A variable with a value that is none.
@@ -86,6 +105,7 @@ impl Checker {
         read("RACEFUZZ_WORKERS", &mut options.workers)?;
         read("RACEFUZZ_MAX_STEPS", &mut options.settings.max_steps)?;
         read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        read_memory(&mut options.max_memory)?;
         options.workers = options.workers.max(1);
         Ok(self)
     }
@@ -94,6 +114,7 @@ impl Checker {
     ///
     /// # Panics
     /// If the engine is one that cannot be had here.
+    #[track_caller]
     pub fn check(&self, program: impl Fn() + Sync) -> RunReport {
         self.check_watched(program, &())
     }
@@ -102,7 +123,10 @@ impl Checker {
     ///
     /// # Panics
     /// As [`Checker::check`].
+    #[track_caller]
     pub fn check_watched(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
+        show::before_the_end();
+        show::refuse_nested();
         match (self.engine, LOOM.get()) {
             (Engine::Graph, _) => racefuzz_check::check(&self.options, &program, observer),
             (Engine::Loom, Some(explore)) => explore(&self.options, &program, observer),

@@ -1,11 +1,10 @@
 //! Fuzzing as a call.
 
-use crate::setters::{execution_setters, program_setters};
+use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_fuzz::{Observer, Options, Replayed};
 use racefuzz_trace::{MemoryModel, Outcome, RunReport, Schedule, Strategy};
 use std::fmt;
-use std::io::Write;
 use std::time::Duration;
 
 /// Runs a program under many schedules.
@@ -47,6 +46,7 @@ impl Fuzzer {
     }
 
     program_setters!();
+    memory_setter!();
     execution_setters!();
 
     /// The seed; equal seeds give equal reports, on every machine and for any number of workers.
@@ -86,8 +86,8 @@ impl Fuzzer {
         self
     }
 
-    /// How long an execution may go without a step before the process is ended with a message that
-    /// names the last one (an endless loop in which nothing is instrumented); `None` for ever.
+    /// How long an execution may go without a step before it fails (an endless loop in which nothing
+    /// is instrumented, a call that blocks); `None` for ever.
     pub fn watchdog(mut self, patience: Option<Duration>) -> Self {
         self.options.watchdog = patience;
         self
@@ -100,6 +100,14 @@ impl Fuzzer {
         self
     }
 
+    /// Whether the first execution, the last one and a sample of the others are executed twice and
+    /// compared, which finds state that survives an execution unseen. They are, unless this says no:
+    /// for programs that count how often they are run.
+    pub fn recheck(mut self, recheck: bool) -> Self {
+        self.options.recheck = recheck;
+        self
+    }
+
     /// Schedules to try before the first iteration, such as those that failed earlier.
     pub fn first(mut self, schedules: Vec<Schedule>) -> Self {
         self.options.first = schedules;
@@ -107,7 +115,8 @@ impl Fuzzer {
     }
 
     /// Takes settings from the environment variables `RACEFUZZ_SEED`, `_ITERATIONS`, `_STRATEGY`,
-    /// `_MEMORY`, `_WORKERS`, `_MAX_STEPS`, `_DEPTH`, `_INJECT` and `_STACK_SIZE`.
+    /// `_MEMORY`, `_WORKERS`, `_MAX_STEPS`, `_DEPTH`, `_INJECT`, `_STACK_SIZE` and `_MAX_MEMORY` (in bytes,
+    /// or such as `512M` and `2G`).
     ///
     /// # Errors
     /// A variable with a value that is none.
@@ -122,6 +131,7 @@ impl Fuzzer {
         read("RACEFUZZ_DEPTH", &mut options.depth)?;
         read("RACEFUZZ_INJECT", &mut options.settings.inject)?;
         read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        read_memory(&mut options.max_memory)?;
         if options.settings.memory == MemoryModel::Tso {
             return Err(SettingError::new("RACEFUZZ_MEMORY", "tso", "the fuzzer samples `sc` and `rc11`"));
         }
@@ -130,17 +140,16 @@ impl Fuzzer {
     }
 
     /// Runs the program. Never panics on a bug: look at the report's outcome.
+    #[track_caller]
     pub fn fuzz(&self, program: impl Fn() + Sync) -> RunReport {
         self.fuzz_observed(program, &Unobserved)
     }
 
     /// Runs the program, telling an observer how far it is; the observer may end the run.
+    #[track_caller]
     pub fn fuzz_observed(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
-        // The first to say so wins: a command line has its own way.
-        racefuzz_fuzz::on_abort_report(|report| {
-            // Past the capture of a test's output, which is lost when the process ends.
-            let _ = writeln!(std::io::stderr(), "\n{}", show::render(report));
-        });
+        show::before_the_end();
+        show::refuse_nested();
         racefuzz_fuzz::fuzz(&self.options, &program, observer)
     }
 
@@ -192,10 +201,40 @@ pub(crate) fn read<T: std::str::FromStr<Err: fmt::Display>>(
     Ok(())
 }
 
+/// So many bytes, as people write them: `1048576`, `512M`, `2G`, with or without `iB`.
+///
+/// # Errors
+/// Anything else, and zero.
+pub fn bytes(text: &str) -> Result<u64, &'static str> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1u64 << 30,
+        _ => 0,
+    };
+    let number = digits.parse::<u64>().unwrap_or(0);
+    match number.checked_mul(unit) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err("a size above zero is needed, such as 512M or 2G"),
+    }
+}
+
+/// The limit on memory that the environment asks for.
+pub(crate) fn read_memory(into: &mut Option<u64>) -> Result<(), SettingError> {
+    const NAME: &str = "RACEFUZZ_MAX_MEMORY";
+    let Ok(value) = std::env::var(NAME) else { return Ok(()) };
+    *into = Some(bytes(&value).map_err(|error| SettingError::new(NAME, &value, error))?);
+    Ok(())
+}
+
 /// Runs the program under `iterations` schedules, for tests.
 ///
 /// # Panics
 /// With the rendered report, if a bug is found.
+#[track_caller]
 pub fn fuzz(iterations: u64, program: impl Fn() + Sync) {
     let report = Fuzzer::new().iterations(iterations).fuzz(program);
     if report.outcome == Outcome::Failed {

@@ -39,6 +39,11 @@
 //! * [`scenario`]: programs with a name, for a command line of your own.
 #![forbid(unsafe_code)]
 
+/// What programs under test allocate is looked after: see [`Allocator`](alloc::Allocator).
+#[cfg(feature = "allocator")]
+#[global_allocator]
+static GLOBAL: alloc::Allocator = alloc::Allocator::new();
+
 #[cfg(feature = "model")]
 mod checker;
 #[cfg(feature = "model")]
@@ -108,7 +113,7 @@ pub use checker::{Checker, Engineer, check, provide_loom};
 #[cfg(feature = "model")]
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
-pub use fuzzer::{Fuzzer, SettingError, fuzz, replay};
+pub use fuzzer::{Fuzzer, SettingError, bytes, fuzz, replay};
 #[cfg(feature = "checkpoint")]
 pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]
@@ -121,7 +126,7 @@ pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 pub use racefuzz_trace::{
     AuditReport, Engine, Event, Failure, FailureDetail, FailureKind, Fix, FixKind, FixReport, Inject,
     MemoryModel, Outcome, Proof, RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace,
-    UnknownName,
+    UnknownName, Unseen, Warning,
 };
 #[cfg(feature = "model")]
 pub use show::{Style, render, render_with};

@@ -28,9 +28,6 @@ pub enum Mode {
     Fuzz,
     /// Every execution is explored.
     Check,
-    /// So many executions are explored. If there are more, some thousand schedules are sampled, too,
-    /// as exploring a part stays near where it began; and stderr says that this is no proof.
-    CheckPart(u64),
 }
 
 impl Ported {
@@ -72,31 +69,12 @@ impl Ported {
             .max_steps(options.settings.max_steps)
             .inject(options.settings.inject)
             .stack_size(options.stack_size)
+            .max_memory(options.max_memory)
             .workers(options.workers);
         let report = match (replayed(&self.name), mode(otherwise)) {
             (Some(schedule), _) => fuzzer.replay(&schedule, program).report,
             (None, Mode::Fuzz) => fuzzer.fuzz(program),
             (None, Mode::Check) => checker.check_watched(program, &Patience::new(&self.name)),
-            (None, Mode::CheckPart(most)) => {
-                let patience = Patience::new(&self.name);
-                let part = checker.max_executions(most).check_watched(&program, &patience);
-                if part.outcome() != Outcome::Incomplete || part.executions() < most {
-                    part
-                } else {
-                    count(&part);
-                    let sampled = fuzzer.fuzz(&program);
-                    if sampled.outcome() == Outcome::Passed {
-                        say(format_args!(
-                            "racefuzz: {}: no bug in {} executions explored and {} sampled; \
-                             RACEFUZZ_MODE=check explores all",
-                            self.name,
-                            part.executions(),
-                            sampled.executions()
-                        ));
-                    }
-                    sampled
-                }
-            }
         };
         count(&report);
         report
@@ -108,6 +86,7 @@ impl Ported {
             .failures
             .iter()
             .take(1)
+            .filter(|failure| failure.is_replayable())
             .map(|failure| Command {
                 label: "replay".to_owned(),
                 line: format!(
@@ -159,9 +138,10 @@ fn say(line: std::fmt::Arguments<'_>) {
 
 fn waiting(name: &str, passed: Duration, progress: &Progress) -> String {
     let estimate = match progress.estimate {
-        // Below what was seen, or with a spread of its own size, it says nothing.
-        Some((total, error)) if error < total && total > progress.executions as f64 => {
-            format!(" of about {total:.0} (+- {error:.0})")
+        // Below what was seen, or with an error of a third of it, it says nothing.
+        Some((total, error)) if 3.0 * error <= total && total > progress.executions as f64 => {
+            let least = (total - 2.0 * error).max(progress.executions as f64);
+            format!(" of perhaps {least:.0} to {:.0}", total + 2.0 * error)
         }
         _ => String::new(),
     };
@@ -229,7 +209,7 @@ mod tests {
         };
         assert_eq!(
             line(Some((9_000.4, 80.0))),
-            "racefuzz: slow: 700 executions of about 9000 (+- 80) explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
+            "racefuzz: slow: 700 executions of perhaps 8840 to 9160 explored in 10 s; RACEFUZZ_MODE=fuzz samples instead"
         );
         for useless in [None, Some((600.0, 1.0)), Some((9_000.0, 9_000.0))] {
             assert_eq!(

@@ -30,6 +30,18 @@ macro_rules! program_setters {
     };
 }
 
+/// Of those whose options have a limit on memory.
+macro_rules! memory_setter {
+    () => {
+        /// A limit on the memory that the process takes meanwhile, in bytes; what it ends without a bug
+        /// is `Incomplete`. 2 GiB unless it is set; `None` for as much as there is.
+        pub fn max_memory(mut self, bytes: impl Into<Option<u64>>) -> Self {
+            self.options.max_memory = bytes.into();
+            self
+        }
+    };
+}
+
 /// Of those that run many executions for one report: how.
 macro_rules! execution_setters {
     () => {
@@ -59,4 +71,4 @@ macro_rules! execution_setters {
     };
 }
 
-pub(crate) use {execution_setters, program_setters};
+pub(crate) use {execution_setters, memory_setter, program_setters};

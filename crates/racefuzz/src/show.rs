@@ -2,6 +2,7 @@
 
 use racefuzz_report::{Command, DiskSources, Sources};
 use racefuzz_trace::RunReport;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use racefuzz_report::Style;
@@ -24,6 +25,24 @@ pub fn render(report: &RunReport) -> String {
 /// The report with sources, style and next commands of the caller's.
 pub fn render_with(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
     racefuzz_report::text(report, sources, style, next)
+}
+
+/// A program that ends the process is reported before that, past the capture of a test's output. The
+/// first to say so wins: a command line has its own way.
+pub(crate) fn before_the_end() {
+    racefuzz_fuzz::on_abort_report(|report| {
+        let _ = writeln!(std::io::stderr(), "\n{}", render(report));
+    });
+}
+
+/// An explorer is called: not from inside a program under test.
+///
+/// # Panics
+/// If it is, with the caller's place: that is a failure of the program.
+#[track_caller]
+pub(crate) fn refuse_nested() {
+    let outside = racefuzz_runtime::ops::mode() == Err(racefuzz_runtime::Absent::Outside);
+    assert!(outside, "racefuzz is called from inside a program under test");
 }
 
 /// The style of a failing test: no colour, as its output is captured and compared.

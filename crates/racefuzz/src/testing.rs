@@ -94,7 +94,7 @@ mod model {
     use crate::regressions::Regressions;
     use crate::show;
     use racefuzz_report::{Command, DiskSources};
-    use racefuzz_trace::{Outcome, RunReport, Schedule, Settings};
+    use racefuzz_trace::{Failure, FailureDetail, FailureKind, Outcome, RunReport, Schedule, Settings};
     use std::path::Path;
 
     /// Runs the test: kept failing schedules first, then its iterations; or proves it.
@@ -123,7 +123,12 @@ mod model {
         match report.outcome {
             Outcome::Passed => {}
             Outcome::Failed => {
-                let kept = report.failures.first().and_then(|failure| regressions.keep(failure));
+                let repeats = |failure: &&Failure| {
+                    failure.kind != FailureKind::Nondeterminism
+                        && !matches!(failure.detail, FailureDetail::Unseen(_))
+                };
+                let first = report.failures.first().filter(repeats);
+                let kept = first.and_then(|failure| regressions.keep(failure));
                 fail(case, &report, kept.as_deref());
             }
             Outcome::Incomplete => panic!("{}", text(case, &report)),

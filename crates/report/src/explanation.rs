@@ -55,6 +55,8 @@ anomalies! {
     UseAfterFree = "use after free",
     /// The program is not the same in every run.
     Nondeterminism = "nondeterminism",
+    /// Something that racefuzz cannot see decided the execution, or ended it.
+    Unseen = "outside racefuzz",
     /// An assertion failed, for a reason that has no name here.
     AssertionFailed = "assertion failed",
     /// A thread panicked, for a reason that has no name here.

@@ -20,6 +20,7 @@
 //!     stats: Stats { executions: 10_000, ..Stats::default() },
 //!     failures: Vec::new(),
 //!     stopped: None,
+//!     warnings: Vec::new(),
 //!     proof: None,
 //! };
 //! let next = [Command { label: "prove".into(), line: "racefuzz check refcount-locked".into() }];

@@ -102,6 +102,12 @@ impl<'a> View<'a> {
         (event.thread == access.thread && event.verb == access.verb).then_some(event)
     }
 
+    /// The last step of the thread of an access that is no step itself: a box that is freed.
+    pub(crate) fn step_before(&self, access: &RacingAccess) -> Option<&'a Event> {
+        let event = self.events.get(access.step? as usize)?;
+        (event.thread == access.thread && event.verb != access.verb).then_some(event)
+    }
+
     /// What the event read, for a sentence.
     pub(crate) fn read(&self, event: &Event) -> String {
         event.read.as_ref().map_or_else(|| "a value".to_owned(), action::value)
@@ -234,14 +240,28 @@ impl<'a> View<'a> {
 
     /// Why a read did not return a write that was executed before it, as a clause.
     pub(crate) fn not_visible(&self, write: &Event, read: &Event) -> String {
-        let orders = match (write.order, read.order) {
-            (one, other) if one == other => format!("both accesses are {}", one.name()),
-            (write, read) => format!("the store is {} and the load {}", write.name(), read.name()),
-        };
         format!(
-            "{} did not see it yet, because {orders} and nothing else orders them",
-            self.thread(read.thread)
+            "{} did not see it yet, because {} and nothing else orders them",
+            self.thread(read.thread),
+            self.orders(write, read),
         )
+    }
+
+    /// The memory orderings of a write and of an access that does not know of it, as a clause.
+    pub(crate) fn orders(&self, write: &Event, event: &Event) -> String {
+        let (first, second) = (write.order.name(), event.order.name());
+        let compares = matches!(event.verb, Verb::CompareExchange | Verb::CompareExchangeWeak);
+        if compares && !event.ok {
+            return format!(
+                "the store is {first} and the {} failed, so that it is a load with its failure ordering, {second},",
+                event.verb.word()
+            );
+        }
+        match first == second {
+            true => format!("both accesses are {first}"),
+            false if writes(event) => format!("the stores are {first} and {second}"),
+            false => format!("the store is {first} and the load {second}"),
+        }
     }
 
     /// What is remarkable about a read that does not know of a write.
@@ -324,20 +344,36 @@ fn descends(trace: &Trace, thread: ThreadId, ancestor: ThreadId) -> bool {
     parents.take(trace.threads.len()).any(|parent| parent == ancestor)
 }
 
-/// For each event, whether it is of a thread whose descendants had not begun or had nothing left
-/// to do, with no thread besides. The last steps of one of several siblings are not of this kind:
-/// they are what the schedule arranged.
+/// For each event, whether it is of a thread whose descendants had not begun, or had ended and been
+/// joined, with no thread besides: no schedule could have put anything of theirs elsewhere. The last
+/// steps of one of several siblings are not of this kind, nor are those behind the last step of a
+/// thread that nobody has waited for: they are what the schedule arranged.
 fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
     let threads = trace.threads.len();
-    let (mut first, mut last) = (vec![None; threads], vec![None; threads]);
+    let (mut first, mut joined, mut ended) = (vec![None; threads], vec![None; threads], vec![false; threads]);
     for event in &trace.events {
         let index = event.thread.index();
         if let (Verb::Spawn, Some(child)) = (event.verb, event.other) {
             first[child.index()].get_or_insert(event.step);
         }
+        if let (Verb::Join, true, Some(other)) = (event.verb, event.ok, event.other) {
+            joined[other.index()].get_or_insert(event.step);
+        }
+        if event.kind == OpKind::Finish {
+            ended[index] = true;
+        }
+        // An access does not wait: its thread came to the end of a scope, which is no step.
+        if event.waited.is_some()
+            && matches!(event.kind, OpKind::Load | OpKind::Store | OpKind::Read | OpKind::Write)
+        {
+            for (thread, joined) in joined.iter_mut().enumerate().filter(|(thread, _)| ended[*thread]) {
+                if descends(trace, ThreadId(thread as u32), event.thread) {
+                    joined.get_or_insert(event.step.saturating_sub(1));
+                }
+            }
+        }
         if !is_housekeeping(event.verb) {
             first[index].get_or_insert(event.step);
-            last[index] = Some(event.step);
         }
     }
     for thread in &trace.threads {
@@ -348,18 +384,18 @@ fn alone(trace: &Trace, events: &[Event]) -> Vec<bool> {
         );
         if !ended && thread.id != ThreadId::ROOT {
             first[thread.id.index()].get_or_insert(0);
-            last[thread.id.index()] = Some(u32::MAX);
         }
     }
-    let spans: Vec<_> = first.into_iter().zip(last).map(|(first, last)| Some((first?, last?))).collect();
+    let spans: Vec<_> = first.into_iter().zip(joined).map(|(first, joined)| Some((first?, joined))).collect();
     let alone = |event: &Event| {
         spans
             .iter()
             .enumerate()
             .filter(|(index, _)| *index != event.thread.index())
             .filter_map(|(index, span)| Some((ThreadId(index as u32), (*span)?)))
-            .all(|(thread, (first, last))| {
-                descends(trace, thread, event.thread) && (event.step < first || event.step > last)
+            .all(|(thread, (first, joined))| {
+                descends(trace, thread, event.thread)
+                    && (event.step < first || joined.is_some_and(|joined: u32| event.step > joined))
             })
     };
     events.iter().map(alone).collect()

@@ -12,6 +12,8 @@ pub struct Config {
     pub max_steps: u32,
     /// Faults that may be injected.
     pub inject: Inject,
+    /// Loads may return, and stores may go behind, any store: see [`Settings::explored`].
+    pub explored: bool,
     /// Bytes of stack for each thread.
     pub stack_size: usize,
     /// Whether reference counts are scheduling points: needed only where a program looks at them.
@@ -32,6 +34,7 @@ impl Config {
             memory: settings.memory,
             max_steps: settings.max_steps,
             inject: settings.inject,
+            explored: settings.explored,
             stack_size: Self::DEFAULT_STACK_SIZE,
             count_points: false,
             roots: Vec::new(),

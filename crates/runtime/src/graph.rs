@@ -134,7 +134,9 @@ impl Standing<'_> {
     pub fn waits_for(&self, thread: u32) -> Wait {
         match self.threads[thread as usize].pending.condition {
             Condition::Always => Wait::Nothing,
-            Condition::Word { object, test } => Wait::Word { object, test },
+            Condition::Word { object, test } | Condition::KeptOut { object, test } => {
+                Wait::Word { object, test }
+            }
             condition @ (Condition::Token | Condition::NoToken) => {
                 let test = if matches!(condition, Condition::Token) { Test::Ne(0) } else { Test::Eq(0) };
                 let host = self.threads[thread as usize].host;
@@ -151,6 +153,21 @@ impl Standing<'_> {
             OpKind::Load => Test::Always,
             _ => thread.refuses,
         }
+    }
+
+    /// Whether a thread is about to read-lock what readers hold and another thread waits to write-lock:
+    /// it may as well have to wait.
+    pub fn may_be_kept_out(&self, thread: u32) -> bool {
+        let op = self.pending(thread);
+        let waits = |writer: &u32| {
+            let pending = &self.threads[*writer as usize].pending.op;
+            *writer != thread && pending.verb == Verb::WriteLock
+        };
+        op.verb == Verb::ReadLock
+            && self
+                .objects
+                .get(op.object as usize)
+                .is_some_and(|object| object.value != 0 && object.waiters.iter().any(waits))
     }
 
     /// Whether an object's operations are on a state word, and not atomic accesses.
@@ -223,6 +240,10 @@ pub trait Memory {
 
     /// Whether every thread that spins for good last read the newest writes.
     fn spins_on_newest(&self) -> bool;
+
+    /// Whether the program has done something else than it did in an earlier execution of the same
+    /// events. It must not go on then, as what it is told is meant for another one.
+    fn has_diverged(&self) -> bool;
 
     /// The events of a thread so far.
     fn events(&self, thread: u32) -> u32;

@@ -36,15 +36,19 @@
 //! assert!(ended.failure.is_none());
 //! ```
 
+pub mod alloc;
 mod backend;
 mod clock;
 mod config;
+mod crash;
 mod execution;
 mod explorer;
 mod failure;
+mod foreign;
 mod graph;
 mod heap;
 mod heart;
+mod interrupt;
 mod lane;
 mod memory;
 mod object;
@@ -64,11 +68,13 @@ mod thread;
 pub use backend::{Backend, Body, Session};
 pub use clock::Clock;
 pub use config::Config;
+pub use crash::end_by;
 pub use execution::Absent;
 pub use explorer::{Alternatives, Explorer, Op, ThreadChoice};
 pub use failure::{Detected, StableHasher};
 pub use graph::{Access, Memory, Read, Standing, Step, Wait};
 pub use heart::Heart;
+pub use interrupt::Interruption;
 pub use object::{Primitive, Shared, Shown, Test};
 pub use panics::{Abort, on_abort};
 pub use runner::{Ended, Record, Runner};

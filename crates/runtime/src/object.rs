@@ -1,5 +1,6 @@
 //! Objects: what the runtime knows of one shared thing during one execution.
 
+use crate::alloc::Birth;
 use crate::clock::Clock;
 use crate::memory::{History, Seen};
 use crate::race::Accesses;
@@ -12,12 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The identity of a shared thing, embedded in each primitive.
 ///
 /// It costs two words, needs no allocation and can be made in a constant; the runtime gives it a
-/// number when it is first used in an execution.
+/// number when it is first used in an execution. One that consists of zero bytes is valid, too: an
+/// identity that was not used yet, of something that was made nowhere.
 #[derive(Debug)]
 pub struct Shared {
     /// The execution it was last used in, and its number there; 0 before the first use.
     tag: AtomicU64,
-    created: Site,
+    created: Option<Site>,
 }
 
 const INDEX_BITS: u32 = 24;
@@ -26,22 +28,27 @@ impl Shared {
     /// An identity for something created by the caller.
     #[track_caller]
     pub const fn new() -> Self {
-        Self { tag: AtomicU64::new(0), created: Site::caller() }
+        Self { tag: AtomicU64::new(0), created: Some(Site::caller()) }
     }
 
     /// An identity for something that stands for what is at `site`.
     pub(crate) const fn at(site: Site) -> Self {
-        Self { tag: AtomicU64::new(0), created: site }
+        Self { tag: AtomicU64::new(0), created: Some(site) }
     }
 
-    /// Where it was created.
-    pub const fn created(&self) -> Site {
+    /// Where it was created; `None` if nobody did, and its memory was zero.
+    pub const fn created(&self) -> Option<Site> {
         self.created
     }
 
     /// Forgets that it was used: the next use starts from the value it then has.
     pub fn forget(&self) {
         self.tag.store(0, Ordering::Relaxed);
+    }
+
+    /// The execution it was last used in; 0 before the first use.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.tag.load(Ordering::Relaxed) >> INDEX_BITS
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -113,6 +120,7 @@ pub trait Primitive {
 
 /// What a conditional operation waits for: a test of an object's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Test {
     /// Always true.
     Always,
@@ -196,8 +204,10 @@ pub(crate) struct Object {
     pub(crate) owners: Option<Box<Clock>>,
     /// Set between creation and release of something counted or allocated.
     pub(crate) alive: bool,
-    /// Who released it, where, and at which step.
-    pub(crate) freed: Option<(u32, Site, u32)>,
+    /// Where it was when it was last used.
+    pub(crate) address: usize,
+    /// When the memory that it is in was allocated, if that is known: it was made after that.
+    pub(crate) birth: Birth,
 }
 
 impl Object {
@@ -215,7 +225,8 @@ impl Object {
             holders: SmallVec::new(),
             owners: None,
             alive: false,
-            freed: None,
+            address: 0,
+            birth: Birth::default(),
         }
     }
 
@@ -233,6 +244,7 @@ impl Object {
         self.holders.clear();
         self.owners = None;
         self.alive = false;
-        self.freed = None;
+        self.address = 0;
+        self.birth = Birth::default();
     }
 }

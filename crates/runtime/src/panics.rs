@@ -3,6 +3,7 @@
 //! The hook of the process is replaced once; outside executions the old hook runs. Inside, a panic
 //! is noted with its place and nothing is printed: the report will tell.
 
+use crate::alloc::runtime_scope;
 use crate::execution::{Execution, Phase, current};
 use crate::failure::{Detected, hash_of, identity};
 use crate::record::Recorder;
@@ -47,6 +48,7 @@ pub(crate) fn install_hook() {
                     None => previous(info),
                 }
             } else {
+                let _runtime = runtime_scope();
                 // SAFETY: the hook runs on the thread and inside the execution that panics; code of
                 // the runtime does not panic while it holds a reference, but for broken invariants,
                 // and then the worst is a garbled message.

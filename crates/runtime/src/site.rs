@@ -5,6 +5,7 @@ use std::panic::Location;
 /// A source location, opaque to everything above the runtime; it becomes a
 /// [`racefuzz_trace::Site`] only when a trace is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Site(&'static Location<'static>);
 
 impl Site {

@@ -48,6 +48,8 @@ fn install_overflow_handler() {
     INSTALLED.call_once(|| {
         #[cfg(unix)]
         unix::install();
+        #[cfg(unix)]
+        crate::crash::watch_exit();
     });
 }
 
@@ -57,8 +59,9 @@ mod unix {
     use std::mem::MaybeUninit;
     use std::sync::OnceLock;
 
-    static PREVIOUS: OnceLock<[Option<libc::sigaction>; 2]> = OnceLock::new();
-    const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
+    static PREVIOUS: OnceLock<[Option<libc::sigaction>; 5]> = OnceLock::new();
+    const SIGNALS: [libc::c_int; 5] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL, libc::SIGFPE];
 
     pub(super) fn install() {
         let previous = SIGNALS.map(|signal| {
@@ -82,9 +85,12 @@ mod unix {
     extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         // SAFETY: the kernel passes a valid siginfo to an SA_SIGINFO handler.
         let address = unsafe { (*info).si_addr() } as usize;
-        if let Some((thread, size)) = execution::overflowed(address) {
+        let faults = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
+        if faults && let Some((thread, size)) = execution::overflowed(address) {
             let mut text = Text { bytes: [0; 400], length: 0 };
-            text.push(b"\nracefuzz: stack overflow in thread ");
+            text.push(b"\nracefuzz: `");
+            text.push(std::thread::current().name().unwrap_or("program").as_bytes());
+            text.push(b"`: stack overflow in thread ");
             text.number(u64::from(thread));
             text.push(b" of the program: its stack has ");
             text.number(size as u64 / 1024);
@@ -98,7 +104,11 @@ mod unix {
                 libc::_exit(1);
             }
         }
-        let index = usize::from(signal == SIGNALS[1]);
+        let (running, heart) = crate::interrupt::running();
+        if !running.is_null() {
+            crate::crash::struck(signal, running, heart);
+        }
+        let index = SIGNALS.iter().position(|known| *known == signal).unwrap_or(0);
         let previous = PREVIOUS.get().and_then(|previous| previous[index]);
         // SAFETY: hands the signal to whoever had it before us, as `sigaction(2)` describes; with
         // the default action restored the faulting instruction faults again and ends the process.

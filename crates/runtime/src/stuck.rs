@@ -4,7 +4,7 @@ use crate::execution::{Execution, Phase};
 use crate::failure::{Detected, identity};
 use crate::site::Site;
 use crate::thread::{Condition, Status, Thread};
-use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, WaitEdge};
+use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, Verb, WaitEdge};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 
@@ -28,6 +28,7 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
         return;
     }
+    keep_readers_out(execution);
     let edges = edges(execution);
     let cycle = cycle(&edges);
     let sites = edges.iter().map(|edge| Some(execution.threads[edge.thread as usize].pending.site));
@@ -43,6 +44,22 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         identity,
         detail,
     });
+}
+
+/// Readers that could go on wait, if an explorer that keeps the memory has decided so.
+fn keep_readers_out(execution: &mut Execution) {
+    for index in 0..execution.thread_count {
+        let thread = &mut execution.threads[index];
+        let reads = thread.status == Status::Live && thread.pending.op.verb == Verb::ReadLock;
+        if let (true, false, Condition::Word { object, test }) =
+            (reads, thread.blocked, thread.pending.condition)
+        {
+            thread.blocked = true;
+            thread.pending.condition = Condition::KeptOut { object, test };
+            let writer = execution.waiting_writer(index as u32, object);
+            execution.threads[index].blocked_at.get_or_insert((execution.steps, writer));
+        }
+    }
 }
 
 /// Whether all that do not go on spin, or wait, and nobody is left to let them go on.
@@ -90,6 +107,11 @@ fn edges(execution: &Execution) -> Vec<Edge> {
                 .holders
                 .iter()
                 .map(|(holder, site)| (*holder, Some(*site)))
+                .collect(),
+            Condition::KeptOut { object, .. } => execution
+                .waiting_writer(index as u32, object)
+                .map(|writer| (writer, None))
+                .into_iter()
                 .collect(),
             Condition::Finished(target) => SmallVec::from_iter([(target, None)]),
             // The root waits for everybody; that is no edge of its own making.
@@ -144,7 +166,7 @@ fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
         }
         let thread = &execution.threads[edge.thread as usize];
         let what = match thread.pending.condition {
-            Condition::Word { object, .. } => {
+            Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
                 format!(
                     "{} a {}",
                     thread.pending.op.verb.word(),
@@ -156,6 +178,9 @@ fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
         };
         let held = match edge.holders.first() {
             Some((holder, Some(_))) if *holder == edge.thread => ", which it holds itself".to_owned(),
+            Some((writer, None)) if matches!(thread.pending.condition, Condition::KeptOut { .. }) => {
+                format!(", kept out by {}, which waits to write", name(*writer))
+            }
             Some((holder, Some(_))) => {
                 let gone = gone(&execution.threads[*holder as usize]);
                 format!(", held by {}{gone}", name(*holder))
@@ -187,7 +212,7 @@ fn detail(execution: &mut Execution, edges: &[Edge], cycle: &[u32]) -> Option<Fa
         .map(|edge| {
             let pending = &execution.threads[edge.thread as usize].pending;
             let object = match pending.condition {
-                Condition::Word { object, .. } => Some(ObjectId(object)),
+                Condition::Word { object, .. } | Condition::KeptOut { object, .. } => Some(ObjectId(object)),
                 _ => None,
             };
             let holders = edge
@@ -211,6 +236,10 @@ fn detail(execution: &mut Execution, edges: &[Edge], cycle: &[u32]) -> Option<Fa
 pub(crate) fn step_limit(execution: &mut Execution) {
     execution.phase = Phase::TearDown;
     if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+        return;
+    }
+    if execution.steps < execution.config.max_steps {
+        execution.stopped = true;
         return;
     }
     let spinning: Vec<ThreadId> = execution.enabled.clone();

@@ -18,6 +18,9 @@ pub(crate) enum Condition {
     Always,
     /// A word.
     Word { object: u32, test: Test },
+    /// That a lock which readers hold is free, after which it waits for the word to pass the test:
+    /// a reader that is kept out while a writer waits.
+    KeptOut { object: u32, test: Test },
     /// The end of a thread.
     Finished(u32),
     /// The park token of the thread (of a task: of its host).

@@ -93,7 +93,9 @@ fn run(settings: &Settings, config: &Config, program: &(impl Fn() + Sync)) -> us
 }
 
 fn fuzzer(settings: &Settings, config: &Config) -> Fuzzer {
+    // A test of shuttle's may count its iterations.
     let mut fuzzer = Fuzzer::new()
+        .recheck(false)
         .memory_model(MemoryModel::Sc)
         .strategy(settings.strategy)
         .seed(settings.seed)

@@ -145,7 +145,7 @@ fn nondeterminism_that_is_not_the_schedules_is_found() {
             10,
         );
     });
-    assert!(text.contains("behaves differently under the same schedule"), "{text}");
+    assert!(text.contains("The same schedule led to two executions"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What went wrong in an execution.
 
-use crate::{ObjectId, Schedule, SiteId, ThreadId, Trace, Verb};
+use crate::{ObjectId, Schedule, SiteId, ThreadId, Trace, Unseen, Verb};
 use std::fmt;
 
 /// The kinds of failure the runtime itself detects.
@@ -126,7 +126,22 @@ pub enum FailureDetail {
         found: String,
         /// Objects that kept a value from one execution to the next.
         left_over: Vec<String>,
+        /// Later executions of the schedule agree with each other: the first one left something
+        /// behind that racefuzz does not see.
+        #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_false"))]
+        kept: bool,
+        /// The failure that was seen once and not again.
+        #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+        unrepeated: Option<String>,
     },
+    /// Something outside of racefuzz's types.
+    Unseen(Unseen),
+}
+
+#[cfg(feature = "serde")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A failure, with everything needed to show and to repeat it.

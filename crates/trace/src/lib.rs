@@ -32,6 +32,7 @@ mod schedule;
 mod settings;
 mod site;
 mod token;
+mod unseen;
 mod value;
 
 pub use audit::{AuditReport, Audited, Finding, Subject, Told};
@@ -43,11 +44,12 @@ pub use overlay::{Edit, LockName, Overlay};
 pub use repair::{
     Baseline, Certainty, Certificate, Fix, FixKind, FixReport, Kept, NowWaits, Parallelism, Region, Verdict,
 };
-pub use report::{Outcome, Proof, RunReport, Share, Stats};
+pub use report::{Outcome, Proof, RunReport, Share, Stats, Warning};
 pub use schedule::{Choice, Point, Schedule};
 pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};
 pub use site::{Site, normalize_path};
 pub use token::TokenError;
+pub use unseen::{ForeignObject, Unseen};
 pub use value::Value;
 
 /// Version of the serialised forms in this crate; raised when a field changes its meaning.

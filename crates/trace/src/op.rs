@@ -254,6 +254,8 @@ verbs! {
     IsPoisoned = "look at poison of",
     /// `clear_poison`.
     ClearPoison = "clear poison of",
+    /// An object is made: no event, but a write to its memory all the same.
+    Create = "creation",
 }
 
 impl Verb {

@@ -79,6 +79,11 @@ impl Stats {
     }
 }
 
+#[cfg(feature = "serde")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What an exhaustive exploration explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -88,9 +93,41 @@ pub struct Proof {
     /// Whether every class of executions was explored: only then, and if none fails, is the program
     /// verified.
     pub whole: bool,
+    /// The bound, if only the executions with at most so many preemptions were explored: only of those
+    /// is the program then verified. A preemption takes the turn from a thread that could go on, and
+    /// has not just given way.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub preemptions: Option<u32>,
+    /// Schedules that were sampled besides, before the exploration went on; they count in no other number.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_zero"))]
+    pub sampled: u64,
     /// Whether some execution has a relaxed load before a relaxed store of its thread. RC11 excludes
     /// load buffering, which compilers and ARM allow for those.
     pub relaxed: bool,
+}
+
+/// Why a verdict may say less than it seems to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Warning {
+    /// The program starts threads, and no instrumented object is used by two of them.
+    NothingShared {
+        /// Threads of an execution, the first one included.
+        threads: u32,
+    },
+    /// The program does nothing that racefuzz sees.
+    NothingSeen,
+    /// Operating-system threads that the program started still run: racefuzz does not see them.
+    ForeignThreads {
+        /// How many.
+        count: u32,
+    },
+    /// Two executions of one schedule read or wrote different values.
+    ValuesDiffer {
+        /// The first difference.
+        first: String,
+    },
 }
 
 /// The result of a run of a program.
@@ -117,6 +154,9 @@ pub struct RunReport {
     pub failures: Vec<Failure>,
     /// Why the run ended before all iterations were done, if it did.
     pub stopped: Option<String>,
+    /// What the verdict does not speak of, though the user may think so.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub warnings: Vec<Warning>,
     /// Set where executions were enumerated, not sampled.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub proof: Option<Proof>,

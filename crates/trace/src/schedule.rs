@@ -18,12 +18,15 @@ pub enum Point {
     /// A value: `nondet`, the waiter that a notification wakes. 0 is the first.
     Value = 3,
     /// Whether something happens that need not: a spurious wake-up, a spurious failure of a weak
-    /// compare-exchange. 0 is no.
+    /// compare-exchange, a reader that is kept out while a writer waits. 0 is no.
     Spurious = 4,
     /// Whether a wait times out although it need not. 0 is no.
     Timeout = 5,
     /// Whether a fault is injected. 0 is no, 1 a panic, 2 a kill (1 where only kills are on).
     Fault = 6,
+    /// Whether an allocation is given memory that was freed before. 0 is no; then come the blocks that
+    /// fit, the one freed last first.
+    Reuse = 7,
 }
 
 impl Point {
@@ -37,6 +40,7 @@ impl Point {
             4 => Self::Spurious,
             5 => Self::Timeout,
             6 => Self::Fault,
+            7 => Self::Reuse,
             _ => return None,
         })
     }
@@ -63,7 +67,7 @@ impl Choice {
     pub const fn point(self) -> Point {
         match Point::from_bits(self.0 >> Self::INDEX_BITS) {
             Some(point) => point,
-            None => Point::Fault,
+            None => Point::Reuse,
         }
     }
 

@@ -127,20 +127,33 @@ pub struct Inject {
     pub spurious: bool,
     /// A timeout may fire at any step instead of only when nothing else can run.
     pub timeout: bool,
+    /// An allocation may be given memory that was freed in the same execution, as a real allocator
+    /// does; else every address is given out once.
+    pub reuse: bool,
 }
 
 impl Inject {
     /// The names of the faults, in the order of the bits.
-    pub const NAMES: &'static [&'static str] = &["panic", "kill", "spurious", "timeout"];
+    pub const NAMES: &'static [&'static str] = &["panic", "kill", "spurious", "timeout", "reuse"];
 
     /// The faults as bits, in the order of [`Inject::NAMES`].
     pub const fn bits(self) -> u8 {
-        (self.panic as u8) | (self.kill as u8) << 1 | (self.spurious as u8) << 2 | (self.timeout as u8) << 3
+        (self.panic as u8)
+            | (self.kill as u8) << 1
+            | (self.spurious as u8) << 2
+            | (self.timeout as u8) << 3
+            | (self.reuse as u8) << 4
     }
 
     /// The faults whose bits are set.
     pub const fn from_bits(bits: u8) -> Self {
-        Self { panic: bits & 1 != 0, kill: bits & 2 != 0, spurious: bits & 4 != 0, timeout: bits & 8 != 0 }
+        Self {
+            panic: bits & 1 != 0,
+            kill: bits & 2 != 0,
+            spurious: bits & 4 != 0,
+            timeout: bits & 8 != 0,
+            reuse: bits & 16 != 0,
+        }
     }
 
     /// Whether no fault may be injected.
@@ -173,8 +186,10 @@ impl FromStr for Inject {
 
 impl fmt::Display for Inject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> =
-            (0..4).filter(|bit| self.bits() & (1 << bit) != 0).map(|bit| Self::NAMES[bit]).collect();
+        let names: Vec<_> = (0..Self::NAMES.len())
+            .filter(|bit| self.bits() & (1 << bit) != 0)
+            .map(|bit| Self::NAMES[bit])
+            .collect();
         f.write_str(&names.join(","))
     }
 }
@@ -191,6 +206,11 @@ pub struct Settings {
     pub inject: Inject,
     /// Parameters of the program, in the order given, as `name` and `value`.
     pub params: Vec<(String, String)>,
+    /// Loads may return, and stores may go behind, any store: for the schedule of an execution that a
+    /// checker explored. It has seen to it that the memory model allows that execution, of which the
+    /// runtime's own memory knows less.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub explored: bool,
 }
 
 impl Settings {
@@ -205,6 +225,7 @@ impl Default for Settings {
             max_steps: Self::DEFAULT_MAX_STEPS,
             inject: Inject::default(),
             params: Vec::new(),
+            explored: false,
         }
     }
 }

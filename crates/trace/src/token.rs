@@ -1,8 +1,8 @@
 //! The printable form of a schedule: `program:choices`.
 //!
 //! The part behind the last colon is base 58 over these bytes: a header (version in the upper four
-//! bits, whether settings follow in the lowest), the fingerprint (2), the settings if they are not
-//! the default ones, then for every choice that is not the default the number of defaults before
+//! bits, whether settings follow in the lowest, whether the execution is one that a checker explored
+//! in the one above that), the fingerprint (2), the settings if they are not the default ones, then for every choice that is not the default the number of defaults before
 //! it and the choice itself, all as LEB128. A check byte closes the text, so a mistyped token is
 //! told from one of another program.
 
@@ -11,6 +11,10 @@ use std::fmt;
 use std::str::FromStr;
 
 const VERSION: u8 = 0;
+/// The version of tokens of executions that only a checker knows to be possible.
+const VERSION_EXPLORED: u8 = 1;
+const HAS_SETTINGS: u8 = 1;
+const IS_EXPLORED: u8 = 2;
 const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /// Bytes encoded together, so that the cost stays linear in the length of the token.
 const BLOCK: usize = 32;
@@ -54,7 +58,9 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = Vec::with_capacity(16);
         let default_settings = self.settings == Settings::default();
-        bytes.push(VERSION << 4 | u8::from(!default_settings));
+        let (version, explored) =
+            if self.settings.explored { (VERSION_EXPLORED, IS_EXPLORED) } else { (VERSION, 0) };
+        bytes.push(version << 4 | if default_settings { 0 } else { HAS_SETTINGS } | explored);
         bytes.extend(self.fingerprint.to_le_bytes());
         if !default_settings {
             write_settings(&mut bytes, &self.settings);
@@ -88,11 +94,15 @@ impl FromStr for Schedule {
             return Err(TokenError::Damaged);
         }
         let header = take(&mut rest)?;
-        if header >> 4 != VERSION {
+        if header >> 4 > VERSION_EXPLORED {
             return Err(TokenError::NewerVersion(header >> 4));
         }
         let fingerprint = u16::from_le_bytes([take(&mut rest)?, take(&mut rest)?]);
-        let settings = if header & 1 == 0 { Settings::default() } else { read_settings(&mut rest)? };
+        let mut settings = match header & HAS_SETTINGS {
+            0 => Settings::default(),
+            _ => read_settings(&mut rest)?,
+        };
+        settings.explored = header & IS_EXPLORED != 0;
         let mut choices = Vec::new();
         let mut total = 0;
         while !rest.is_empty() {
@@ -131,7 +141,7 @@ fn read_settings(rest: &mut &[u8]) -> Result<Settings, TokenError> {
     for _ in 0..count {
         params.push((read_text(rest)?, read_text(rest)?));
     }
-    Ok(Settings { memory, max_steps, inject: Inject::from_bits(bits >> 2), params })
+    Ok(Settings { memory, max_steps, inject: Inject::from_bits(bits >> 2), params, explored: false })
 }
 
 fn read_text(rest: &mut &[u8]) -> Result<String, TokenError> {
@@ -253,7 +263,7 @@ mod tests {
     }
 
     fn choice() -> impl Strategy<Value = Choice> {
-        (0u32..7, 0u32..40).prop_map(|(point, index)| {
+        (0u32..8, 0u32..40).prop_map(|(point, index)| {
             if index < 30 { Choice::DEFAULT } else { Choice::new(Point::from_bits(point).unwrap(), index) }
         })
     }
@@ -264,10 +274,11 @@ mod tests {
             choices in proptest::collection::vec(choice(), 0..200),
             fingerprint: u16,
             max_steps in 1u32..,
+            explored: bool,
             bits in 0u8..16,
             params in proptest::collection::vec(("[a-z]{1,8}", "[ -~]{0,12}"), 0..3),
         ) {
-            let settings = Settings { max_steps, inject: Inject::from_bits(bits), params, ..Settings::default() };
+            let settings = Settings { max_steps, inject: Inject::from_bits(bits), params, explored, ..Settings::default() };
             let schedule = Schedule { program: "mod::name".into(), settings, fingerprint, choices };
             let back: Schedule = schedule.to_string().parse().unwrap();
             prop_assert_eq!(back.trimmed(), schedule.trimmed());

@@ -2,6 +2,7 @@
 //! when the graph that they share is complete.
 
 use super::*;
+use crate::preemption;
 use crate::revisit::{Kept, revisitable};
 use crate::work_item::{Loaded, prefix_of};
 
@@ -157,8 +158,10 @@ impl Explore {
             if !more {
                 self.later.pop();
             }
-            if loaded.is_some() {
-                return loaded;
+            let Some(loaded) = loaded else { continue };
+            match self.preemptions {
+                Some(most) if preemption::is_beyond(&loaded.graph, most) => self.spare.push(loaded.graph),
+                _ => return Some(loaded),
             }
         }
         None

@@ -47,6 +47,9 @@ impl Memory for Explore {
             let in_the_way = || standing.enabled().first().map(|thread| thread.0);
             return if standing.is_enabled(runs_as) { Some(runs_as) } else { in_the_way() };
         }
+        if self.diverged {
+            return None;
+        }
         if self.left > 0 {
             if let Some(thread) = self.replay(standing) {
                 let runs_as = self.fronts[thread as usize].runs_as;
@@ -64,6 +67,11 @@ impl Memory for Explore {
                 self.diverged = true;
                 return None;
             }
+        }
+        if self.graph.kept_out {
+            // Nothing is added. It ends as its graph says only if no other thread could go on.
+            self.diverged |= !standing.enabled().iter().all(|thread| standing.may_be_kept_out(thread.0));
+            return None;
         }
         self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as)
     }
@@ -121,6 +129,10 @@ impl Memory for Explore {
                     let counts = self.graph.counts_as_seq_cst(self.graph.event(id));
                     self.graph.seq_cst = self.graph.seq_cst + u32::from(counts) - u32::from(counted);
                     self.graph.event_mut(id).fresh = false;
+                } else {
+                    // A compare_exchange that turns out otherwise.
+                    let writes = f(self.graph.word(loc, rf)).is_some();
+                    self.diverged |= writes != self.graph.event(id).rmw;
                 }
                 id
             }
@@ -278,6 +290,7 @@ impl Memory for Explore {
 
     fn spins(&mut self, thread: u32, site: u64) -> bool {
         let thread = self.threads[thread as usize];
+        self.front(thread).yields = true;
         let done = self.front(thread).done;
         let Some((place, before)) = self.front(thread).spun.replace((site, done)) else { return false };
         let length = done - before;
@@ -304,6 +317,10 @@ impl Memory for Explore {
             let round = &self.graph.threads[thread][from as usize..to as usize];
             round.iter().all(|id| self.finds_newest(*id))
         })
+    }
+
+    fn has_diverged(&self) -> bool {
+        self.diverged
     }
 
     fn events(&self, thread: u32) -> u32 {

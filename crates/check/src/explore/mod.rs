@@ -41,6 +41,10 @@ struct Front {
     ord: Clock,
     joins: SmallVec<[Id; 2]>,
     spurious: u32,
+    /// It has given way since its last event.
+    yields: bool,
+    /// What its next event waits for.
+    waits: Option<Test>,
     /// Where it gave way in a loop last: the place, and the events it had executed.
     spun: Option<(u64, u32)>,
     /// It spins for good: the events that it would repeat.
@@ -91,6 +95,8 @@ pub(crate) struct Explore {
     /// The program did something else than before.
     pub(crate) diverged: bool,
     empty: Clock,
+    /// Graphs of which everything that is explored needs more preemptions are left out.
+    pub(crate) preemptions: Option<u32>,
     /// The order of the graph's SeqCst events.
     order: model::Order,
     /// The ordering of an access of the graph is another one than when the graph was made: a
@@ -123,6 +129,7 @@ impl Explore {
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
+            preemptions: None,
             order: model::Order::default(),
             reordered: false,
         }
@@ -229,9 +236,12 @@ impl Explore {
     /// An access executes an event of the graph.
     fn meet(&mut self, access: &Access<'_>, id: Id) {
         let loc = self.graph.event(id).loc;
-        if self.loc(access.object) == NOWHERE {
-            self.set_loc(access.object, loc);
-            self.graph.locs[loc as usize].initial = access.initial;
+        match self.loc(access.object) {
+            NOWHERE => {
+                self.set_loc(access.object, loc);
+                self.graph.locs[loc as usize].initial = access.initial;
+            }
+            known => self.diverged |= known != loc,
         }
         self.refresh(access, id);
     }
@@ -280,6 +290,7 @@ impl Explore {
             front.ord.copy_from(&event.ord);
         }
         front.joins.clear();
+        front.yields = false;
         if self.steps.len() <= id as usize {
             self.steps.resize(id as usize + 1, 0);
         }
@@ -307,6 +318,8 @@ impl Explore {
             value: 0,
             choice: 0,
             fresh: false,
+            yields: front.yields,
+            waits: front.waits.unwrap_or(Test::Always),
             readers: 0,
             site: 0,
             time: 0,

@@ -28,12 +28,23 @@ impl Explore {
         let due = |explore: &Self, thread: u32, last: bool| {
             explore.is_due(thread, last) && standing.is_live(explore.fronts[thread as usize].runs_as)
         };
-        if current < started && due(self, current, false) {
+        let up_to_date = |thread: &u32| due(self, *thread, false) && !self.reads_old_value(*thread);
+        if current < started && up_to_date(&current) {
             return Some(current);
         }
-        // The read revisited comes last, unless a write must be behind it.
+        // A read of an old value comes late: what it names may be gone by then, and is used all the
+        // same. The read revisited comes last, unless a write must be behind it.
         let find = |last| (0..started).find(|thread| due(self, *thread, last));
-        find(false).or_else(|| find(true))
+        (0..started).find(up_to_date).or_else(|| find(false)).or_else(|| find(true))
+    }
+
+    /// Whether a thread's next event is a load of a value that the graph's newest write has replaced.
+    fn reads_old_value(&self, thread: u32) -> bool {
+        let front = &self.fronts[thread as usize];
+        let Some(id) = self.graph.threads[thread as usize].get(front.done as usize) else { return false };
+        let event = self.graph.event(*id);
+        let loads = event.kind == Kind::Read && !event.rmw && event.loc != NOWHERE;
+        loads && !self.graph.loc(event.loc).ordered && event.rf != self.graph.newest(event.loc)
     }
 
     /// The read revisited turns out to wait: its thread is blocked there.
@@ -106,6 +117,7 @@ impl Explore {
             Wait::Word { test, .. } => test,
             _ => Test::Always,
         };
+        self.front(thread).waits = Some(test);
         if op.object != Op::NO_OBJECT {
             let loc = self.loc(op.object);
             if loc != NOWHERE && standing.is_state(op.object) {
@@ -127,6 +139,7 @@ impl Explore {
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
         let loc = self.loc_or_new(object, standing.word(object), true);
+        self.front(thread).waits = Some(test);
         self.other_places(thread, loc, &op, test, standing.only_reads(runs_as), since);
         let block = Block {
             thread,

@@ -294,3 +294,46 @@ fn what_the_last_owner_must_see_is_seen() {
     });
     assert_eq!(report.outcome(), Outcome::Passed, "{report:?}");
 }
+
+/// Which thread is number four depends on who spawns first, which is no part of a graph.
+#[test]
+fn clocks_are_those_of_the_threads_whatever_their_numbers() {
+    let program = |publishes: bool| {
+        move || {
+            let shared = Arc::new(Shared::default());
+            let (written, second) = (Arc::clone(&shared), Arc::clone(&shared));
+            let (send, receive) = mpsc::channel();
+            let first = thread::spawn(move || {
+                receive.recv().unwrap();
+                let child = thread::spawn(move || {
+                    written.data.write();
+                    written.ready.store(1, Ordering::Release);
+                    if !publishes {
+                        written.data.write();
+                    }
+                });
+                child.join().unwrap();
+            });
+            let sender = thread::spawn(move || {
+                send.send(()).unwrap();
+                second.other.store(1, Ordering::Relaxed);
+                let child = thread::spawn(move || {
+                    second.other.load(Ordering::Relaxed);
+                });
+                child.join().unwrap();
+            });
+            let reader = thread::spawn(move || {
+                shared.other.load(Ordering::Relaxed);
+                if shared.ready.load(Ordering::Acquire) == 1 {
+                    shared.data.read();
+                }
+            });
+            first.join().unwrap();
+            sender.join().unwrap();
+            reader.join().unwrap();
+        }
+    };
+    let ordered = explore(program(true));
+    assert_eq!(ordered.outcome(), Outcome::Passed, "{ordered:?}");
+    assert_eq!(kinds(&explore(program(false))), [FailureKind::DataRace]);
+}

@@ -34,6 +34,32 @@ fn a_program_that_depends_on_something_else_is_nondeterministic() {
     assert_eq!(kind(&report), FailureKind::Nondeterminism);
 }
 
+/// What a load returns decides where a pointer leads: not one instruction may run on a value that is meant
+/// for another execution.
+#[test]
+fn a_program_that_leaves_its_graph_does_not_go_on() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    static WENT_ON: AtomicUsize = AtomicUsize::new(0);
+    let report = explore(|| {
+        let (x, y) = (Arc::new(AtomicU32::new(1)), Arc::new(AtomicU32::new(2)));
+        let other = (Arc::clone(&x), Arc::clone(&y));
+        let run = RUNS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let thread = thread::spawn(move || {
+            other.0.store(11, Ordering::SeqCst);
+            other.1.store(12, Ordering::SeqCst);
+        });
+        // In every other run the locations are exchanged.
+        let (first, second) = if run.is_multiple_of(2) { (&x, &y) } else { (&y, &x) };
+        let values = (first.load(Ordering::SeqCst), second.load(Ordering::SeqCst));
+        let kinds = if run.is_multiple_of(2) { (1, 2) } else { (2, 1) };
+        let meant = (values.0 % 10, values.1 % 10) == kinds;
+        WENT_ON.fetch_add(usize::from(!meant), std::sync::atomic::Ordering::Relaxed);
+        thread.join().unwrap();
+    });
+    assert_eq!(kind(&report), FailureKind::Nondeterminism);
+    assert_eq!(WENT_ON.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
 #[test]
 fn a_panic_that_nobody_takes_is_a_failure() {
     let report = explore(|| drop(thread::spawn(|| panic!("lost"))));

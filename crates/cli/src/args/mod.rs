@@ -111,6 +111,9 @@ pub(crate) struct RunArgs {
     /// Stop after this long, such as 30s or 5m; a run cut short without a bug is incomplete.
     #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     /// Operating-system threads that run executions side by side; changes nothing but the time.
     #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: usize,
@@ -150,6 +153,7 @@ Examples:
   racefuzz check refcount --keep-going       in how many ways can it fail?
   racefuzz check peterson --memory sc        right without weak memory?
   racefuzz check counter-locked --param threads=5 --workers 2
+  racefuzz check counter-locked --param threads=5 --preemptions 2
   racefuzz check refcount --engine both      what does the loom crate say to it?
   racefuzz check counter-locked --param threads=8 --max-time 1h --checkpoint long.checkpoint
   racefuzz check --all                       every scenario against what it is expected to show
@@ -172,12 +176,18 @@ pub(crate) struct CheckArgs {
     /// What explores: execution graphs, the loom crate, or both, to compare.
     #[arg(help_heading = SEARCH, long, value_enum, default_value_t = CheckEngine::Graph, value_name = "NAME")]
     pub(crate) engine: CheckEngine,
+    /// Explore only what needs at most so many preemptions, all of it.
+    #[arg(help_heading = SEARCH, long, value_name = "N", value_parser = number::<u32>(0, 1_000), allow_negative_numbers = true)]
+    pub(crate) preemptions: Option<u32>,
     /// Stop after so many complete executions.
     #[arg(help_heading = SEARCH, long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: Option<u64>,
     /// Stop after this long, such as 30s or 5m.
     #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     /// Operating-system threads that explore side by side; changes nothing but the time.
     #[arg(help_heading = SEARCH, long, default_value_t = 1, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: usize,

@@ -30,6 +30,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
         .keep_going(args.keep_going)
         .inject(inject)
         .stack_size(args.limits.stack_size);
+    fuzzer = fuzzer.max_memory(args.max_memory);
     if let Some(time) = args.max_time {
         fuzzer = fuzzer.max_time(time);
     }

@@ -5,7 +5,7 @@ mod seen;
 use crate::advice::{AsItIs, thread_name};
 use crate::graph_engine::Graphs;
 use crate::options::{Limit, Observer, Options};
-use crate::plan::fix_with;
+use crate::plan::{fix_with, unrepeatable};
 use crate::search::{Search, Tried};
 use crate::steps::is_step;
 use crate::verifier::Bad;
@@ -42,6 +42,12 @@ pub fn audit_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &
         executions: 0,
         stopped: None,
     };
+    if let Some(failure) = unrepeatable(&search) {
+        // Looking again may not show it again.
+        report.failure = Some(failure);
+        report.executions = search.executions;
+        return report;
+    }
     let sampled = if seen.failing > 0 || !seen.complete { search.sample() } else { (None, 0) };
     if seen.failing > 0 || sampled.0.is_some() {
         let fixes = fix_with(options, program, graphs(), limit);

@@ -60,6 +60,8 @@ impl Sides {
                 self.faults += 1;
                 if self.faults - 1 == at { 1 + draws.below(count - 1) } else { 0 }
             }
+            Point::Reuse if draws.one_in(2) => 0,
+            Point::Reuse => 1 + draws.below(count - 1),
             Point::Value | Point::Thread => draws.below(count),
         }
     }

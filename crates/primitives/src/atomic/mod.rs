@@ -221,7 +221,7 @@ impl<A: Real> Inner<A> {
 
     /// The value for a `Debug` form: std's relaxed load, without a place in the source.
     pub(crate) fn shown(&self) -> A::Value {
-        self.load(Ordering::Relaxed, self.shared.created())
+        self.load(Ordering::Relaxed, self.shared.created().unwrap_or_else(Site::caller))
     }
 }
 

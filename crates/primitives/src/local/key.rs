@@ -53,6 +53,7 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Errors
     /// If the value has been destroyed.
+    #[track_caller]
     pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
     where
         F: FnOnce(&T) -> R,
@@ -60,6 +61,7 @@ impl<T: 'static> LocalKey<T> {
         self.access(self.initial, f)
     }
 
+    #[track_caller]
     fn access<R>(&'static self, make: impl FnOnce() -> T, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         if ops::mode() == Err(Absent::Outside) {
             return self.outside.try_with(f).map_err(|_| AccessError);

@@ -7,6 +7,11 @@
 //! a receipt before a later send to a bounded channel; the drop of the last sender before the
 //! receiver sees it, and the other way round. Sends are also ordered among themselves.
 //!
+//! What std leaves open, and is explored: how the messages of several senders interleave (those of one
+//! keep their order), who of several that wait for room is next, and whether a timeout fires when a
+//! message comes at the same time. A channel of capacity 0 hands over only to who waits in `recv`, and a
+//! try succeeds only if the other side waits already.
+//!
 //! A channel belongs to where it was made: inside an execution or outside; a use on the other side
 //! panics.
 

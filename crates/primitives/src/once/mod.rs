@@ -2,6 +2,11 @@
 //!
 //! As in std every use first looks whether it is complete (a load, which learns what the
 //! initialisation did), and only then, if it is not, waits for its turn to initialise.
+//!
+//! What std leaves open, and is explored: which thread initialises, and which of those who wait is next
+//! when an initialisation panics. A panic poisons a `Once` and a `LazyLock` for good, but for
+//! `call_once_force`, which sees it and may complete the `Once`; a `OnceLock` is left as it was. An
+//! initialisation that needs itself waits for ever (std may panic).
 
 mod lazy;
 mod lock;

@@ -2,6 +2,13 @@
 //!
 //! Inside an execution a thread is a coroutine of it, time is virtual, and
 //! [`available_parallelism`] is 4. Outside one everything is std's.
+//!
+//! What std leaves open, and is explored: that `park` returns for no reason (where that is injected, as
+//! it is by default in checking), that `park_timeout` and `sleep` end at any moment, that `is_finished`
+//! is still false of a thread that has done its last step. A token that is there when a thread parks is
+//! taken, whoever left it: std's own blocking calls use the same token, so a library that parks must
+//! look again. racefuzz's own primitives neither take nor leave one; what they would do to it is what a
+//! park that returns for no reason does.
 
 #[cfg(not(feature = "model"))]
 pub use std::thread::*;

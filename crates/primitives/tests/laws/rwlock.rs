@@ -33,6 +33,43 @@ fn readers_share_and_a_writer_excludes() {
     assert_eq!(most, BTreeSet::from([1, 2]));
 }
 
+/// Both are possible, and no more: the second read is let in, or waits for the writer that waits for
+/// the first.
+#[test]
+fn a_reader_is_let_in_or_kept_out_while_a_writer_waits() {
+    let explored = explore(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let theirs = Arc::clone(&lock);
+        let writer = spawn(move || *theirs.write().unwrap() += 1);
+        let first = lock.read().unwrap();
+        let second = lock.read().unwrap();
+        assert_eq!(*first, *second);
+        drop((first, second));
+        writer.join();
+    });
+    let kept_out = explored.only_fails(FailureKind::Deadlock);
+    assert!(0 < kept_out && kept_out < explored.executions);
+    let message = explored.first.unwrap().0.message;
+    assert!(message.contains("kept out by thread 1, which waits to write"), "{message}");
+}
+
+/// Once the writer has had its turn, or while none waits, a reader that was kept out is as any other.
+#[test]
+fn a_reader_that_was_kept_out_competes_again() {
+    let read = outcomes(|| {
+        let lock = Arc::new(RwLock::new(0));
+        let (one, two) = (Arc::clone(&lock), Arc::clone(&lock));
+        let writer = spawn(move || *one.write().unwrap() += 1);
+        let reader = spawn(move || *two.read().unwrap());
+        drop(lock.read().unwrap());
+        writer.join();
+        // Nobody waits to write any more: the reader is let in although it was kept out earlier.
+        let held = lock.read().unwrap();
+        (*held, reader.join())
+    });
+    assert_eq!(read, BTreeSet::from([(1, 0), (1, 1)]));
+}
+
 #[test]
 fn an_upgrade_waits_for_itself() {
     let explored = explore(|| {

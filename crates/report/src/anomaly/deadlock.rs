@@ -25,7 +25,7 @@ pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
         finding = finding.about(edge.object);
         if let Some(object) = edge.object.filter(|_| edge.verb != Verb::Join) {
             locks.push(object);
-            if let Some(site) = site {
+            if let Some(site) = site.filter(|_| !is_kept_out(edge)) {
                 let label = format!("{} takes {} here", view.thread(next), view.object(object));
                 taken_here.push((site, label));
             }
@@ -61,12 +61,23 @@ fn clause(view: &View<'_>, edge: &WaitEdge, holder: ThreadId, site: Option<SiteI
         );
     }
     let wants = wanted(view, edge);
+    if is_kept_out(edge) {
+        return format!(
+            "{waiter} waits to read {wants}, because {holder_name} waits to write it, and a reader may be kept out \
+             while a writer waits"
+        );
+    }
     let since = match (edge.object.and_then(|object| taken(view, holder, object)), site) {
         (Some(step), _) => format!(" since step {}", StepRef(step)),
         (None, Some(site)) => format!(" (taken at {})", view.place(site)),
         (None, None) => String::new(),
     };
     format!("{waiter} waits for {wants}, because {holder_name} holds it{since}")
+}
+
+/// Whether the thread wants to read what readers hold, and a writer that waits for them is in the way.
+fn is_kept_out(edge: &WaitEdge) -> bool {
+    edge.verb == Verb::ReadLock && edge.holders.iter().any(|(_, site)| site.is_none())
 }
 
 fn wanted(view: &View<'_>, edge: &WaitEdge) -> String {
@@ -77,6 +88,10 @@ fn wanted(view: &View<'_>, edge: &WaitEdge) -> String {
 fn advice(view: &View<'_>, cycle: &[ThreadId], waiting: &[WaitEdge]) -> &'static str {
     let edges: Vec<_> = waiting.iter().filter(|edge| cycle.contains(&edge.thread)).collect();
     let object = |edge: &&WaitEdge| edge.object;
+    if edges.iter().any(|edge| is_kept_out(edge)) {
+        return " `RwLock` promises neither readers nor writers to be first, so a thread must not read-lock what it \
+                holds, nor wait while it holds it for one that is about to read-lock it.";
+    }
     let upgrade = edges.iter().all(|edge| {
         let read = |step: u32| matches!(view.event(step).verb, Verb::ReadLock | Verb::TryReadLock);
         edge.verb == Verb::WriteLock
@@ -102,6 +117,15 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let holder = edge.holders.iter().find(|(holder, _)| *holder != edge.thread);
     let place = view.place(edge.site);
     (finding.headline, finding.paragraph) = match (edge.object, holder) {
+        (Some(_), Some((writer, _))) if is_kept_out(edge) => (
+            format!("deadlock on {wants}"),
+            format!(
+                "{thread} waits to read {wants} at {place}, because {} waits to write it, and a reader may be kept out \
+                 while a writer waits.{}",
+                view.thread(*writer),
+                advice(view, &[edge.thread], waiting),
+            ),
+        ),
         (Some(object), Some((holder, site))) if edge.verb.takes_lock() => {
             let holder_name = view.thread(*holder);
             if let Some(site) = site {

@@ -1,9 +1,10 @@
-//! Lost wake-up: a thread sleeps for good, and the notification meant for it came too early or
-//! went to another thread.
+//! Lost wake-up: a thread sleeps for good, and the notification meant for it came too early, went to
+//! another thread, was taken by another wait of its own, or was not thought necessary because one of
+//! the two had not seen what the other one stored.
 
 use super::Finding;
 use crate::explanation::Anomaly;
-use crate::view::View;
+use crate::view::{View, reads, writes};
 use racefuzz_trace::{Event, FailureDetail, ThreadEnd, Verb, WaitEdge};
 
 pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
@@ -18,6 +19,101 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     asleep()
         .find_map(|edge| tell(view, edge, false))
         .or_else(|| asleep().find_map(|edge| tell(view, edge, true)))
+        .or_else(|| asleep().find_map(|edge| token_gone(view, edge)))
+        .or_else(|| asleep().find_map(|edge| flag_missed(view, edge)))
+}
+
+/// A thread parks for good although it was unparked: another park of its own took the token.
+fn token_gone(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
+    if edge.verb != Verb::Park {
+        return None;
+    }
+    let own = |event: &&Event| event.thread == edge.thread && event.verb == Verb::Park;
+    let taken = view.events.iter().rfind(own)?;
+    let given = |event: &&Event| event.verb == Verb::Unpark && event.other == Some(edge.thread);
+    let before: Vec<&Event> = view.events[..taken.step as usize].iter().filter(given).collect();
+    let unpark = *before.last()?;
+    // Those since the park before it: they left one token together.
+    let earlier = view.events[..taken.step as usize].iter().rfind(own).map_or(0, |event| event.step);
+    let together = before.iter().filter(|event| event.step > earlier).count();
+    let (thread, place) = (view.thread(edge.thread), view.place(edge.site));
+    let one = match together {
+        0 | 1 => "A token serves one park, whoever it was meant for".to_owned(),
+        _ => format!("The {together} unparks before it left one token together, and it serves one park"),
+    };
+    let paragraph = format!(
+        "{thread} parks at {place} for ever, because its park in step {} took the token that {} had left (step {}), \
+         and nobody unparks it again. {one}.",
+        view.step(taken),
+        view.thread(unpark.thread),
+        view.step(unpark),
+    );
+    let finding = Finding::new(Anomaly::LostWakeUp, format!("lost wake-up of {thread}"), paragraph)
+        .mark(taken, "takes the token".to_owned())
+        .at(unpark.site, format!("{} unparks {thread} here", view.thread(unpark.thread)))
+        .at(taken.site, format!("{thread} takes the token here"))
+        .at(edge.site, format!("{thread} parks here for ever"));
+    Some(finding)
+}
+
+/// A thread went to sleep because it had not seen, or not seen yet, what another one stored to tell it
+/// not to; and that one did not wake it.
+fn flag_missed(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
+    let asleep = asleep_since(view, edge);
+    let own = |event: &&Event| event.thread == edge.thread && event.step < asleep && reads(event);
+    let look = view.accesses().rfind(own)?;
+    let object = look.object?;
+    let later = |event: &&Event| event.thread != edge.thread && writes(event) && event.step > look.step;
+    let missed = view.newer(look).or_else(|| view.accesses_of(object).find(later))?;
+    let (thread, writer) = (view.thread(edge.thread), view.thread(missed.thread));
+    let (place, name) = (view.place(edge.site), view.object(object));
+    let why = if view.is_stale(look) {
+        format!(
+            "it read {} from {name} (step {}) although {writer} had stored {} before (step {}): {}",
+            view.read(look),
+            view.step(look),
+            view.wrote(missed),
+            view.step(missed),
+            view.not_visible(missed, look),
+        )
+    } else {
+        format!(
+            "it read {} from {name} (step {}), and {writer} stored {} only then (step {})",
+            view.read(look),
+            view.step(look),
+            view.wrote(missed),
+            view.step(missed),
+        )
+    };
+    // What the other one looked at, to find out whether there was somebody to wake.
+    let looked = |event: &&Event| event.thread == missed.thread && reads(event) && !writes(event);
+    let asked = view.accesses().rfind(|event| looked(event) && event.object != Some(object));
+    let nobody = match asked {
+        Some(asked) => format!(
+            "{writer}, which read {} from {} (step {}), does not wake it",
+            view.read(asked),
+            asked.object.map_or_else(String::new, |object| view.object(object)),
+            view.step(asked),
+        ),
+        None => format!("{writer} does not wake it"),
+    };
+    let what = edge.object.map_or_else(String::new, |object| format!(" on {}", view.object(object)));
+    let sleeps = if edge.verb == Verb::Park { "parks" } else { "sleeps" };
+    let paragraph = format!("{thread} {sleeps}{what} at {place} for ever, because {why}; and {nobody}.");
+    let headline = match edge.object {
+        Some(object) => format!("lost wake-up on {}", view.object(object)),
+        None => format!("lost wake-up of {thread}"),
+    };
+    let mut finding = Finding::new(Anomaly::LostWakeUp, headline, paragraph)
+        .about(Some(object))
+        .mark(look, view.stale_mark(look, missed))
+        .from(missed)
+        .from(look)
+        .at(edge.site, format!("{thread} {sleeps} here"));
+    if let Some(asked) = asked {
+        finding = finding.from(asked);
+    }
+    Some(finding)
 }
 
 fn tell(view: &View<'_>, edge: &WaitEdge, too_early: bool) -> Option<Finding> {

@@ -30,6 +30,7 @@ mod panic;
 mod read_skew;
 mod self_deadlock;
 mod unsafe_publication;
+mod unseen;
 mod use_after_free;
 mod write_skew;
 
@@ -96,11 +97,11 @@ type Detector = fn(&View<'_>) -> Option<Finding>;
 
 /// The detectors for each kind of failure, the first that matches names it.
 const DETECTORS: &[(FailureKind, &[Detector])] = &[
-    (FailureKind::DataRace, &[data_race::detect]),
+    (FailureKind::DataRace, &[unsafe_publication::detect_birth, data_race::detect]),
     (FailureKind::UseAfterFree, &[use_after_free::detect]),
     (FailureKind::Leak, &[leak::detect]),
-    (FailureKind::StepLimit, &[livelock::detect]),
-    (FailureKind::Nondeterminism, &[nondeterminism::detect]),
+    (FailureKind::StepLimit, &[unseen::detect, livelock::detect]),
+    (FailureKind::Nondeterminism, &[unseen::detect, nondeterminism::detect]),
     (
         FailureKind::Deadlock,
         &[self_deadlock::detect, deadlock::detect_cycle, lost_wake_up::detect, deadlock::detect],
@@ -108,6 +109,7 @@ const DETECTORS: &[(FailureKind, &[Detector])] = &[
     (
         FailureKind::Panic,
         &[
+            unseen::detect,
             unsafe_publication::detect,
             aba::detect,
             lost_update::detect,

@@ -97,7 +97,7 @@ pub(super) fn detect_weak(view: &View<'_>) -> Option<Finding> {
     let paragraph = format!(
         "{what}, because {} and nothing else orders the two.{also} Real hardware may let such steps happen in either \
          order: {}.",
-        orders(newest, event),
+        view.orders(newest, event),
         outcome(view),
     );
     let headline = headline(view, Anomaly::OrderViolation, Some(object));
@@ -109,14 +109,6 @@ pub(super) fn detect_weak(view: &View<'_>) -> Option<Finding> {
         }
     }
     Some(finding)
-}
-
-fn orders(write: &Event, event: &Event) -> String {
-    match (write.order, event.order) {
-        (one, other) if one == other => format!("both accesses are {}", one.name()),
-        (first, second) if writes(event) => format!("the stores are {} and {}", first.name(), second.name()),
-        (write, read) => format!("the store is {} and the load {}", write.name(), read.name()),
-    }
 }
 
 /// Lines of several threads on the console, judged by a check behind them.

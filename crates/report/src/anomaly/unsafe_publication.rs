@@ -8,7 +8,7 @@
 use super::{Finding, WINDOW, headline, outcome};
 use crate::explanation::Anomaly;
 use crate::view::{View, writes};
-use racefuzz_trace::{Event, MemoryOrder, OpKind};
+use racefuzz_trace::{Event, FailureDetail, MemoryOrder, OpKind, Value, Verb};
 
 pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let stale = view.accesses().rev().filter(|event| view.is_stale(event)).take(WINDOW);
@@ -49,6 +49,60 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     .at(flag.site, format!("{reader} sees it here ({})", order(flag)))
     .at(data.site, format!("{reader} reads the old value here"));
     Some(finding)
+}
+
+/// An object whose creation is not ordered before its use by another thread: the pointer by which that
+/// thread came by it is the flag, and the object the data.
+pub(super) fn detect_birth(view: &View<'_>) -> Option<Finding> {
+    let FailureDetail::DataRace { object, first, second } = &view.failure.detail else { return None };
+    if first.verb != Verb::Create {
+        return None;
+    }
+    let (maker, user, name) = (view.thread(first.thread), view.thread(second.thread), view.object(*object));
+    let pointers = view
+        .accesses()
+        .rev()
+        .filter(|event| event.thread == second.thread && matches!(event.read, Some(Value::Pointer(_))));
+    let published = pointers
+        .filter_map(|flag| Some((flag, view.source(flag)?)))
+        .find(|(_, set)| set.thread != second.thread);
+    let (way, reason) = match published {
+        Some((flag, set)) => {
+            let flag_name = flag.object.map_or_else(String::new, |object| view.object(object));
+            let way = format!(
+                "{} published it when it set {flag_name} to {} (step {}), which {user} read (step {}). ",
+                view.thread(set.thread),
+                view.wrote(set),
+                view.step(set),
+                view.step(flag),
+            );
+            // What the maker did last, and what the user did last, bound where fences count.
+            let of = |thread| view.events.iter().filter(move |event| event.thread == thread);
+            let (begin, end) =
+                (of(set.thread).next().unwrap_or(set), of(flag.thread).next_back().unwrap_or(flag));
+            (way, why(view, (begin, set), (flag, end)))
+        }
+        None => (String::new(), "nothing that the one did before is seen by the other".to_owned()),
+    };
+    let paragraph = format!(
+        "{maker} made {name} (at {}). {way}Making it is a plain write, and nothing orders that before the {} by {user} \
+         (at {}), because {reason}. In Rust this is undefined behaviour: {user} may find memory that does not hold \
+         the object yet.",
+        view.place(first.site),
+        second.verb.word(),
+        view.place(second.site),
+    );
+    let headline = format!("{} of {name}", Anomaly::UnsafePublication);
+    let mut finding = Finding::new(Anomaly::UnsafePublication, headline, paragraph)
+        .about(Some(*object))
+        .at(first.site, format!("{maker} makes it here"));
+    if let Some((flag, set)) = published {
+        finding = finding
+            .about(flag.object)
+            .at(set.site, format!("{} publishes it here ({})", view.thread(set.thread), order(set)))
+            .at(flag.site, format!("{user} comes by it here ({})", order(flag)));
+    }
+    Some(finding.at(second.site, format!("{user} uses it here")))
 }
 
 /// The flag that the thread of `second` saw, before that event, as the thread of `first` had set it

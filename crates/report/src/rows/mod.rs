@@ -114,7 +114,8 @@ fn waits(view: &View<'_>, selected: &[u32]) -> Vec<Wait> {
     let mut waits = Vec::new();
     for (index, step) in selected.iter().enumerate() {
         let event = view.event(*step);
-        let Some(waited) = event.waited else { continue };
+        // What an access waits for is the end of a scope before it.
+        let Some(waited) = event.waited.filter(|_| !view.is_data(event)) else { continue };
         // With nothing shown in between, the wait explains nothing.
         if index > 0 && selected[index - 1] >= waited.since {
             let text = words(event.thread, event.verb, event.object, waited.holder);
@@ -168,7 +169,8 @@ impl Writer<'_, '_> {
         let mut marks: Vec<String> = marks.map(|(_, text)| text.clone()).collect();
         // Beside the story, a row that is there anyway says so if the other one is there, too.
         let newer = self.view.newer(event).filter(|newest| self.numbers.contains_key(&newest.step));
-        marks.extend(newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest)));
+        let beside = newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest));
+        marks.extend(beside.map(|text| words::resolve(&text, |step| self.numbers.get(&step).copied())));
         self.rows.push(Row {
             kind: RowKind::Step,
             number: self.numbers.get(&step).copied(),

@@ -59,6 +59,7 @@ fn run(outcome: Outcome, stats: Stats, stopped: Option<&str>) -> RunReport {
         stats,
         failures: Vec::new(),
         stopped: stopped.map(str::to_owned),
+        warnings: Vec::new(),
         proof: None,
     }
 }

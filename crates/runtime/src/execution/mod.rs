@@ -1,8 +1,10 @@
 //! The state of one execution, and how it is entered from the code under test.
 
 mod choosing;
+mod objects;
 mod waiting;
 
+use crate::alloc::{Region, runtime_scope};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::explorer::{Explorer, Op};
@@ -11,7 +13,7 @@ use crate::graph::Memory;
 use crate::heart::Heart;
 use crate::lane::Lane;
 use crate::memory::Seen;
-use crate::object::{Object, Primitive, WriteRef};
+use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
 use crate::site::Site;
@@ -95,6 +97,10 @@ pub(crate) struct Execution {
     pub(crate) sc_fences: Seen,
 
     pub(crate) failure: Option<Detected>,
+    /// A limit ended it, or the watchdog did.
+    pub(crate) stopped: bool,
+    /// The running thread that the watchdog made it leave where that stood.
+    pub(crate) left: Option<u32>,
     pub(crate) panics: u32,
     /// The `assume` that does not hold.
     pub(crate) blocked_at: Option<Site>,
@@ -114,6 +120,10 @@ pub(crate) struct Execution {
     pub(crate) finals: Vec<Box<dyn FnOnce()>>,
     pub(crate) globals: Locals,
     pub(crate) allocations: crate::heap::Heap,
+    /// Where the program's memory lies, once it has any.
+    pub(crate) region: Option<Region>,
+    /// Some thread has read the address of a block whose allocation it does not know of.
+    pub(crate) received_unknown: bool,
     pub(crate) statics: Statics,
     pub(crate) recorder: Option<Box<Recorder>>,
     /// The overlay that applies; out of its place only while it is looked at.
@@ -145,6 +155,7 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> 
     if execution.is_null() {
         return Err(Absent::Outside);
     }
+    let _runtime = runtime_scope();
     // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
     // and no other reference lives: `f` does not enter again, and coroutines switch only outside
     // such closures.
@@ -180,7 +191,7 @@ pub(crate) fn alive() -> Result<*mut Execution, Absent> {
 /// The same for an event that is no scheduling point: the step limit holds for it, too.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
-    let (result, spent) = enter(|execution| (f(execution), execution.steps >= execution.config.max_steps))?;
+    let (result, spent) = enter(|execution| (f(execution), execution.is_spent()))?;
     if spent {
         crate::schedule::step_limit()?;
     }
@@ -220,6 +231,12 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Execution {
+    /// Whether it has taken as many steps as it may, or is to stop for another reason.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.steps >= self.config.max_steps || self.heart.stops()
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn sequential(&self) -> bool {
         self.config.memory == MemoryModel::Sc
@@ -236,54 +253,6 @@ impl Execution {
         let lane = &mut *self.lanes[thread];
         lane.prepare(&mut self.stacks, stack_size)?;
         Ok(lane)
-    }
-
-    /// The object's number in this execution.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn resolve<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
-        match primitive.shared().index_in(self.epoch) {
-            Some(index) => index,
-            None => self.register(primitive),
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P) -> u32 {
-        let shared = primitive.shared();
-        if !primitive.used_outside() {
-            self.statics.first_use(primitive);
-        }
-        let index = self.object_count as u32;
-        let initial = primitive.initial();
-        if shared.claim(self.epoch, index)
-            && !self.statics.covers(std::ptr::from_ref(primitive).cast::<u8>() as usize)
-        {
-            self.left_over.push((P::KIND, shared.created()));
-        }
-        self.new_object(P::KIND, shared.created(), initial);
-        self.allocations.first_use(std::ptr::from_ref(primitive).cast::<u8>() as usize, index);
-        if let Some(recorder) = &mut self.recorder {
-            let name = primitive.name().map(std::borrow::Cow::into_owned);
-            recorder.object(P::KIND, shared.created(), name, primitive.show(initial));
-        }
-        index
-    }
-
-    /// A new object; its recorder entry is the caller's affair.
-    pub(crate) fn new_object(
-        &mut self,
-        kind: racefuzz_trace::ObjectKind,
-        created: Site,
-        initial: u64,
-    ) -> u32 {
-        let index = self.object_count;
-        self.object_count += 1;
-        match self.objects.get_mut(index) {
-            Some(object) => object.reuse(kind, created, initial),
-            None => self.objects.push(Object::new(kind, created, initial)),
-        }
-        index as u32
     }
 
     /// Counts an event of the current thread.
@@ -336,6 +305,10 @@ impl Execution {
 
     /// The current thread gives way: it is not offered until another has acted.
     pub(crate) fn give_way(&mut self) {
+        // What was explored says who goes on; it knows no such courtesy.
+        if self.config.explored {
+            return;
+        }
         let thread = &mut self.threads[self.current as usize];
         if !thread.yielded {
             thread.yielded = true;

@@ -2,7 +2,7 @@
 
 use super::Execution;
 use crate::thread::{Condition, Status};
-use racefuzz_trace::ThreadId;
+use racefuzz_trace::{ThreadId, Verb};
 
 impl Execution {
     /// Whether the pending operation of a thread may happen.
@@ -10,6 +10,7 @@ impl Execution {
         match self.threads[thread as usize].pending.condition {
             Condition::Always => true,
             Condition::Word { object, test } => test.holds(self.objects[object as usize].value),
+            Condition::KeptOut { object, .. } => self.objects[object as usize].value == 0,
             Condition::Finished(target) => self.threads[target as usize].status == Status::Finished,
             Condition::Token => self.threads[self.threads[thread as usize].host as usize].token,
             Condition::NoToken => !self.threads[self.threads[thread as usize].host as usize].token,
@@ -28,6 +29,10 @@ impl Execution {
         let may_expire = thread.pending.deadline.is_some();
         let invisible = thread.pending.invisible;
         if holds {
+            if let Condition::KeptOut { object, test } = self.threads[index as usize].pending.condition {
+                // The writer has its turn now, or leaves it: from here on they compete.
+                self.threads[index as usize].pending.condition = Condition::Word { object, test };
+            }
             if invisible {
                 self.ready.push(index);
             } else {
@@ -74,9 +79,19 @@ impl Execution {
             Condition::Word { object, .. } => {
                 self.objects[object as usize].holders.first().map(|(holder, _)| *holder)
             }
+            Condition::KeptOut { object, .. } => self.waiting_writer(thread, object),
             Condition::Finished(target) => Some(target),
             _ => None,
         }
+    }
+
+    /// A thread other than `reader` that waits to write-lock an object.
+    pub(crate) fn waiting_writer(&self, reader: u32, object: u32) -> Option<u32> {
+        let waits = |waiter: &&u32| {
+            let pending = &self.threads[**waiter as usize].pending;
+            **waiter != reader && pending.op.verb == Verb::WriteLock
+        };
+        self.objects[object as usize].waiters.iter().find(waits).copied()
     }
 
     /// The word of an object changed: those who wait for it may go on, or may no longer.

@@ -1,8 +1,10 @@
 //! Atomic accesses and fences.
 
+use crate::alloc::runtime_scope;
 use crate::backend;
 use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::memory::Knowledge;
 use crate::object::{Primitive, WriteRef};
 use crate::overlay;
@@ -26,16 +28,13 @@ pub(super) fn step<P: Primitive, R>(
     site: Site,
     effect: impl FnOnce(&mut Execution, &Op) -> R,
 ) -> Result<R, Absent> {
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
-    let address = std::ptr::from_ref(primitive) as usize;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
     let pointer = alive()?;
+    let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; the reference ends before the switch below, and the execution
     // lives as long as its coroutines run.
-    let resolved = unsafe {
-        let execution = &mut *pointer;
-        super::tracked::check_use(execution, address, verb, site).map(|()| execution.resolve(primitive))
-    };
-    let object = resolved.or_else(super::tracked::unwind)?;
+    let resolved = unsafe { (*pointer).resolve(primitive, verb, site) };
+    let object = resolved.or_else(super::misuse::unwind)?;
     let op = Op { kind, verb, order, object, lock: false };
     // SAFETY: `pointer` is the current execution; no reference into it is live.
     unsafe { post_visible(pointer, op, site)? };
@@ -43,9 +42,9 @@ pub(super) fn step<P: Primitive, R>(
     // SAFETY: see `execution::with`; a new reference after the switch.
     let done = unsafe {
         let execution = &mut *pointer;
-        super::tracked::check_use(execution, address, verb, site).map(|()| effect(execution, &op))
+        execution.admit(primitive, object, verb, site).map(|()| effect(execution, &op))
     };
-    done.or_else(super::tracked::unwind)
+    done.or_else(super::misuse::unwind)
 }
 
 /// Makes sure the history of an atomic starts with its initial value.
@@ -60,6 +59,9 @@ fn prepare(execution: &mut Execution, object: u32) {
 
 #[inline]
 fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
+    if execution.config.explored {
+        return 0;
+    }
     let thread = &execution.threads[execution.current as usize];
     let sc_fences = (order == MemoryOrder::SeqCst).then_some(&execution.sc_fences);
     let knowledge = Knowledge { clock: &thread.clock, seen: &thread.seen, sc_fences };
@@ -215,7 +217,7 @@ pub(super) fn note_repeated_read(execution: &mut Execution, now: &Now, site: Sit
 /// An atomic load: the word read.
 #[inline]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.load(primitive, order);
     }
     let order = overlay::order(site, order);
@@ -233,6 +235,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
             newest - execution.choose(Point::Store, newest - floor + 1)
         };
         let (value, write) = read_at(execution, &now, op.object, place, order);
+        execution.received(value);
         execution.log(&now, op, value);
         note_repeated_read(execution, &now, site, write);
         let newer = if place == newest { None } else { newer(execution, op.object, place) };
@@ -243,6 +246,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         });
         (value, false)
     })?;
+    super::graphed::stop_if_diverged()?;
     if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(value) }
 }
 
@@ -263,7 +267,7 @@ pub fn store<P: Primitive>(
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.store(primitive, value, order);
     }
     let order = overlay::order(site, order);
@@ -317,7 +321,7 @@ pub fn rmw<P: Primitive>(
     site: Site,
     f: impl Fn(u64) -> Option<u64>,
 ) -> Result<Rmw, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.rmw(primitive, success, verb, &f);
     }
     let (success, failure) = overlay::orders(site, success, failure);
@@ -334,21 +338,29 @@ pub fn rmw<P: Primitive>(
         let place = if newest == 0 {
             0
         } else {
-            let strictest = if failure == MemoryOrder::SeqCst { failure } else { success };
-            let floor = floor(execution, op.object, strictest);
-            // A store read by another read-modify-write can only be seen by a failing one.
+            // What it reads decides whether it succeeds, and each outcome has an ordering, and with
+            // it a floor, of its own. A store that another read-modify-write has read can only be
+            // seen by one that fails.
+            let passes = if spurious { newest + 1 } else { floor(execution, op.object, success) };
+            let fails =
+                if failure == success && !spurious { passes } else { floor(execution, op.object, failure) };
             let free = |execution: &Execution, place: usize| {
                 let store = &execution.objects[op.object as usize].history.stores()[place];
-                place == newest || !store.taken || spurious || f(store.value).is_none()
+                match !spurious && f(store.value).is_some() {
+                    true => place >= passes && (place == newest || !store.taken),
+                    false => place >= fails,
+                }
             };
-            let count = (floor..=newest).filter(|place| free(execution, *place)).count();
+            let lowest = passes.min(fails);
+            let count = (lowest..=newest).filter(|place| free(execution, *place)).count();
             let chosen = execution.choose(Point::Store, count);
-            (floor..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+            (lowest..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
         };
         let read = execution.objects[op.object as usize].history.stores()[place].value;
         let wrote = if spurious { None } else { f(read) };
         let order = if wrote.is_some() { success } else { failure };
         let (_, write) = read_at(execution, &now, op.object, place, order);
+        execution.received(read);
         let stale = if place == newest { None } else { newer(execution, op.object, place) };
         match wrote {
             Some(value) => {
@@ -371,6 +383,7 @@ pub fn rmw<P: Primitive>(
         });
         (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
     })?;
+    super::graphed::stop_if_diverged()?;
     if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
 }
 
@@ -384,7 +397,7 @@ pub fn compare_exchange<P: Primitive>(
     site: Site,
     (current, new): (u64, u64),
 ) -> Result<Rmw, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.compare_exchange(primitive, orders, verb, (current, new));
     }
     rmw(primitive, orders, verb, site, |word| (word == current).then_some(new))
@@ -393,7 +406,7 @@ pub fn compare_exchange<P: Primitive>(
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
 /// next step.
 pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Fence), site) {
         return session.fence(order);
     }
     overlay::before_local(site)?;
@@ -458,17 +471,20 @@ pub fn unsync_write<P: Primitive>(primitive: &P, site: Site) -> Result<(), Absen
 }
 
 fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, Verb::Unsync, site) {
         return session.unsync(primitive, kind == OpKind::Write);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
-    let op = |object| Op { kind, verb: Verb::Unsync, order: MemoryOrder::Plain, object, lock: false };
+    let verb = Verb::Unsync;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
+    let op = |object| Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
     if kind == OpKind::Read {
-        let object = enter(|execution| execution.resolve(primitive))?;
+        let object =
+            enter(|execution| execution.resolve(primitive, verb, site))?.or_else(super::misuse::unwind)?;
         post(visible(op(object), site))?;
     }
     let raced = free_event(|execution| {
-        let object = execution.resolve(primitive);
+        let object = execution.resolve(primitive, verb, site)?;
+        execution.admit_birth(object, verb, site)?;
         prepare(execution, object);
         let op = op(object);
         let now = execution.event(&op);
@@ -485,15 +501,16 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
         let race = race.or(graphed.map(|(other, step)| (other, WriteRef { event: 0, step })));
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
-        let Some((other, write)) = race else { return false };
+        let Some((other, write)) = race else { return Ok(false) };
         super::counted::fails_over(execution, (other, 0));
         super::cell::fail_race(
             execution,
             object,
             (other, Verb::Store, None, write.step),
-            (now.thread, Verb::Unsync, site),
+            (now.thread, verb, site),
         );
-        true
-    })?;
+        Ok(true)
+    })?
+    .or_else(super::misuse::unwind)?;
     if raced { Err(crate::schedule::fail_current()) } else { Ok(()) }
 }

@@ -3,10 +3,10 @@
 //! They are no scheduling points: in a program without data races their order is fixed by other
 //! events, and a race is found whatever their order.
 
-use crate::backend;
 use crate::execution::{Absent, Execution, free_event};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
+use crate::foreign;
 use crate::object::Primitive;
 use crate::overlay;
 use crate::race::Access;
@@ -29,18 +29,13 @@ pub fn write<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Re
 }
 
 fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.cell(primitive, kind == OpKind::Write);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    overlay::before(site, |execution| execution.resolve(primitive, verb, site).ok())?;
     let raced = free_event(|execution| {
-        super::tracked::check_use(
-            execution,
-            std::ptr::from_ref(primitive).cast::<u8>() as usize,
-            verb,
-            site,
-        )?;
-        let object = execution.resolve(primitive);
+        let object = execution.resolve(primitive, verb, site)?;
+        execution.admit_birth(object, verb, site)?;
         let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
         let now = execution.event(&op);
         if execution.memory.is_some() {
@@ -65,7 +60,7 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         );
         Ok(true)
     })?
-    .or_else(super::tracked::unwind)?;
+    .or_else(super::misuse::unwind)?;
     if raced { Err(fail_current()) } else { Ok(()) }
 }
 

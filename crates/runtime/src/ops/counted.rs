@@ -18,11 +18,14 @@
 //! * Cells that the destructor used may be reached by others still. A thread that comes to one without
 //!   knowing all owners' ends depends on who was the last.
 
+use crate::alloc::{Birth, PATTERN_WORD};
 use crate::backend::{self, Session};
 use crate::clock::Clock;
 use crate::execution::{Absent, Execution, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::atomic::visible;
+use crate::ops::misuse;
 use crate::schedule::post;
 use crate::site::Site;
 use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
@@ -68,8 +71,17 @@ impl Counted {
         self.created
     }
 
+    fn hosted(self, verb: Verb, site: Site) -> Option<&'static Session> {
+        foreign::hosted_counted(self.epoch, self.created, verb, site)
+    }
+
     fn on(self, session: &Session) -> Result<u32, Absent> {
         if self.epoch == session.epoch() { Ok(self.object) } else { Err(Absent::Outside) }
+    }
+
+    /// Whether it was read from memory that was freed.
+    fn is_freed(self) -> bool {
+        self.epoch == PATTERN_WORD
     }
 
     fn of(self, execution: &Execution) -> Option<u32> {
@@ -85,7 +97,10 @@ pub fn counted_new(site: Site) -> Option<Counted> {
     }
     with(|execution| {
         let object = execution.new_object(ObjectKind::Arc, site, 1);
-        execution.objects[object as usize].alive = true;
+        let me = execution.current;
+        let birth = Birth { thread: me, time: execution.threads[me as usize].time + 1 };
+        let entry = &mut execution.objects[object as usize];
+        (entry.alive, entry.birth) = (true, birth);
         execution.live_references += 1;
         if let Some(recorder) = &mut execution.recorder {
             recorder.object(ObjectKind::Arc, site, None, crate::object::Shown::Nothing);
@@ -98,7 +113,7 @@ pub fn counted_new(site: Site) -> Option<Counted> {
 /// A reference is cloned (or made weak).
 #[inline]
 pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefClone, site) {
         return session.counted_clone(counted.on(session)?);
     }
     event(counted, Verb::RefClone, site, |_, _| {})
@@ -109,7 +124,7 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
 /// did, as the destructor of the value must.
 #[inline]
 pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, last);
     }
     event(counted, Verb::RefDrop, site, |execution, object| {
@@ -197,7 +212,7 @@ pub(crate) fn goes_back(execution: &mut Execution) {
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.
 #[inline]
 pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, || false);
     }
     event(counted, Verb::RefDrop, site, |_, _| {})
@@ -210,13 +225,15 @@ fn event(
     site: Site,
     effect: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
-    let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside)?;
+    let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside);
+    let object = object.or_else(|absent| if counted.is_freed() { freed(verb) } else { Err(absent) })?;
     let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
     let points = with(|execution| execution.config.count_points)?;
     if points {
         count_point(op, site)?;
     }
     free_event(|execution| {
+        execution.admit_birth(object, verb, site)?;
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let before = std::mem::replace(&mut entry.last_write, now.write);
@@ -229,7 +246,21 @@ fn event(
         }
         execution.log(&now, &op, 0);
         execution.record(&op, site, move |_, event| event.implied = verb == Verb::RefDrop);
-    })
+        Ok(())
+    })?
+    .or_else(misuse::unwind)
+}
+
+/// A counted reference in memory that was freed, of which nothing is left.
+#[cold]
+fn freed<R>(verb: Verb) -> Result<R, Absent> {
+    let misused = with(|execution| {
+        let site = execution.threads[execution.current as usize].pending.site;
+        let object = execution.new_shown_object(ObjectKind::Arc, site);
+        let by = (execution.current, site, execution.steps);
+        misuse::use_after_free(execution, object, by, verb, site)
+    })?;
+    misuse::unwind(misused)
 }
 
 #[cold]
@@ -241,7 +272,7 @@ fn count_point(op: Op, site: Site) -> Result<(), Absent> {
 /// is asked whether the caller turned out to hold the only reference, in which case it knows what
 /// every earlier holder did.
 pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() -> bool) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = counted.hosted(Verb::RefCount, site) {
         return session.counted_observe(counted.on(session)?);
     }
     let op = enter(|execution| {
@@ -251,6 +282,7 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
     })??;
     post(visible(op, site))?;
     with(|execution| {
+        execution.admit_birth(op.object, op.verb, site)?;
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let write = entry.last_write;
@@ -265,5 +297,7 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
         }
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
-    })
+        Ok(())
+    })?
+    .or_else(misuse::unwind)
 }

@@ -3,7 +3,7 @@
 
 use super::atomic::{Rmw, reads_from};
 use super::counted;
-use crate::execution::{Execution, Now};
+use crate::execution::{Absent, Execution, Now, current};
 use crate::explorer::Op;
 use crate::graph::{Access, Memory, Step};
 use crate::object::{Primitive, WriteRef};
@@ -54,6 +54,7 @@ pub(super) fn load<P: Primitive>(
     if read.newer.is_some() {
         counted::goes_back(execution);
     }
+    execution.received(read.value);
     execution.log(&now, op, read.value);
     let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
@@ -118,6 +119,7 @@ pub(super) fn rmw<P: Primitive>(
     if newer.is_some() {
         counted::goes_back(execution);
     }
+    execution.received(value);
     let newest = match wrote {
         Some(word) => ask(execution).rmw_writes(&access(execution, &now, op, site), word, step),
         None => false,
@@ -136,6 +138,19 @@ pub(super) fn rmw<P: Primitive>(
     });
     let spins = wrote.is_none() && !spurious && repeats(execution, now.thread, site, source);
     (Rmw { read: value, wrote, newest }, spins)
+}
+
+/// Unwinds the calling thread if its program has left the events that it repeats: the value that it was
+/// just told is meant for another execution.
+#[inline]
+pub(super) fn stop_if_diverged() -> Result<(), Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Ok(());
+    }
+    // SAFETY: see `execution::with`; the reference ends before the thread unwinds.
+    let diverged = unsafe { memory(&*execution).is_some_and(|memory| memory.has_diverged()) };
+    if diverged { Err(crate::schedule::stop_diverged()) } else { Ok(()) }
 }
 
 /// A SeqCst fence, after its clocks have changed.

@@ -2,9 +2,11 @@
 //! values that live as long as a thread or an execution.
 
 use super::local_op;
+use crate::alloc::runtime_scope;
 use crate::backend;
 use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::atomic::visible;
 use crate::overlay;
 use crate::schedule::{block_for_good, post};
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 /// A step that touches nothing shared; its text is made only if the execution is recorded.
 pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Note), site) {
         return session.sleep();
     }
     overlay::before_local(site)?;
@@ -30,6 +32,7 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
     })?;
     if recorded {
         // The text is the program's code: made before the execution is entered again.
+        let _runtime = runtime_scope();
         let text = text();
         with(|execution| execution.record(&op, site, |_, event| event.text = Some(text)))?;
     }
@@ -38,7 +41,7 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
 
 /// One of the values below `count`, every one of them possible.
 pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Nondet), site) {
         return session.choose(count);
     }
     let op = local_op(Verb::Nondet);
@@ -77,7 +80,7 @@ pub fn assume(condition: bool, site: Site) -> Result<(), Absent> {
 
 /// Writes a line to the execution's console: a step.
 pub fn print(line: String, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Print), site) {
         return session.print(line);
     }
     overlay::before_local(site)?;
@@ -108,7 +111,8 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
         line.hash(&mut hasher);
         execution.log(&now, &op, hasher.finish());
         execution.record(&op, site, |_, event| event.text = Some(line.clone()));
-        execution.console.push(line);
+        // The program's memory goes when the execution ends.
+        execution.console.push(line.as_str().to_owned());
     })
 }
 
@@ -233,6 +237,7 @@ fn with_slot<T: 'static, R>(
         Ok(None) => {
             let made: Box<dyn Any> = Box::new(make());
             let value: *const dyn Any = &raw const *made;
+            let _runtime = runtime_scope();
             // SAFETY: as above.
             unsafe { slots(&mut *execution).insert(key, made) };
             value

@@ -7,8 +7,10 @@
 mod atomic;
 mod cell;
 mod counted;
+mod freed;
 mod graphed;
 mod local;
+pub(crate) mod misuse;
 mod state;
 mod threads;
 mod tracked;
@@ -31,6 +33,7 @@ pub use threads::{
 pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use counted::Destruction;
+pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 
@@ -39,10 +42,14 @@ use crate::explorer::Op;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 
 /// Where the caller runs.
+#[track_caller]
 pub fn mode() -> Result<(), Absent> {
     let execution = current();
     if execution.is_null() {
-        return crate::backend::session().map_or(Err(Absent::Outside), |session| session.mode());
+        return match crate::foreign::session(crate::site::Site::caller(), None) {
+            Some(session) => session.mode(),
+            None => Err(Absent::Outside),
+        };
     }
     // SAFETY: see `execution::with`; a plain read.
     match unsafe { (*execution).phase } {

@@ -4,9 +4,9 @@
 //! A blocked thread is always one that *awaits a test of an object's word*; the operation and the
 //! test are one atomic event.
 
-use crate::backend;
 use crate::execution::{Absent, Execution, enter, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::object::{Primitive, Shown, Test};
 use crate::ops::atomic::{note_repeated_read, reads_from};
 use crate::overlay;
@@ -48,6 +48,9 @@ pub struct Update {
     pub refuses: Test,
     /// Whether `site` is not where the operation stands but where it was caused (a guard's drop).
     pub implied: bool,
+    /// Whether it may be kept out, although its test holds, while a thread waits to write-lock the
+    /// object: a reader of a lock. A word of 0 is one that nobody holds.
+    pub may_be_kept_out: bool,
 }
 
 impl Update {
@@ -62,6 +65,7 @@ impl Update {
             hold: Hold::No,
             refuses: Test::Never,
             implied: false,
+            may_be_kept_out: false,
         }
     }
 
@@ -137,20 +141,16 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     count: impl FnOnce() -> usize,
     f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -> R,
 ) -> Result<Result<R, TimedOut>, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted(primitive, how.verb, site) {
         return session.update(primitive, &how, count, f).map(Ok);
     }
-    overlay::before(site, |execution| Some(execution.resolve(primitive)))?;
+    overlay::before(site, |execution| execution.resolve(primitive, how.verb, site).ok())?;
     if let Some(word) = overlay::replace(primitive, how.verb, site)? {
         return Ok(Ok(unrecorded(word, f)));
     }
-    let address = std::ptr::from_ref(primitive).cast::<u8>() as usize;
     let lock = how.hold != Hold::No;
-    let object = enter(|execution| {
-        super::tracked::check_use(execution, address, how.verb, site)?;
-        Ok(execution.resolve(primitive))
-    })?
-    .or_else(super::tracked::unwind)?;
+    let object =
+        enter(|execution| execution.resolve(primitive, how.verb, site))?.or_else(super::misuse::unwind)?;
     let op = Op { kind: how.kind, verb: how.verb, order: how.order, object, lock };
     let condition = match how.test {
         Test::Always => Condition::Always,
@@ -163,11 +163,25 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
     let mut pending = Pending { op, site, condition, deadline, invisible: false };
     with(|execution| prepare_for_memory(execution, &mut pending, &how))?;
     post(pending)?;
+    while how.may_be_kept_out && with(|execution| keep_out(execution, object))? {
+        pending.condition = Condition::KeptOut { object, test: how.test };
+        post(pending)?;
+    }
     with(|execution| {
-        super::tracked::check_use(execution, address, how.verb, site)?;
+        execution.admit(primitive, object, how.verb, site)?;
         Ok(apply(execution, primitive, &how, &op, site, count, f))
     })?
-    .or_else(super::tracked::unwind)
+    .or_else(super::misuse::unwind)
+}
+
+/// Whether the running thread, a reader whose turn it is, is kept out because a writer waits for the
+/// readers that are there.
+#[cold]
+fn keep_out(execution: &mut Execution, object: u32) -> bool {
+    execution.memory.is_none()
+        && execution.objects[object as usize].value != 0
+        && execution.waiting_writer(execution.current, object).is_some()
+        && execution.choose(Point::Spurious, 2) == 1
 }
 
 /// Where an explorer keeps the memory, whether a wait times out is a choice made before it: one that
@@ -243,6 +257,9 @@ fn apply<P: Primitive + ?Sized, R>(
     let now = execution.event(op);
     let me = now.thread;
     let expired = std::mem::take(&mut execution.threads[me as usize].expires);
+    // What comes next may be an operation of another kind, which sets neither.
+    execution.threads[me as usize].refuses = Test::Never;
+    execution.threads[me as usize].timed = false;
     if expired {
         execution.threads[me as usize].timed_out = true;
         let word = execution.objects[op.object as usize].value;

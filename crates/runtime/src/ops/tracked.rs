@@ -1,16 +1,14 @@
 //! Tracked allocations.
 
 use crate::backend;
-use crate::execution::{Absent, Execution, Phase, current, with};
+use crate::execution::{Absent, Execution, current, with};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
-use crate::object::Shown;
+use crate::ops::misuse::{use_after_free, used_before_free};
 use crate::race::Access;
 use crate::schedule::fail_current;
 use crate::site::Site;
-use racefuzz_trace::{
-    FailureDetail, FailureKind, MemoryOrder, ObjectId, ObjectKind, OpKind, RacingAccess, ThreadId, Verb,
-};
+use racefuzz_trace::{FailureDetail, FailureKind, MemoryOrder, ObjectId, ObjectKind, OpKind, ThreadId, Verb};
 use std::alloc::Layout;
 
 /// Allocates tracked memory: it must be released before the execution ends, and not be used after
@@ -35,11 +33,8 @@ pub unsafe fn alloc(layout: Layout, site: Site) -> *mut u8 {
 }
 
 fn new_tracked(execution: &mut Execution, site: Site) -> u32 {
-    let object = execution.new_object(ObjectKind::Allocation, site, 0);
+    let object = execution.new_shown_object(ObjectKind::Allocation, site);
     execution.objects[object as usize].alive = true;
-    if let Some(recorder) = &mut execution.recorder {
-        recorder.object(ObjectKind::Allocation, site, None, Shown::Nothing);
-    }
     object
 }
 
@@ -67,16 +62,21 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
             use_after_free(execution, object, freed, Verb::Free, site);
             return Err(());
         }
-        let contents = block.contents.clone();
+        let (contents, end) = (block.contents.clone(), address + block.layout.size());
         note(execution, OpKind::Free, Verb::Free, object, site);
         let by = (execution.current, site, execution.steps);
         execution.allocations.release(address, by);
-        if let Some(used) = contents.iter().find_map(|inside| unordered_use(execution, *inside)) {
+        let inside = |object: &&u32| (address..end).contains(&execution.objects[**object as usize].address);
+        if let Some(used) =
+            contents.iter().filter(inside).find_map(|inside| unordered_use(execution, *inside))
+        {
             used_before_free(execution, object, by, used);
             return Err(());
         }
         execution.objects[object as usize].alive = false;
-        execution.objects[object as usize].freed = Some(by);
+        // SAFETY: the block has this layout, and its owner gave it back; it stays until the
+        // execution ends.
+        unsafe { memory.write_bytes(crate::alloc::PATTERN, layout.size()) };
         Ok(true)
     });
     match known {
@@ -99,7 +99,7 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
 /// A non-atomic use of an object that is not ordered before the present event of the current
 /// thread. Another schedule might have it behind that; but such a use is no step of its own, so
 /// perhaps none that is tried has. Atomic uses are steps, and found when they come behind.
-fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
+pub(super) fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
     let clock = &execution.threads[execution.current as usize].clock;
     let entry = &execution.objects[object as usize];
     entry.accesses.unordered(clock).or_else(|| {
@@ -108,43 +108,6 @@ fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
         let (thread, step) = super::graphed::unordered(execution, object, execution.current, true)?;
         Some(Access { thread, time: 0, step, verb: Verb::Load, site: entry.created })
     })
-}
-
-/// Notes that memory was released without the release being ordered behind a use.
-fn used_before_free(execution: &mut Execution, object: u32, freed: (u32, Site, u32), used: Access) {
-    execution.phase = Phase::TearDown;
-    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
-        return;
-    }
-    super::counted::fails_over(execution, (used.thread, used.time));
-    let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
-        object: ObjectId(object),
-        freed: RacingAccess {
-            thread: ThreadId(freed.0),
-            verb: Verb::Free,
-            site: recorder.site(freed.1),
-            step: freed.2.checked_sub(1),
-        },
-        used: RacingAccess {
-            thread: ThreadId(used.thread),
-            verb: used.verb,
-            site: recorder.site(used.site),
-            step: used.step.checked_sub(1),
-        },
-    });
-    execution.failure = Some(Detected {
-        kind: FailureKind::UseAfterFree,
-        message: format!(
-            "memory may be used after it was released: {} by thread {} and the release by thread {} are not ordered",
-            used.verb.word(),
-            used.thread,
-            freed.0
-        ),
-        thread: ThreadId(freed.0),
-        step: execution.steps,
-        identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(used.site)]),
-        detail,
-    });
 }
 
 fn in_heap(address: usize) -> bool {
@@ -179,67 +142,13 @@ pub fn untrack(object: u32) {
     });
 }
 
-/// A use of released memory was noted as the failure.
-pub(super) struct UsedAfterFree;
-
-/// Unwinds the thread that used released memory.
-pub(super) fn unwind<R>(_: UsedAfterFree) -> Result<R, Absent> {
-    Err(fail_current())
-}
-
-/// Whether the object at `address` may be used: fails the execution if its memory was released.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(super) fn check_use(
-    execution: &mut Execution,
-    address: usize,
-    verb: Verb,
-    site: Site,
-) -> Result<(), UsedAfterFree> {
-    match execution.allocations.released(address) {
-        None => Ok(()),
-        Some(block) => {
-            let (object, freed) = (block.object, block.freed);
-            if let Some(freed) = freed {
-                use_after_free(execution, object, freed, verb, site);
-            }
-            Err(UsedAfterFree)
-        }
-    }
-}
-
-fn use_after_free(execution: &mut Execution, object: u32, freed: (u32, Site, u32), verb: Verb, site: Site) {
-    execution.phase = Phase::TearDown;
-    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
-        return;
-    }
-    let me = execution.current;
-    let step = execution.steps;
-    let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
-        object: ObjectId(object),
-        freed: RacingAccess {
-            thread: ThreadId(freed.0),
-            verb: Verb::Free,
-            site: recorder.site(freed.1),
-            step: freed.2.checked_sub(1),
-        },
-        used: RacingAccess { thread: ThreadId(me), verb, site: recorder.site(site), step: None },
-    });
-    let what = if verb == Verb::Free { "released twice" } else { "used after it was released" };
-    execution.failure = Some(Detected {
-        kind: FailureKind::UseAfterFree,
-        message: format!("memory was {what}: {} by thread {me}, released by thread {}", verb.word(), freed.0),
-        thread: ThreadId(me),
-        step,
-        identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(site)]),
-        detail,
-    });
-}
-
 /// At the end of an execution: what was not released.
 pub(crate) fn report_leaks(execution: &mut Execution) {
     // What a thread holds that was not let end is no leak of the program.
-    let stopped = || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed);
-    if execution.failure.is_some() || execution.blocked_at.is_some() || stopped() {
+    let cut_short = || {
+        execution.stopped || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed)
+    };
+    if execution.failure.is_some() || execution.blocked_at.is_some() || cut_short() {
         return;
     }
     let counted = execution.objects[..execution.object_count]

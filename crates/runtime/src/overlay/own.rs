@@ -46,11 +46,13 @@ fn replaced<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Res
         return Ok(None);
     }
     let instead = with(|execution| {
-        let object = execution.resolve(primitive);
-        if execution.phase == Phase::Running {
-            instead(execution, primitive.shared().created(), object, verb, site)
-        } else {
-            Instead::AsStated
+        match execution.resolve(primitive, verb, site) {
+            Ok(object) if execution.phase == Phase::Running => {
+                let created = execution.objects[object as usize].created;
+                instead(execution, created, object, verb, site)
+            }
+            // The operation itself finds out.
+            _ => Instead::AsStated,
         }
     })?;
     let result = match instead {

@@ -6,11 +6,14 @@ mod teardown;
 use root::start_root;
 use teardown::tear_down;
 
+use crate::alloc::Outlived;
 use crate::config::Config;
 use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
+use crate::foreign;
 use crate::heart::Heart;
+use crate::interrupt;
 use crate::lane::Lane;
 use crate::ops;
 use crate::overlay::Applied;
@@ -19,7 +22,7 @@ use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::thread::{Condition, Status};
-use racefuzz_trace::{Choice, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
+use racefuzz_trace::{Choice, FailureDetail, FailureKind, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,10 +45,17 @@ pub enum Record {
 pub struct Ended {
     /// What went wrong, if anything did.
     pub failure: Option<Detected>,
+    /// The failure is something that racefuzz cannot see ([`racefuzz_trace::Unseen`]): neither the
+    /// rest of what is said here nor another run of the same schedule can be relied on.
+    pub unseen: bool,
+    /// A limit ended it ([`Heart::stop`]) before there was a verdict.
+    pub stopped: bool,
     /// An `assume` ended it.
     pub blocked: bool,
     /// Where that `assume` stands.
     pub blocked_at: Option<Site>,
+    /// Threads that it had, the first one included.
+    pub threads: u32,
     /// Events executed.
     pub steps: u32,
     /// Equal for executions with equal reads-from and modification order; different for others, but
@@ -60,6 +70,9 @@ pub struct Ended {
     /// Objects that an earlier execution had used, so that their values may be left over from it:
     /// what they are, and where they were created.
     pub left_over: Vec<String>,
+    /// What of the memory that the program allocated was not freed; all zero where the program does
+    /// not use [`Allocator`](crate::alloc::Allocator).
+    pub outlived: Outlived,
     /// The trace, if it was recorded.
     pub trace: Option<Trace>,
 }
@@ -88,6 +101,7 @@ pub struct Runner {
     execution: Box<Execution>,
     epoch: u64,
     epochs_end: u64,
+    worker: foreign::Worker,
 }
 
 impl Runner {
@@ -127,6 +141,8 @@ impl Runner {
             sc_number: 0,
             sc_fences: Default::default(),
             failure: None,
+            stopped: false,
+            left: None,
             panics: 0,
             blocked_at: None,
             abandoned: 0,
@@ -140,12 +156,15 @@ impl Runner {
             finals: Vec::new(),
             globals: Default::default(),
             allocations: Default::default(),
+            region: None,
+            received_unknown: false,
             statics: Default::default(),
             recorder: None,
             overlay: None,
             stacks,
         });
-        Self { execution, epoch: 0, epochs_end: 0 }
+        execution.heart.set_thread();
+        Self { execution, epoch: 0, epochs_end: 0, worker: foreign::Worker::new() }
     }
 
     /// The settings, to be changed between executions.
@@ -189,6 +208,8 @@ impl Runner {
         self.begin(explorer, record);
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
+        self.execution.heart.set_running(true);
+        interrupt::set_running(execution, &self.execution.heart);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
         // borrowed for the whole call; no body is left when `tear_down` returns.
         unsafe {
@@ -197,6 +218,8 @@ impl Runner {
             tear_down(execution);
         }
         set_current(std::ptr::null_mut());
+        self.execution.heart.set_running(false);
+        interrupt::set_running(std::ptr::null_mut(), &self.execution.heart);
         let ended = self.end();
         explorer.end();
         ended
@@ -209,6 +232,7 @@ impl Runner {
         }
         let execution = &mut *self.execution;
         execution.epoch = self.epoch;
+        self.worker.begin(self.epoch);
         self.epoch += 1;
         execution.observes = explorer.observes();
         // SAFETY: as for the explorer itself, below.
@@ -237,6 +261,7 @@ impl Runner {
         execution.sc_number = 0;
         execution.sc_fences.clear();
         execution.failure = None;
+        (execution.stopped, execution.left) = (false, None);
         execution.panics = 0;
         execution.blocked_at = None;
         execution.abandoned = 0;
@@ -248,6 +273,7 @@ impl Runner {
         execution.doubtful = false;
         execution.live_references = 0;
         execution.left_over.clear();
+        execution.received_unknown = false;
         execution.globals.reset();
         apply_overlay(execution);
         execution.recorder = match record {
@@ -259,7 +285,15 @@ impl Runner {
     fn end(&mut self) -> Ended {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
+        let foreign = self.worker.end(&execution.config.roots, execution.steps);
+        let left = execution.left.and_then(|thread| left(execution, thread));
+        let unseen = foreign.is_some() || left.is_some();
+        if unseen {
+            // Whatever else went wrong may be its doing.
+            execution.failure = foreign.or(left);
+        }
         execution.allocations.clear();
+        let outlived = execution.region.take().map(crate::alloc::Region::release).unwrap_or_default();
         if execution.config.memory != MemoryModel::Sc && execution.memory.take().is_none() {
             sum_modification_orders(execution);
         }
@@ -272,18 +306,44 @@ impl Runner {
         };
         let failed = execution.failure.is_some();
         Ended {
+            stopped: execution.stopped && execution.failure.is_none(),
             failure: execution.failure.take(),
+            unseen,
             blocked: execution.blocked_at.is_some(),
             blocked_at: execution.blocked_at,
+            threads: execution.thread_count as u32,
             steps: execution.steps,
             class: execution.class,
             output,
             abandoned: execution.abandoned,
             counts_observed: execution.counts_observed || (execution.doubtful && failed),
             left_over: describe_left_over(execution),
+            outlived,
             trace: execution.recorder.take().map(|recorder| recorder.trace),
         }
     }
+}
+
+/// The running thread was left where it stood, because of a limit or because of what the watchdog saw.
+#[cold]
+fn left(execution: &mut Execution, thread: u32) -> Option<Detected> {
+    // Whatever it waited in by std's means, this thread's own token is not part of it any more.
+    std::thread::current().unpark();
+    std::thread::park();
+    let Some(unseen) = execution.heart.take_found() else {
+        execution.stopped = true;
+        return None;
+    };
+    let mut identity = StableHasher::new();
+    unseen.to_string().hash(&mut identity);
+    Some(Detected {
+        kind: FailureKind::StepLimit,
+        message: unseen.to_string(),
+        thread: ThreadId(thread),
+        step: execution.steps,
+        identity: identity.finish(),
+        detail: Some(FailureDetail::Unseen(unseen)),
+    })
 }
 
 /// Makes the configured overlay the one that applies.
@@ -386,7 +446,9 @@ fn record_ends(execution: &mut Execution) {
             _ if thread.blocked => {
                 let (since, holder) = thread.blocked_at.unwrap_or((execution.steps, None));
                 let object = match thread.pending.condition {
-                    Condition::Word { object, .. } => Some(racefuzz_trace::ObjectId(object)),
+                    Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
+                        Some(racefuzz_trace::ObjectId(object))
+                    }
                     _ => None,
                 };
                 ThreadEnd::Blocked {

@@ -1,5 +1,6 @@
 //! The root thread: the program, its oracles, its end.
 
+use crate::alloc::by_program;
 use crate::execution::{Execution, Phase, current};
 use crate::ops;
 use crate::overlay;
@@ -46,7 +47,7 @@ pub(super) unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
 
 /// The root thread: the program, then, when every thread has ended, the oracles.
 fn root(program: &dyn Fn()) {
-    let result = catch_unwind(AssertUnwindSafe(program));
+    let result = catch_unwind(AssertUnwindSafe(|| by_program(program)));
     ops::destroy_locals();
     // SAFETY: see `execution::with`; the references end before anything of the program runs.
     let execution = || unsafe { &mut *current() };
@@ -126,7 +127,7 @@ fn finale() {
 
 /// Runs code of the program after its end; a panic there is the failure.
 fn guarded(oracle: bool, code: impl FnOnce()) {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(code)) else { return };
+    let Err(payload) = catch_unwind(AssertUnwindSafe(|| by_program(code))) else { return };
     // SAFETY: see `execution::with`.
     let execution = unsafe { &mut *current() };
     if panics::escaped(execution, payload.as_ref())

@@ -2,6 +2,7 @@
 
 use super::root::put_root;
 use super::{record_ends, resume};
+use crate::alloc::by_program;
 use crate::execution::{Execution, Phase, current};
 use crate::ops;
 use crate::thread::Locals;
@@ -79,12 +80,13 @@ pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
         // SAFETY: see `execution::with`; each reference ends before anything of the program runs.
         let execution = || unsafe { &mut *current() };
         while let Some(oracle) = execution().finals.pop() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(oracle))).map_err(ops::drop_payload);
+            let _ = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(oracle)))).map_err(ops::drop_payload);
         }
         release_all(|| &mut execution().globals);
         while let Some(value) = execution().statics.next() {
             // SAFETY: no thread of the execution will run again.
-            let _ = catch_unwind(AssertUnwindSafe(|| unsafe { value.destroy() })).map_err(ops::drop_payload);
+            let destroy = || by_program(|| unsafe { value.destroy() });
+            let _ = catch_unwind(AssertUnwindSafe(destroy)).map_err(ops::drop_payload);
             execution().statics.put_back();
         }
         for thread in 0..execution().thread_count {
@@ -98,6 +100,6 @@ pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
 
 fn release_all<'a>(locals: impl Fn() -> &'a mut Locals) {
     while let Some(value) = locals().take_next() {
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(value))).map_err(ops::drop_payload);
+        let _ = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(value)))).map_err(ops::drop_payload);
     }
 }

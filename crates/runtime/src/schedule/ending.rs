@@ -1,5 +1,6 @@
 //! How threads unwind when their execution is over.
 
+use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, current};
 use crate::stuck;
 use crate::thread::Pending;
@@ -20,7 +21,7 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
     let me = execution.current;
     execution.threads[me as usize].pending = pending;
     execution.threads[me as usize].timed_out = false;
-    if execution.steps >= execution.config.max_steps {
+    if execution.is_spent() {
         stuck::step_limit(execution);
         return torn();
     }
@@ -40,6 +41,7 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
 /// on without effect.
 #[cold]
 pub(crate) fn torn() -> Result<(), Absent> {
+    let _runtime = runtime_scope();
     count_torn(TORN_WEIGHT);
     let execution = current();
     // SAFETY: the caller runs inside a live execution; short-lived accesses, no reference is kept
@@ -115,6 +117,7 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
 /// The execution has taken as many steps as it may: the calling thread unwinds.
 #[cold]
 pub(crate) fn step_limit() -> Result<(), Absent> {
+    let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; the caller has just left it.
     unsafe { stuck::step_limit(&mut *current()) };
     torn()

@@ -1,6 +1,7 @@
 //! How threads leave an execution that goes on: at their end, killed, or waiting for good.
 
 use super::{switch_to, torn};
+use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, current};
 use crate::site::Site;
 use crate::stuck;
@@ -57,9 +58,23 @@ pub(crate) fn spin_for_good(site: Site) -> Absent {
     block_for_good(site)
 }
 
+/// The program does something else than in an earlier execution of the same events: the execution ends
+/// here, and the calling thread unwinds.
+#[cold]
+pub(crate) fn stop_diverged() -> Absent {
+    let execution = current();
+    if !execution.is_null() {
+        // SAFETY: see `execution::with`.
+        unsafe { (*execution).phase = Phase::TearDown };
+    }
+    let _ = torn();
+    Absent::TearDown
+}
+
 /// Ends the execution as one that an `assume` excludes.
 pub(crate) fn block_for_good(site: Site) -> Absent {
     let execution = current();
+    let _runtime = runtime_scope();
     if !execution.is_null() {
         // SAFETY: see `execution::with`.
         unsafe {

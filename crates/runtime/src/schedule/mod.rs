@@ -6,8 +6,9 @@ mod leaving;
 
 pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn};
 pub(crate) use faults::Injected;
-pub(crate) use leaving::{block_for_good, fail_current, next_after_end, spin_for_good};
+pub(crate) use leaving::{block_for_good, fail_current, next_after_end, spin_for_good, stop_diverged};
 
+use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive};
 use crate::explorer::Op;
 use crate::site::Site;
@@ -28,6 +29,7 @@ const ALONE_LIMIT: u32 = 500;
 #[inline]
 pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
     let pointer = alive()?;
+    let _runtime = runtime_scope();
     // SAFETY: `pointer` is the current execution; no reference into it is live.
     unsafe {
         match pending.condition {
@@ -196,7 +198,7 @@ impl Execution {
         if thread.alone > ALONE_LIMIT || !thread.listed || unwinding {
             self.offer_at_first(unwinding);
         }
-        if self.steps >= self.config.max_steps {
+        if self.is_spent() {
             stuck::step_limit(self);
             return NOBODY;
         }
@@ -236,7 +238,7 @@ impl Execution {
             self.settle(me);
             return AT_ONCE;
         }
-        if self.steps >= self.config.max_steps {
+        if self.is_spent() {
             stuck::step_limit(self);
             return NOBODY;
         }
@@ -257,7 +259,9 @@ impl Execution {
         thread.blocked = false;
         match pending.condition {
             Condition::Always => {}
-            Condition::Word { object, .. } => self.objects[object as usize].waiters.push(me),
+            Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
+                self.objects[object as usize].waiters.push(me);
+            }
             Condition::Finished(target) => self.threads[target as usize].joiners.push(me),
             Condition::Token | Condition::NoToken | Condition::AllFinished => {}
         }
@@ -297,7 +301,9 @@ impl Execution {
         if thread.pending.deadline.is_some() {
             self.timed.retain(|timed| *timed != me);
         }
-        if let Condition::Word { object, .. } = self.threads[me as usize].pending.condition {
+        if let Condition::Word { object, .. } | Condition::KeptOut { object, .. } =
+            self.threads[me as usize].pending.condition
+        {
             self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
         }
     }

@@ -86,28 +86,31 @@ fn under_sc_every_graph_is_reached_and_no_other() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Graphs of RC11 that no order of execution shows, because their SeqCst order is none (see the
-/// documentation of the runtime's memory).
-const OUT_OF_REACH: [&str; 4] = ["psc-base-notin-ar", "RWC+acq-sc", "random/5", "random/57"];
-
 #[test]
 fn under_rc11_no_graph_is_shown_that_the_model_forbids() {
     let (mut wrong, mut missed) = (Vec::new(), Vec::new());
-    for test in litmus() {
-        let incomplete = [&OUT_OF_REACH[..], &MOSTLY_BLOCKED].concat().contains(&test.name.as_str());
-        let expected = stated(&test, "rc11");
-        let seen = sample(&test, MemoryModel::Rc11, expected, if incomplete { MOST / 10 } else { MOST });
-        let text = format!("{}: {seen} of {}", test.name, expected);
+    let tests = litmus();
+    for test in &tests {
+        let blocks = MOSTLY_BLOCKED.contains(&test.name.as_str());
+        let expected = stated(test, "rc11");
+        let seen = sample(test, MemoryModel::Rc11, expected, if blocks { MOST / 10 } else { MOST });
         if seen > expected {
-            wrong.push(text);
-        } else if seen < expected
-            && ![&OUT_OF_REACH[..], &MOSTLY_BLOCKED].concat().contains(&test.name.as_str())
-        {
-            missed.push(text);
+            wrong.push(format!("{}: {seen} of {}", test.name, expected));
+        } else if seen < expected && !blocks {
+            missed.push(format!("{:20} {seen:4} of {expected:4} graphs\n", test.name));
         }
     }
     assert!(wrong.is_empty(), "forbidden graphs:\n{}", wrong.join("\n"));
-    assert!(missed.is_empty(), "graphs not reached:\n{}", missed.join("\n"));
+    let count = missed.len();
+    let page = format!(
+        "Litmus tests with graphs of RC11 that no schedule shows, as their SeqCst order is none in which the\n\
+         steps could be executed (see the runtime's store histories): {count} of {}. The checker has them all.\n\n{}",
+        tests.len(),
+        missed.concat(),
+    );
+    insta::with_settings!({ snapshot_path => "../../../../snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("sampler__out_of_reach", page);
+    });
 }
 
 /// All schedules with at most so many switches away from a thread that could go on.

@@ -45,9 +45,13 @@ fn checker(scenario: &Scenario, params: &Params, args: &CheckArgs) -> Checker {
         .max_steps(args.limits.max_steps)
         .stack_size(args.limits.stack_size)
         .inject(args.inject.iter().fold(spurious, |all, one| all.union(*one)));
+    if let Some(most) = args.preemptions {
+        checker = checker.preemptions(most);
+    }
     if let Some(most) = args.max_executions {
         checker = checker.max_executions(most);
     }
+    checker = checker.max_memory(args.max_memory);
     if let Some(time) = args.max_time {
         checker = checker.max_time(time);
     }

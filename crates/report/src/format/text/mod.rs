@@ -9,6 +9,7 @@ mod pen;
 mod stats;
 mod trace;
 mod verdict;
+mod warnings;
 
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
@@ -83,6 +84,7 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
         }
         None => {
             let mut head = verdict::other(&pen, report);
+            head.extend(warnings::paragraphs(&pen, &report.warnings));
             head.extend(stats::exploration(&pen, report));
             head.extend(next::commands(&pen, next));
             blocks.push(head);

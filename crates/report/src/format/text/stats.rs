@@ -41,7 +41,17 @@ pub(super) fn exploration(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
 fn explored(report: &RunReport, proof: Proof) -> String {
     let stats = &report.stats;
     if report.outcome != Outcome::Failed {
-        return if stats.steps > 0 { format!("{} steps", number(stats.steps)) } else { String::new() };
+        let steps = if stats.steps > 0 { format!("{} steps", number(stats.steps)) } else { String::new() };
+        return match proof.sampled {
+            0 => steps,
+            sampled => format!("{steps}; {} sampled first", count(sampled, "schedule", "schedules")),
+        };
+    }
+    if stats.failing == 0 && proof.sampled > 0 {
+        return format!(
+            "{} explored before it was found by sampling",
+            count(stats.executions, "execution", "executions")
+        );
     }
     match stats.executions {
         0 => String::new(),

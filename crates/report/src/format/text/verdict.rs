@@ -1,6 +1,7 @@
 //! The first line: the verdict, and how to come by it again.
 
 use super::pen::{Pen, Role, pad, width};
+use super::warnings;
 use crate::Explanation;
 use crate::words::{clean, number};
 use racefuzz_trace::{Engine, Failure, MemoryModel, Outcome, Proof, RunReport};
@@ -37,7 +38,8 @@ pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
     match report.outcome {
         Outcome::Passed => {
             let times = if executions == 1 { "execution" } else { "executions" };
-            let left = format!("no bug in {} {times} of {program}", number(executions));
+            let except = warnings::except(&report.warnings);
+            let left = format!("no bug in {} {times} of {program}{except}", number(executions));
             line(pen, Role::Good, "ok", &left, &right)
         }
         _ => {
@@ -64,14 +66,26 @@ fn checked(pen: &Pen<'_>, report: &RunReport, proof: Proof) -> Vec<String> {
         all => format!("all {} executions of {program} pass", number(all)),
     };
     let except = if buffers { ", without load buffering" } else { "" };
+    let bound = bound(proof);
+    let unseen = warnings::except(&report.warnings);
+    let role = if unseen.is_empty() { Role::Good } else { Role::Open };
     let mut lines =
-        line(pen, Role::Good, "ok", &format!("verified: {passes} ({}{except})", model(report)), "");
+        line(pen, role, "ok", &format!("verified{bound}: {passes} ({}{except}){unseen}", model(report)), "");
     if buffers {
         let caveat = "The program has a relaxed load before a relaxed store. rc11 excludes load buffering; \
                       LLVM and ARM allow it for such accesses, and this verdict does not speak of it.";
         lines.extend(pen.paragraph(caveat, 6));
     }
     lines
+}
+
+/// What a bound on preemptions leaves unsaid.
+fn bound(proof: Proof) -> String {
+    match proof.preemptions {
+        None => String::new(),
+        Some(1) => " up to 1 preemption".to_owned(),
+        Some(most) => format!(" up to {} preemptions", number(u64::from(most))),
+    }
 }
 
 /// The memory model, and the engine where it is not the usual one.

@@ -1,8 +1,8 @@
 //! Park tokens.
 
-use crate::backend;
 use crate::execution::{Absent, enter, mix, with};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::atomic::visible;
 use crate::ops::{choose_spurious, graphed, state};
 use crate::overlay;
@@ -31,7 +31,7 @@ fn token_op(verb: Verb, thread: u32) -> Op {
 /// Waits for the running thread's park token, for `timeout` at most, and takes it. Whether it was
 /// woken by a token (and not by the timeout, or for no reason).
 pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Park), site) {
         return session.park(timeout);
     }
     overlay::before_local(site)?;
@@ -51,6 +51,8 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
         let me = now.thread as usize;
         let host = execution.threads[me].host as usize;
         execution.threads[me].timed_out |= expires;
+        // What comes next may be a join, which has no limit.
+        execution.threads[me].timed = false;
         let had = u64::from(execution.threads[host].token);
         let timed_out = std::mem::take(&mut execution.threads[me].timed_out);
         let owner = &mut execution.threads[host];
@@ -79,7 +81,7 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
 
 /// Gives a thread its park token: a step.
 pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Unpark), site) {
         return session.unpark(thread.0);
     }
     overlay::before_local(site)?;

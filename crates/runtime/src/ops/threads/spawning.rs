@@ -1,9 +1,11 @@
 //! How threads begin and end.
 
 use super::end_object;
+use crate::alloc::{by_program, runtime_scope};
 use crate::backend;
 use crate::execution::{Absent, Execution, Phase, alive, current, mix};
 use crate::explorer::Op;
+use crate::foreign;
 use crate::ops::graphed;
 use crate::overlay;
 use crate::panics;
@@ -37,8 +39,9 @@ impl<T> Drop for Packet<T> {
     /// Nobody took the result. Std ends the process if its destructor panics.
     fn drop(&mut self) {
         let result = self.0.get_mut().take();
-        let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(result))) else { return };
         let execution = current();
+        let release = || if execution.is_null() { drop(result) } else { by_program(|| drop(result)) };
+        let Err(payload) = catch_unwind(AssertUnwindSafe(release)) else { return };
         if execution.is_null() {
             resume_unwind(payload);
         }
@@ -81,11 +84,15 @@ pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<
 where
     F: FnOnce() -> T,
 {
-    if let Some(session) = backend::hosted() {
+    if let Some(session) = foreign::hosted_alone(Some(Verb::Spawn), site) {
         return spawn_hosted(session, options, body);
     }
     overlay::before_local(site)?;
     let pointer = alive()?;
+    let _runtime = runtime_scope();
+    // The program's memory goes when the execution ends.
+    let name = options.name.as_ref().map(|name| name.as_str().to_owned());
+    let options = SpawnOptions { name, ..options };
     // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
     let packet = Arc::new(Packet(UnsafeCell::new(None)));
     let theirs = Arc::clone(&packet);
@@ -93,9 +100,9 @@ where
         // SAFETY: see `execution::with`; a plain read.
         if unsafe { (*current()).phase } == Phase::TearDown {
             // Too late to begin: only what the closure holds is released.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(body))).map_err(drop_payload);
+            let _ = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(body)))).map_err(drop_payload);
         } else {
-            let result = catch_unwind(AssertUnwindSafe(body));
+            let result = catch_unwind(AssertUnwindSafe(|| by_program(body)));
             let panicked = result.as_ref().err().is_some_and(|payload| {
                 // SAFETY: this runs on the coroutine of the thread that ended, inside its execution.
                 panics::escaped(unsafe { &mut *current() }, payload.as_ref())
@@ -123,7 +130,7 @@ where
     }
     let epoch = execution.epoch;
     add_thread(execution, options, site);
-    if execution.steps >= execution.config.max_steps {
+    if execution.is_spent() {
         step_limit()?;
     }
     Ok(Spawned { thread: ThreadId(thread as u32), epoch, packet })
@@ -229,7 +236,7 @@ pub(crate) fn destroy_locals() {
             execution.threads[me].locals.take_next()
         };
         let Some(value) = value else { return };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(value)))) {
             // SAFETY: as above. Std ends the process here.
             panics::fatal(unsafe { &mut *current() }, payload.as_ref());
             drop_payload(payload);
@@ -239,9 +246,10 @@ pub(crate) fn destroy_locals() {
 
 /// Drops a panic's payload, after the panic was noted; one whose destructor panics is let go.
 pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
-    let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) else { return };
-    std::mem::forget(second);
     let execution = current();
+    let release = || if execution.is_null() { drop(payload) } else { by_program(|| drop(payload)) };
+    let Err(second) = catch_unwind(AssertUnwindSafe(release)) else { return };
+    std::mem::forget(second);
     if !execution.is_null() {
         // SAFETY: see `execution::with`.
         unsafe { panics::forget_last(&mut *execution) };

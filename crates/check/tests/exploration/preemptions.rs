@@ -1,0 +1,237 @@
+//! Bounds on preemptions, against all schedules of small programs.
+
+use racefuzz_check::{Options, check};
+use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use racefuzz_primitives::sync::{Arc, Mutex};
+use racefuzz_primitives::thread;
+use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
+use racefuzz_trace::{MemoryModel, ObjectKind, Outcome, ThreadId, Trace};
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Load(usize),
+    Store(usize),
+    Add(usize),
+    Exchange(usize),
+    Lock,
+    Unlock,
+    TryLock,
+    Yield,
+}
+
+/// A program: what each thread does.
+type Program = Vec<Vec<Op>>;
+
+struct Shared {
+    cells: [AtomicUsize; 2],
+    lock: Mutex<()>,
+}
+
+fn act(ops: &[Op], shared: &Shared) {
+    let mut guard = None;
+    for (at, op) in ops.iter().enumerate() {
+        match *op {
+            Op::Load(cell) => drop(shared.cells[cell].load(SeqCst)),
+            Op::Store(cell) => shared.cells[cell].store(at + 1, SeqCst),
+            Op::Add(cell) => drop(shared.cells[cell].fetch_add(1, SeqCst)),
+            Op::Exchange(cell) => drop(shared.cells[cell].compare_exchange(0, 9, SeqCst, SeqCst)),
+            Op::Lock if guard.is_none() => guard = Some(shared.lock.lock().unwrap()),
+            Op::Lock => {}
+            Op::Unlock => guard = None,
+            Op::TryLock => drop(guard.is_none().then(|| drop(shared.lock.try_lock()))),
+            Op::Yield => thread::yield_now(),
+        }
+    }
+}
+
+fn run(program: &Program) {
+    let cells = [
+        AtomicUsize::new(0), //
+        AtomicUsize::new(0),
+    ];
+    let shared = Arc::new(Shared { cells, lock: Mutex::new(()) });
+    let threads: Vec<_> = program[1..]
+        .iter()
+        .map(|ops| {
+            let (ops, shared) = (ops.clone(), Arc::clone(&shared));
+            thread::spawn(move || act(&ops, &shared))
+        })
+        .collect();
+    act(&program[0], &shared);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// Walks through every schedule with at most so many preemptions.
+struct Schedules {
+    most: u32,
+    preemptions: u32,
+    /// What was chosen at each point of the path, and the alternatives that are left.
+    path: Vec<Vec<ThreadId>>,
+    depth: usize,
+    /// Who executed the last event.
+    last: ThreadId,
+}
+
+impl Schedules {
+    fn next(&mut self) -> bool {
+        while let Some(last) = self.path.last_mut() {
+            last.pop();
+            if !last.is_empty() {
+                return true;
+            }
+            self.path.pop();
+        }
+        false
+    }
+}
+
+impl Explorer for Schedules {
+    fn begin(&mut self) {
+        (self.preemptions, self.depth, self.last) = (0, 0, ThreadId::ROOT);
+    }
+
+    fn observes(&self) -> bool {
+        true
+    }
+
+    fn executed(&mut self, thread: ThreadId, _: &racefuzz_runtime::Op) {
+        self.last = thread;
+    }
+
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        // Not `choice.current`, which a thread is that was created and stands before its first event.
+        let goes_on = Some(self.last).filter(|last| choice.options.contains(last) && !choice.yielded(*last));
+        if self.depth == self.path.len() {
+            let is_allowed =
+                |thread: &ThreadId| self.preemptions < self.most || goes_on.is_none_or(|on| on == *thread);
+            self.path.push(choice.options.iter().copied().filter(is_allowed).collect());
+        }
+        let chosen = *self.path[self.depth].last().unwrap();
+        self.depth += 1;
+        self.preemptions += u32::from(goes_on.is_some_and(|on| on != chosen));
+        chosen
+    }
+
+    fn choose(&mut self, _: Alternatives) -> u32 {
+        0
+    }
+}
+
+/// What two schedules of one class have in common: for each object its writes, and between them its
+/// reads, in any order.
+fn class(trace: &Trace) -> String {
+    let mut counts = vec![0; trace.threads.len()];
+    let mut objects: BTreeMap<u32, Vec<Vec<(u32, u32)>>> = BTreeMap::new();
+    for event in &trace.events {
+        let Some(object) = event.object.map(|object| &trace.objects[object.index()]) else { continue };
+        if !matches!(object.kind, ObjectKind::Atomic | ObjectKind::Mutex) {
+            continue;
+        }
+        let me = (event.thread.index() as u32, counts[event.thread.index()]);
+        counts[event.thread.index()] += 1;
+        let line = trace.site(object.created.unwrap()).line;
+        let groups = objects.entry(line).or_insert_with(|| vec![Vec::new()]);
+        if event.kind.writes() && event.ok {
+            groups.push(vec![me]);
+            groups.push(Vec::new());
+        } else {
+            groups.last_mut().unwrap().push(me);
+        }
+    }
+    objects.values_mut().flatten().for_each(|group| group.sort_unstable());
+    format!("{objects:?}")
+}
+
+/// For each class the least number of preemptions of its schedules.
+fn classes(program: &Program, most: u32) -> BTreeMap<String, u32> {
+    let config = Config { memory: MemoryModel::Sc, ..Config::default() };
+    let mut runner = Runner::new(config);
+    let mut schedules = Schedules { most, preemptions: 0, path: Vec::new(), depth: 0, last: ThreadId::ROOT };
+    let mut classes = BTreeMap::new();
+    loop {
+        let ended = runner.run(&|| run(program), &mut schedules, Record::Trace);
+        assert!(ended.failure.is_none(), "{program:?}");
+        let trace = ended.trace.unwrap();
+        let least = classes.entry(class(&trace)).or_insert(u32::MAX);
+        *least = schedules.preemptions.min(*least);
+        if !schedules.next() {
+            return classes;
+        }
+    }
+}
+
+/// SplitMix64.
+fn random(state: &mut u64, below: usize) -> usize {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ *state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((u128::from(z ^ z >> 31) * below as u128) >> 64) as usize
+}
+
+fn generate(seed: u64) -> Program {
+    let mut state = seed;
+    let threads = 2 + random(&mut state, 2);
+    let thread = |_| {
+        let mut ops: Vec<Op> = Vec::new();
+        let length = 1 + random(&mut state, if threads == 2 { 5 } else { 3 });
+        while ops.len() < length {
+            // A thread that does nothing ends before its creator is seen to go on.
+            let (kind, cell) =
+                (random(&mut state, if ops.is_empty() { 7 } else { 8 }), random(&mut state, 2));
+            ops.push(match kind {
+                // Who reads the same twice gives way under a schedule.
+                0 | 1 if !ops.iter().any(|op| matches!(op, Op::Load(_))) => Op::Load(cell),
+                0..=3 => Op::Store(cell),
+                4 => Op::Add(cell),
+                5 if !ops.iter().any(|op| matches!(op, Op::Exchange(_))) => Op::Exchange(cell),
+                5 => Op::Add(cell),
+                6 => Op::Lock,
+                7 if cell == 0 => Op::Unlock,
+                _ => Op::TryLock,
+            });
+        }
+        ops
+    };
+    (0..threads).map(thread).collect()
+}
+
+fn explored(program: &Program, preemptions: u32) -> u64 {
+    let mut options = Options { preemptions: Some(preemptions), ..Options::default() };
+    options.settings.memory = MemoryModel::Sc;
+    let report = check(&options, &|| run(program), &());
+    assert_eq!(report.outcome(), Outcome::Passed, "{program:?}");
+    assert_eq!(report.proof.unwrap().preemptions, Some(preemptions));
+    assert_eq!(report.blocked(), 0);
+    report.executions()
+}
+
+/// Programs of the test; more, or others, by the environment.
+#[test]
+fn exactly_the_classes_within_a_bound_are_explored() {
+    let number =
+        |name: &str, default| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let start = number("RACEFUZZ_TEST_SEED", 0u64);
+    let mut beyond = 0;
+    for seed in start..start + number("RACEFUZZ_TEST_PROGRAMS", 150u64) {
+        let program = generate(seed);
+        let classes = classes(&program, 2);
+        for most in 0..=2 {
+            let expected = classes.values().filter(|least| **least <= most).count() as u64;
+            assert_eq!(explored(&program, most), expected, "seed {seed}, {most} preemptions: {program:?}");
+            beyond += classes.len() as u64 - expected;
+        }
+    }
+    assert!(beyond > 100, "the bounds must matter");
+}
+
+/// Behind a yield the turn is given, not taken; here each thread may have it before the other goes on.
+/// (The schedules above do not know of yields that do nothing.)
+#[test]
+fn a_thread_that_yields_is_not_preempted() {
+    // Between the two stores of the other thread a load needs two switches, but for the yields.
+    let polite = vec![vec![Op::Load(0)], vec![Op::Store(0), Op::Yield, Op::Store(0)]];
+    let rude = vec![vec![Op::Load(0)], vec![Op::Store(0), Op::Store(0)]];
+    assert_eq!([0, 1, 2].map(|most| explored(&rude, most)), [1, 2, 3]);
+    assert_eq!([0, 1, 2].map(|most| explored(&polite, most)), [1, 3, 3]);
+}

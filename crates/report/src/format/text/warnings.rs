@@ -1,0 +1,50 @@
+//! What a verdict does not speak of, though a reader may think so.
+
+use super::pen::Pen;
+use crate::words::{clean, number};
+use racefuzz_trace::Warning;
+
+/// What is added to the verdict line itself.
+pub(super) fn except(warnings: &[Warning]) -> &'static str {
+    match warnings.first() {
+        Some(Warning::NothingShared { .. }) => "; but its threads share nothing that racefuzz sees",
+        Some(Warning::NothingSeen) => "; but it does nothing that racefuzz sees",
+        Some(Warning::ForeignThreads { .. }) => "; but it starts threads that racefuzz does not see",
+        Some(Warning::ValuesDiffer { .. }) => "; but values differ from one execution to the next",
+        _ => "",
+    }
+}
+
+/// A paragraph for each.
+pub(super) fn paragraphs(pen: &Pen<'_>, warnings: &[Warning]) -> Vec<String> {
+    const CAUSE: &str = "The usual cause: the code under test still uses `std::sync` and `std::thread` (a `cfg(test)` \
+                         switch reaches unit tests only, not integration tests), or the types were replaced in one \
+                         crate and not in its dependencies.";
+    let words = |warning: &Warning| match warning {
+        Warning::NothingShared { threads } => format!(
+            "warning: the program has {} threads, and no object of racefuzz's is used by two of them: what they \
+             share, racefuzz does not see. {CAUSE}",
+            number(u64::from(*threads))
+        ),
+        Warning::NothingSeen => {
+            format!("warning: the program has one thread, which uses no object of racefuzz's. {CAUSE}")
+        }
+        Warning::ForeignThreads { count } => format!(
+            "warning: {} started by the program with `std::thread` still {}: what such threads do, racefuzz does not \
+             see.",
+            if *count == 1 {
+                "a thread".to_owned()
+            } else {
+                format!("{} threads", number(u64::from(*count)))
+            },
+            if *count == 1 { "runs" } else { "run" },
+        ),
+        Warning::ValuesDiffer { first } => format!(
+            "warning: two executions of one schedule read or wrote different values, first {}. Something survives \
+             from one execution to the next, or is made anew each time (an address, a random number).",
+            clean(first)
+        ),
+        other => format!("warning: {other:?}"),
+    };
+    warnings.iter().flat_map(|warning| pen.paragraph(&words(warning), 6)).collect()
+}

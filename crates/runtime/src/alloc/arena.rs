@@ -1,0 +1,202 @@
+//! One thread's memory in an execution: addresses in the order of its allocations.
+
+use crate::site::Site;
+use std::alloc::Layout;
+
+/// Who allocated a block, and the number of that thread's next event: whoever knows of that event
+/// knows of the allocation. An event number of 0 is known to everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Birth {
+    pub(crate) thread: u32,
+    pub(crate) time: u32,
+}
+
+/// Who freed a block, the place of that thread's last step before, and the steps executed by then.
+pub(crate) type Freed = (u32, Site, u32);
+
+/// A block of the running execution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+    pub(crate) birth: Birth,
+    /// Whether it was freed, and if the program did, the place among the region's frees plus one.
+    pub(crate) free: bool,
+    pub(crate) freed: u32,
+    /// The newest of the objects in it that were used, as its place among the region's contents plus
+    /// one.
+    pub(crate) contents: u32,
+}
+
+/// Blocks lie at multiples of this.
+const GRANULE: usize = 16;
+/// Bytes that are mapped at first; each time more are needed, as many again.
+const FIRST: usize = 64 * 1024;
+/// Bytes that stay resident from one execution to the next.
+const RESIDENT: usize = 1024 * 1024;
+
+/// The arena of one thread.
+pub(crate) struct Arena {
+    base: usize,
+    /// The first address that was not given out in this execution.
+    top: usize,
+    /// Where the next allocation must end at the latest: at memory that is kept, or at the end of
+    /// what is mapped.
+    limit: usize,
+    mapped: usize,
+    /// The place of the thread in the tree of spawns; 0 while no thread of the execution has it.
+    pub(crate) path: u64,
+    /// In the order of their addresses.
+    blocks: Vec<Block>,
+    live: usize,
+    /// Memory that outlives the execution that allocated it, as ranges that do not touch, ascending.
+    kept: Vec<(usize, usize)>,
+    /// The entry of `kept` that `limit` is the start of.
+    next_kept: usize,
+    /// What of `kept` was freed since: it may be given out again from the next execution on.
+    given_back: Vec<(usize, usize)>,
+}
+
+impl Arena {
+    pub(crate) fn new(base: usize) -> Self {
+        Self {
+            base,
+            top: base,
+            limit: base,
+            mapped: base,
+            path: 0,
+            blocks: Vec::new(),
+            live: 0,
+            kept: Vec::new(),
+            next_kept: 0,
+            given_back: Vec::new(),
+        }
+    }
+
+    /// A new block; `None` if the arena is full or the system has no memory.
+    pub(crate) fn allocate(&mut self, size: usize, layout: Layout, birth: Birth) -> Option<*mut u8> {
+        let align = layout.align().max(GRANULE);
+        loop {
+            let start = self.top.checked_add(align - 1)? & !(align - 1);
+            let end = start.checked_add(layout.size().max(1) + (GRANULE - 1))? & !(GRANULE - 1);
+            if end <= self.limit {
+                self.top = end;
+                let len = layout.size();
+                self.blocks.push(Block { start, len, birth, free: false, freed: 0, contents: 0 });
+                self.live += 1;
+                return Some(std::ptr::with_exposed_provenance_mut(start));
+            }
+            match self.kept.get(self.next_kept) {
+                Some((_, end)) => {
+                    self.top = *end;
+                    self.next_kept += 1;
+                    self.set_limit();
+                }
+                None => self.grow(end, size)?,
+            }
+        }
+    }
+
+    fn set_limit(&mut self) {
+        self.limit = self.kept.get(self.next_kept).map_or(self.mapped, |(start, _)| *start);
+    }
+
+    /// Maps memory up to `end` at least.
+    #[cold]
+    fn grow(&mut self, end: usize, size: usize) -> Option<()> {
+        let mapped = self.mapped - self.base;
+        let needed = (end - self.mapped).next_multiple_of(FIRST);
+        let more = needed.max(mapped).min(size - mapped);
+        if more < needed || !super::region::map(self.mapped, more) {
+            return None;
+        }
+        self.mapped += more;
+        self.set_limit();
+        Some(())
+    }
+
+    /// The block of the running execution that an address lies in.
+    pub(crate) fn block(&mut self, address: usize) -> Option<&mut Block> {
+        let behind = self.blocks.partition_point(|block| block.start <= address);
+        let block = &mut self.blocks[behind.checked_sub(1)?];
+        (address < block.start + block.len.max(1)).then_some(block)
+    }
+
+    /// Marks the block of `size` bytes at an address as free.
+    pub(crate) fn free(&mut self, address: usize, size: usize) {
+        match self.block(address) {
+            Some(block) => {
+                let first = !std::mem::replace(&mut block.free, true);
+                self.live -= usize::from(first);
+            }
+            None => self.given_back.push(range(address, size)),
+        }
+    }
+
+    /// Marks the block at an address as freed by the program, as number `place` of its frees; the
+    /// block as it was before.
+    pub(crate) fn free_by(&mut self, address: usize, place: u32) -> Option<Block> {
+        let block = self.block(address)?;
+        let before = *block;
+        if !before.free {
+            (block.free, block.freed) = (true, place);
+            self.live -= 1;
+        }
+        Some(before)
+    }
+
+    /// Gives a freed block out again.
+    pub(crate) fn revive(&mut self, address: usize, birth: Birth) {
+        if let Some(block) = self.block(address) {
+            (block.birth, block.free, block.freed, block.contents) = (birth, false, 0, 0);
+            self.live += 1;
+        }
+    }
+
+    /// The execution has ended: everything goes back but what is still allocated. How many blocks
+    /// and bytes that is of this execution's.
+    pub(crate) fn reset(&mut self) -> (u32, u64) {
+        let mut outlived = (0, 0);
+        for back in std::mem::take(&mut self.given_back) {
+            cut(&mut self.kept, back);
+        }
+        if self.live != 0 {
+            for block in self.blocks.iter().filter(|block| !block.free) {
+                outlived.0 += 1;
+                outlived.1 += block.len as u64;
+                self.kept.push(range(block.start, block.len));
+            }
+            self.kept.sort_unstable();
+            self.kept.dedup_by(|next, before| {
+                let touches = before.1 == next.0;
+                if touches {
+                    before.1 = next.1;
+                }
+                touches
+            });
+        }
+        if self.top - self.base > RESIDENT && self.kept.is_empty() {
+            super::region::unload(self.base + RESIDENT, self.mapped - self.base - RESIDENT);
+        }
+        self.blocks.clear();
+        (self.top, self.live, self.path, self.next_kept) = (self.base, 0, 0, 0);
+        self.set_limit();
+        outlived
+    }
+}
+
+/// The memory that a block takes.
+fn range(start: usize, len: usize) -> (usize, usize) {
+    (start, (start + len.max(1)).next_multiple_of(GRANULE))
+}
+
+/// Takes a range, which lies in one of them, out of ascending ranges.
+fn cut(ranges: &mut Vec<(usize, usize)>, (start, end): (usize, usize)) {
+    let behind = ranges.partition_point(|range| range.0 <= start);
+    let Some(place) = behind.checked_sub(1) else { return };
+    let (first, last) = ranges[place];
+    if end <= last {
+        let rest = [(first, start), (end, last)].into_iter().filter(|(start, end)| start < end);
+        ranges.splice(place..=place, rest);
+    }
+}

@@ -1,0 +1,192 @@
+//! The objects of an execution: numbers for what is used, and whether it may be.
+//!
+//! An object gets its number at its first use in an execution. The number, with that of the
+//! execution, is kept in the object itself ([`Shared`](crate::object::Shared)), and the object's
+//! address is kept with the number. Where either does not fit, somebody looks closer: the object was
+//! never used in this execution, or was moved, or its memory was freed and overwritten.
+//!
+//! # Birth
+//! Making an object is a plain write to its memory. Constructors are `const` and see no execution,
+//! but memory that is younger than the execution has a [`Birth`]: the object in it cannot be older.
+//! A use that the allocation does not happen before is a data race with the object's creation,
+//! *unsafe publication*. It is reported only if some thread has got hold of memory in this way, by
+//! an atomic that held the address of a block whose allocation it did not know of: a program that
+//! hands objects over by means that are not instrumented (a std mutex) is not accused.
+
+use super::Execution;
+use crate::alloc::{Birth, Region};
+use crate::object::{Object, Primitive};
+use crate::ops::misuse::{self, Misused};
+use crate::site::Site;
+use racefuzz_trace::{ObjectKind, Verb};
+
+fn address_of<P: ?Sized>(primitive: &P) -> usize {
+    std::ptr::from_ref(primitive).cast::<u8>() as usize
+}
+
+impl Execution {
+    /// The object's number in this execution, if it may be used: its memory was not released.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn resolve<P: Primitive + ?Sized>(
+        &mut self,
+        primitive: &P,
+        verb: Verb,
+        site: Site,
+    ) -> Result<u32, Misused> {
+        match primitive.shared().index_in(self.epoch) {
+            Some(index) if self.objects[index as usize].address == address_of(primitive) => Ok(index),
+            known => self.meet(primitive, known, verb, site),
+        }
+    }
+
+    /// Whether an object may be used in the step that happens now: its memory was not released while
+    /// the step was waiting for its turn, and its creation happens before it.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn admit<P: Primitive + ?Sized>(
+        &mut self,
+        primitive: &P,
+        object: u32,
+        verb: Verb,
+        site: Site,
+    ) -> Result<(), Misused> {
+        if primitive.shared().index_in(self.epoch) != Some(object) {
+            self.check_released(address_of(primitive), Some(object), P::KIND, verb, site)?;
+        }
+        self.admit_birth(object, verb, site)
+    }
+
+    /// Whether the creation of an object happens before the step that happens now.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn admit_birth(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
+        let birth = self.objects[object as usize].birth;
+        if self.threads[self.current as usize].clock.knows(birth.thread, birth.time) {
+            return Ok(());
+        }
+        self.unknown_birth(object, verb, site)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn unknown_birth(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
+        let birth = self.objects[object as usize].birth;
+        if !self.received_unknown || self.runs_on_same_thread(birth) {
+            return Ok(());
+        }
+        Err(misuse::unsafe_publication(self, object, verb, site))
+    }
+
+    /// Whether the running thread is the one that allocated, or a task of the same one.
+    fn runs_on_same_thread(&self, birth: Birth) -> bool {
+        let host = |thread: u32| self.threads[thread as usize].host;
+        birth.thread == self.current || host(birth.thread) == host(self.current)
+    }
+
+    /// An atomic access has read this word: it may be the address of a block.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn received(&mut self, word: u64) {
+        if Region::may_own(word as usize) {
+            self.received_address(word as usize);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn received_address(&mut self, address: usize) {
+        let birth = self.region.as_mut().and_then(|region| region.block(address)).map(|block| block.birth);
+        let Some(birth) = birth else { return };
+        let known = self.threads[self.current as usize].clock.knows(birth.thread, birth.time);
+        self.received_unknown |= !known && !self.runs_on_same_thread(birth);
+    }
+
+    /// A use of an object that is new to the execution, or is not where it was.
+    #[cold]
+    #[inline(never)]
+    fn meet<P: Primitive + ?Sized>(
+        &mut self,
+        primitive: &P,
+        known: Option<u32>,
+        verb: Verb,
+        site: Site,
+    ) -> Result<u32, Misused> {
+        let address = address_of(primitive);
+        self.check_released(address, known, P::KIND, verb, site)?;
+        let index = match known {
+            Some(index) => index,
+            None => self.register(primitive, site),
+        };
+        let object = &mut self.objects[index as usize];
+        object.address = address;
+        if let Some(block) = self.region.as_mut().and_then(|region| region.block(address)) {
+            object.birth = block.birth;
+            self.region.as_mut().into_iter().for_each(|region| region.add_content(address, index));
+        }
+        Ok(index)
+    }
+
+    /// Fails if an address lies in memory that was released.
+    fn check_released(
+        &mut self,
+        address: usize,
+        known: Option<u32>,
+        kind: ObjectKind,
+        verb: Verb,
+        site: Site,
+    ) -> Result<(), Misused> {
+        if let Some(block) = self.allocations.released(address)
+            && let Some(freed) = block.freed
+        {
+            return Err(misuse::use_after_free(self, block.object, freed, verb, site));
+        }
+        let Some(region) = &mut self.region else { return Ok(()) };
+        let Some(block) = region.block(address).copied().filter(|block| block.free) else { return Ok(()) };
+        let Some(freed) = region.freed(block) else { return Ok(()) };
+        let objects = &self.objects;
+        let here = |object: &u32| objects[*object as usize].address == address;
+        let known = known.or_else(|| region.contents(block).filter(here).max());
+        // Nothing of what is there can be believed: not even where it was created.
+        let object = known.unwrap_or_else(|| self.new_shown_object(kind, site));
+        Err(misuse::use_after_free(self, object, freed, verb, site))
+    }
+
+    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P, site: Site) -> u32 {
+        let shared = primitive.shared();
+        if !primitive.used_outside() {
+            self.statics.first_use(primitive);
+        }
+        let address = address_of(primitive);
+        let index = self.object_count as u32;
+        let initial = primitive.initial();
+        // Memory that was zeroed holds a valid object that nobody has made.
+        let created = shared.created().unwrap_or(site);
+        if shared.claim(self.epoch, index) && !self.statics.covers(address) {
+            self.left_over.push((P::KIND, created));
+        }
+        self.new_object(P::KIND, created, initial);
+        self.allocations.first_use(address, index);
+        if let Some(recorder) = &mut self.recorder {
+            let name = primitive.name().map(std::borrow::Cow::into_owned);
+            recorder.object(P::KIND, created, name, primitive.show(initial));
+        }
+        index
+    }
+
+    /// A new object; its recorder entry is the caller's affair.
+    pub(crate) fn new_object(&mut self, kind: ObjectKind, created: Site, initial: u64) -> u32 {
+        let index = self.object_count;
+        self.object_count += 1;
+        match self.objects.get_mut(index) {
+            Some(object) => object.reuse(kind, created, initial),
+            None => self.objects.push(Object::new(kind, created, initial)),
+        }
+        index as u32
+    }
+
+    /// A new object without a value, with its entry in the recorder.
+    pub(crate) fn new_shown_object(&mut self, kind: ObjectKind, created: Site) -> u32 {
+        let index = self.new_object(kind, created, 0);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.object(kind, created, None, crate::object::Shown::Nothing);
+        }
+        index
+    }
+}

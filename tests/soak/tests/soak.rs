@@ -1,0 +1,86 @@
+//! racefuzz against the enumerator, on random programs.
+//!
+//! What runs by default takes about a minute. `SOAK_FIRST` and `SOAK_PROGRAMS` choose other seeds,
+//! `SOAK_THEMES` the primitives (names of [`Theme`]); a program that disagrees is shown as small as it
+//! goes, with its seed and the outcomes that are missing or wrong.
+
+use racefuzz_soak::{Limits, Theme, Verdict, compare, generate, shrink};
+
+const LIMITS: Limits = Limits { states: 200_000, executions: 30_000, samples: 100 };
+
+/// The first seed and the number of programs: all that a run depends on.
+fn range(first: u64, count: u64) -> std::ops::Range<u64> {
+    let number = |name: &str, or: u64| std::env::var(name).map_or(or, |text| text.parse().expect(name));
+    let first = number("SOAK_FIRST", first);
+    first..first + number("SOAK_PROGRAMS", count)
+}
+
+#[test]
+fn outcomes_are_those_of_the_enumerator() {
+    let only = std::env::var("SOAK_THEMES").ok();
+    let themes: Vec<Theme> = Theme::ALL
+        .into_iter()
+        .filter(|theme| only.as_ref().is_none_or(|only| only.contains(&format!("{theme:?}"))))
+        .collect();
+    let (mut agree, mut large, mut outcomes, mut sampled) = (0, 0, 0, 0);
+    let mut wrong = Vec::new();
+    for seed in range(0, 1_000) {
+        let program = generate(seed, &themes);
+        match compare(&program, &LIMITS) {
+            Verdict::Agree { outcomes: found, sampled: shown } => {
+                agree += 1;
+                outcomes += found;
+                sampled += shown;
+            }
+            Verdict::TooLarge => large += 1,
+            Verdict::Differ(_) => {
+                let small = shrink(program, &|program| compare(program, &LIMITS).differs());
+                let Verdict::Differ(text) = compare(&small, &LIMITS) else { unreachable!("it did before") };
+                eprintln!("seed {seed}:\n{small}{text}");
+                wrong.push(seed);
+                assert!(wrong.len() < 10, "seeds {wrong:?}");
+            }
+        }
+    }
+    eprintln!("{agree} agree, {large} too large; {outcomes} outcomes, of which samples showed {sampled}");
+    assert!(wrong.is_empty(), "seeds {wrong:?}");
+    assert!(large * 5 < agree, "{large} programs of {agree} are too large");
+}
+
+/// The enumerator finds what is known, and the comparison notices what is wrong.
+#[test]
+fn known_programs_have_the_outcomes_that_they_must() {
+    use racefuzz_soak::{Op, Outcome, outcomes};
+    let program = |threads: Vec<Vec<Op>>| {
+        let mut program = generate(0, &[Theme::Atomics]);
+        program.threads = threads;
+        program
+    };
+    let found = |threads| outcomes(&program(threads), 100_000).expect("it is small");
+
+    // Two increments by load and store: 1 and 2. Two mutexes in opposite orders: a deadlock among others.
+    let lost = found(vec![vec![Op::Add(0, 1), Op::Load(0)], vec![Op::Store(0, 5)]]);
+    assert_eq!(lost.len(), 3);
+    let crossed = |a, b| vec![Op::Lock(a), Op::Lock(b), Op::Unlock(b, 1), Op::Unlock(a, 1)];
+    let locks = found(vec![crossed(0, 1), crossed(1, 0)]);
+    assert_eq!(locks.iter().filter(|outcome| outcome.is_deadlock()).count(), 1);
+    assert_eq!(locks.len(), 3);
+    // A notification that may come before the wait.
+    let wait = vec![Op::Lock(0), Op::Wait(0, 0), Op::Unlock(0, 0)];
+    let notified = found(vec![wait.clone(), vec![Op::NotifyOne(0)]]);
+    assert_eq!(notified.iter().filter(|outcome| outcome.is_deadlock()).count(), 1);
+    assert_eq!(notified.len(), 2);
+    // One of two waiters is woken, whichever.
+    let one = found(vec![wait.clone(), wait, vec![Op::NotifyOne(0)]]);
+    assert_eq!(one.iter().filter(|outcome| outcome.is_deadlock()).count(), 3);
+    // Publication by a flag, and without.
+    let mut cells = program(vec![
+        vec![Op::Write(0, 1), Op::Store(0, 1)],
+        vec![Op::Load(0), Op::Unless(1, 1), Op::Read(0)],
+    ]);
+    cells.cells = 1;
+    assert!(!outcomes(&cells, 100_000).expect("it is small").contains(&Outcome::Race(0)));
+    cells.threads[1].remove(1);
+    assert!(outcomes(&cells, 100_000).expect("it is small").contains(&Outcome::Race(0)));
+    assert!(!compare(&cells, &LIMITS).differs());
+}
