@@ -8,7 +8,7 @@ use crate::probe;
 use crate::sample;
 use crate::show::Shower;
 use crate::spin::Loops;
-use crate::unit::Worker;
+use crate::unit::{Done, Worker};
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Limits};
 use racefuzz_runtime::Config;
@@ -35,6 +35,8 @@ struct Shared<'a> {
     /// Schedules are sampled if the exploration does not end soon.
     samples: bool,
     state: Mutex<State>,
+    /// What was found in units that are to be explored again by whoever goes on.
+    unkept: Mutex<Vec<Done>>,
     changed: Condvar,
     over: AtomicBool,
 }
@@ -118,6 +120,7 @@ pub(crate) fn explore(
                 limits: &limits,
                 samples: sampled == 0 && sample::is_wanted(options),
                 state: Mutex::new(begun.take().map_or_else(fresh, |start| start.state)),
+                unkept: Mutex::default(),
                 changed: Condvar::new(),
                 over: AtomicBool::new(false),
             };
@@ -151,8 +154,10 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     shared.keep(&shared.lock(), true);
     // The first unit and the probes alone, so that what they find depends on nobody else.
     let (is_new, is_estimated) = {
-        let merged = &shared.lock().merged;
-        (merged.stats.steps == 0, merged.estimate.is_some())
+        let mut state = shared.lock();
+        // What was handed in when an earlier exploration was over already.
+        merge(&shared, &mut worker, &mut state);
+        (state.merged.stats.steps == 0, state.merged.estimate.is_some())
     };
     if !is_estimated {
         watched(guard, &mut worker, |worker| {
@@ -188,7 +193,8 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     let State { mut merged, frontier } = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     if matches!(merged.cut, Some(Cut::Limit(_))) {
         // A bug found always wins, wherever it was found.
-        frontier.into_done().filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
+        let unkept = shared.unkept.into_inner().unwrap_or_else(PoisonError::into_inner);
+        frontier.into_done().chain(unkept).filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
     }
     merged
 }
@@ -211,8 +217,9 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
     {
         state.merged.cut = Some(cut);
         shared.over.store(true, Ordering::Relaxed);
-        if done.failed.is_empty() && shared.keeper.is_some() {
+        if shared.keeper.is_some() {
             // The execution that was stopped is to be had again: the unit counts as unexplored.
+            shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).push(done);
             shared.changed.notify_all();
             return false;
         }

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicU64;
 
 /// `threads` threads load and then store, twice: thousands of graphs, some of which fail.
 fn increments(threads: u32) -> impl Fn() + Sync {
+    let most = threads;
     move || {
         let count = Arc::new(AtomicU32::new(0));
         let threads: Vec<_> = (0..threads)
@@ -23,7 +24,7 @@ fn increments(threads: u32) -> impl Fn() + Sync {
             })
             .collect();
         let last = threads.into_iter().map(|thread| thread.join().unwrap()).max();
-        assert!(last.unwrap() < 4, "nothing is lost");
+        assert!(last.unwrap() < most, "nothing is lost");
     }
 }
 
@@ -36,7 +37,7 @@ fn behind_a_flag() {
             hint::spin_loop();
         }
     });
-    let counts = increments(4);
+    let counts = increments(3);
     let setter = thread::spawn(move || flag.store(true, Ordering::Release));
     counts();
     setter.join().unwrap();
@@ -207,7 +208,7 @@ fn a_file_that_is_something_else_is_refused() {
         let error = refused(&options(true, 1), &increments(4), &file);
         assert!(matches!(error, CheckpointError::NoCheckpoint { .. }), "{error}");
     }
-    let text = String::from_utf8_lossy(&whole[..end]).replace("\"version\":1", "\"version\":999");
+    let text = String::from_utf8_lossy(&whole[..end]).replace("\"version\":", "\"version\":999");
     std::fs::write(&file, text + "\n").unwrap();
     let error = refused(&options(true, 1), &increments(4), &file);
     assert!(matches!(error, CheckpointError::OtherVersion { .. }), "{error}");
