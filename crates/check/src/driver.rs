@@ -165,7 +165,7 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
                 step(&shared, worker);
             }
             let goes_on = || !shared.is_over() && !shared.lock().frontier.is_empty();
-            if goes_on() && shared.samples {
+            if is_new && goes_on() && shared.samples {
                 sample(&shared);
             }
             if goes_on() {
@@ -194,7 +194,11 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     if matches!(merged.cut, Some(Cut::Limit(_))) {
         // A bug found always wins, wherever it was found.
         let unkept = shared.unkept.into_inner().unwrap_or_else(PoisonError::into_inner);
-        frontier.into_done().chain(unkept).filter(|done| !done.failed.is_empty()).for_each(|done| merged.add(done));
+        frontier
+            .into_done()
+            .chain(unkept)
+            .filter(|done| !done.failed.is_empty())
+            .for_each(|done| merged.add(done));
     }
     merged
 }

@@ -27,7 +27,7 @@ fn a_future_waits_for_a_thread() {
 }
 
 #[test]
-#[should_panic(expected = "deadlock")]
+#[should_panic(expected = "lost wake-up")]
 fn a_waker_registered_too_late_is_found() {
     loom::model(|| {
         let shared = Arc::new((AtomicBool::new(false), AtomicWaker::new()));

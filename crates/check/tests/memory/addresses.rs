@@ -1,13 +1,12 @@
 //! Addresses: a function of the execution.
 
 use crate::{checked, passes};
+use racefuzz_primitives::sync::Arc;
 use racefuzz_primitives::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
-use racefuzz_primitives::sync::{Arc, mpsc};
 use racefuzz_primitives::thread;
 use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
 use racefuzz_trace::{FailureKind, Inject, MemoryModel, Outcome, ThreadId};
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
 
 /// Takes choices at random.
@@ -114,32 +113,6 @@ fn equal_in_every_execution() {
         layouts.insert(*seen.lock().unwrap());
     }
     assert_eq!(layouts.len(), 1, "{layouts:?}");
-}
-
-/// A map whose order depends on addresses has the same order in every execution.
-#[test]
-fn maps_by_address() {
-    let program = || {
-        let (sender, receiver) = mpsc::channel::<usize>();
-        let other = thread::spawn(move || receiver.iter().count());
-        let boxes: Vec<Box<u32>> = (0..20).map(Box::new).collect();
-        let map: HashMap<usize, u32, BuildHasherDefault<DefaultHasher>> =
-            boxes.iter().map(|one| (std::ptr::from_ref(&**one) as usize, **one)).collect();
-        for number in map.values() {
-            if number % 3 == 0 {
-                sender.send(*number as usize).unwrap();
-            }
-        }
-        drop(sender);
-        assert_eq!(other.join().unwrap(), 7);
-        map.into_values().collect::<Vec<_>>()
-    };
-    let orders = Mutex::new(HashSet::new());
-    passes(|| {
-        let order: Vec<u32> = program();
-        orders.lock().unwrap().insert(order);
-    });
-    assert_eq!(orders.lock().unwrap().len(), 1);
 }
 
 /// A stack whose nodes are freed and whose addresses are compared: nothing diverges.
@@ -307,40 +280,6 @@ fn side_by_side() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(all.lock().unwrap().iter().map(Vec::len).sum::<usize>(), 30);
     }
-}
-
-/// Executions that allocate leave nothing behind.
-#[test]
-#[cfg(target_os = "linux")]
-fn memory_does_not_grow() {
-    fn resident() -> usize {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-    }
-    let program = || {
-        let shared = Arc::new(AtomicUsize::new(0));
-        let theirs = Arc::clone(&shared);
-        let other = thread::spawn(move || {
-            let text = "x".repeat(theirs.fetch_add(1, SeqCst) + 2_000);
-            text.chars().rev().collect::<String>().len()
-        });
-        let texts: Vec<String> = (0..20).map(|number| format!("{number:0>100}")).collect();
-        assert_eq!(texts.concat().len(), 2_000);
-        assert!(other.join().unwrap() >= 2_000);
-    };
-    let mut runner = Runner::new(Config::default());
-    let mut run = |executions| {
-        for seed in 1..=executions {
-            let ended = runner.run(&program, &mut Random(seed), Record::Choices);
-            assert_eq!((ended.failure.is_none(), ended.outlived.blocks), (true, 0));
-        }
-    };
-    run(1_000);
-    let before = resident();
-    run(100_000);
-    let grown = resident().saturating_sub(before);
-    // Other tests run beside this one.
-    assert!(grown < 64 << 20, "{grown} bytes");
 }
 
 /// What leaks in every execution takes its own room, and costs later executions nothing else.

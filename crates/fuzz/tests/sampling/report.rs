@@ -176,7 +176,7 @@ fn a_run_that_is_cut_short_is_incomplete_unless_it_found_a_bug() {
     let endless = options(Strategy::Random, 1, u64::MAX);
     let report = fuzz(&endless, &refcount_locked, &After(AtomicU64::new(0)));
     assert_eq!((report.outcome(), report.stopped.as_deref()), (Outcome::Incomplete, Some("interrupted")));
-    assert!(report.executions() > 100);
+    assert!((1..10_000).contains(&report.executions()), "{}", report.executions());
     let soon = Some(std::time::Duration::from_millis(30));
     let report = run(&Options { max_time: soon, workers: 2, ..endless.clone() }, refcount_locked);
     assert_eq!(report.outcome(), Outcome::Incomplete);
