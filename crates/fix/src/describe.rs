@@ -3,8 +3,8 @@
 use crate::clause::runs;
 use crate::sites::Sites;
 use crate::steps::is_step;
-use racefuzz_trace::{Edit, LockName, NowWaits, Overlay, Region, Site, Trace};
-use std::collections::{BTreeMap, BTreeSet};
+use racefuzz_trace::{Edit, LockName, NowWaits, Overlay, Site, Trace};
+use std::collections::BTreeSet;
 
 /// The locks of an overlay with the places where each is held.
 fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, BTreeSet<usize>, BTreeSet<usize>)> {
@@ -18,40 +18,6 @@ fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, BTreeSet<usize>, BTr
             _ => None,
         })
         .collect()
-}
-
-/// The regions that executions under the overlay have shown.
-pub(crate) fn regions(overlay: &Overlay, traces: &[Trace], sites: &Sites) -> Vec<Region> {
-    let mut regions = Vec::new();
-    for (lock, places, shared) in held(overlay, sites) {
-        let all: BTreeSet<usize> = places.union(&shared).copied().collect();
-        // First and last step of each stretch, and where it begins, with everything inside.
-        let mut found: BTreeMap<(Site, Site, Site), BTreeSet<Site>> = BTreeMap::new();
-        for trace in traces {
-            for run in runs(trace, sites, &all).iter().flatten() {
-                let site = |at: &usize| trace.site(trace.events[*at].site).clone();
-                // Locks of the program at the ends are no ends people look for.
-                let mut steps = run.iter().filter(|at| is_step(trace, &trace.events[**at]));
-                let Some(first) = steps.next() else { continue };
-                let last = steps.next_back().unwrap_or(first);
-                let inside = found.entry((site(first), site(last), site(&run[0]))).or_default();
-                inside.extend(run.iter().map(site));
-            }
-        }
-        for ((first, last, begins), inside) in found {
-            let reads =
-                inside.iter().all(|site| sites.known(site).is_some_and(|site| shared.contains(&site)));
-            regions.push(Region {
-                lock: lock.clone(),
-                shared: reads,
-                begins,
-                first,
-                last,
-                sites: inside.into_iter().collect(),
-            });
-        }
-    }
-    regions
 }
 
 /// Places of steps that locks of the overlay guard.

@@ -6,7 +6,7 @@ use crate::locks::{Placed, waits_for_added};
 use crate::placement::Placement;
 use crate::search::{Measured, Search, Tried};
 use racefuzz_trace::{
-    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Verb, WaitEdge,
+    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Site, Verb, WaitEdge,
 };
 use std::sync::Arc;
 
@@ -42,8 +42,11 @@ impl<'s, 'a> Kinds<'s, 'a> {
         }
         self.one_step();
         if self.search.weak {
+            self.swaps();
             self.orderings();
         }
+        self.notifications();
+        self.tokens();
         self.joins();
         self.wake_all();
         self.give_back();
@@ -67,7 +70,9 @@ impl<'s, 'a> Kinds<'s, 'a> {
             kind,
             besides: besides.edits.clone(),
             verdict: measured.verdict,
-            regions: describe::regions(&overlay, &measured.traces, sites),
+            regions: measured.stretches.regions(&overlay),
+            unguarded: measured.stretches.outside(),
+            taken: self.taken(&overlay),
             kept: None,
             parallelism: measured.parallelism,
             locks: describe::locks(&overlay),
@@ -80,6 +85,16 @@ impl<'s, 'a> Kinds<'s, 'a> {
             overlay,
         };
         self.found.push((fix, measured.schedules));
+    }
+
+    /// Where the program takes the lock of its own that an overlay takes.
+    fn taken(&self, overlay: &Overlay) -> Vec<Site> {
+        match &overlay.edits[..] {
+            [Edit::Lock { lock: LockName::Own(created), sites, .. }] => {
+                self.search.taken_elsewhere(created, sites)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Tries an overlay, and adds it if it repairs.
@@ -234,6 +249,18 @@ impl<'s, 'a> Kinds<'s, 'a> {
         }
     }
 
+    /// Stores that cut a release sequence.
+    fn swaps(&mut self) {
+        let edits = self.search.swaps();
+        self.try_each(FixKind::Swap, edits);
+    }
+
+    /// Tokens that the wrong wait has taken.
+    fn tokens(&mut self) {
+        let edits = self.search.inner_waits();
+        self.try_each(FixKind::UnparkSelf, edits);
+    }
+
     /// Threads that are joined too late, or never.
     fn joins(&mut self) {
         let edges = self.search.missing_joins();
@@ -250,6 +277,13 @@ impl<'s, 'a> Kinds<'s, 'a> {
         let none = Overlay::default();
         for edge in self.search.repairing(candidates, &none, 3) {
             self.try_as(FixKind::Order, vec![edge].into(), &none);
+        }
+    }
+
+    /// Notifications without the lock that the sleeper looks under.
+    fn notifications(&mut self) {
+        for overlay in self.search.locked_notifications() {
+            self.try_as(FixKind::OwnLock, overlay, &Overlay::default());
         }
     }
 

@@ -43,6 +43,7 @@ mod graph;
 mod graph_engine;
 mod kinds;
 mod locks;
+mod notifications;
 mod options;
 mod orderings;
 mod own;
@@ -53,6 +54,9 @@ mod search;
 mod sites;
 pub mod span;
 mod steps;
+mod stretches;
+mod swaps;
+mod tokens;
 mod verifier;
 
 pub use audit::{audit, audit_watched};

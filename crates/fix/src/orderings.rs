@@ -4,8 +4,17 @@ use crate::search::Search;
 use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay, Site};
 use std::collections::BTreeMap;
 
-/// An atomic access: what it is, and its ordering as it stands.
-pub(crate) type Accesses = BTreeMap<Site, (OpKind, MemoryOrder)>;
+/// An ordering in the source.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Access {
+    /// The access that has it.
+    pub(crate) site: Site,
+    /// Whether it is the one of a compare-exchange that fails, and so is a load.
+    pub(crate) failure: bool,
+}
+
+/// What each access is, and its ordering as it stands.
+pub(crate) type Accesses = BTreeMap<Access, (OpKind, MemoryOrder)>;
 
 /// The orderings an access of this kind may have, weakest first, that are at least as strong.
 fn stronger(kind: OpKind, than: MemoryOrder) -> Vec<MemoryOrder> {
@@ -43,11 +52,10 @@ impl Search<'_> {
                 if !(fence || access) {
                     continue;
                 }
+                let failure = event.kind == OpKind::Rmw && !event.ok;
+                let kind = if failure { OpKind::Load } else { event.kind };
                 let site = trace.site(event.site).clone();
-                // A failed compare-exchange shows its other ordering.
-                if event.ok || !accesses.contains_key(&site) {
-                    accesses.insert(site, (event.kind, event.order));
-                }
+                accesses.entry(Access { site, failure }).or_insert((kind, event.order));
             }
         }
         accesses
@@ -56,13 +64,13 @@ impl Search<'_> {
     /// The fewest orderings that have to be stronger, found from both ends of the source.
     pub(crate) fn order_accesses(&mut self) -> Vec<Ordered> {
         let accesses = self.accesses();
-        let top = |most: usize| -> Vec<(Site, MemoryOrder)> {
+        let top = |most: usize| -> Vec<(Access, MemoryOrder)> {
             accesses
                 .iter()
-                .filter_map(|(site, (kind, order))| {
+                .filter_map(|(access, (kind, order))| {
                     let all = stronger(*kind, *order);
                     let below = all.len().checked_sub(most)?;
-                    all.get(below).map(|order| (site.clone(), *order))
+                    all.get(below).map(|order| (access.clone(), *order))
                 })
                 .collect()
         };
@@ -104,15 +112,17 @@ impl Search<'_> {
 
     fn ordering_needed(
         &mut self,
-        orders: &[(Site, MemoryOrder)],
+        orders: &[(Access, MemoryOrder)],
         at: usize,
         accesses: &Accesses,
     ) -> Option<Certificate> {
         let mut fewer = orders.to_vec();
-        let (site, _) = fewer.remove(at);
+        let (access, _) = fewer.remove(at);
         let bad = self.fails(&overlay(&fewer))?;
-        let without = format!("with `{}` on line {}", accesses[&site].1.name(), site.line);
-        Some(Certificate { without, site, fails: bad.in_short() })
+        let order = accesses[&access].1.name();
+        let as_what = if access.failure { " as the failure ordering" } else { "" };
+        let without = format!("with `{order}`{as_what} on line {}", access.site.line);
+        Some(Certificate { without, site: access.site, fails: bad.in_short() })
     }
 
     /// One fence, before any step, that repairs the program.
@@ -151,11 +161,14 @@ impl Search<'_> {
 }
 
 /// Those that differ from the source.
-fn changed(orders: &[(Site, MemoryOrder)], accesses: &Accesses) -> Vec<(Site, MemoryOrder)> {
-    orders.iter().filter(|(site, order)| accesses[site].1 != *order).cloned().collect()
+fn changed(orders: &[(Access, MemoryOrder)], accesses: &Accesses) -> Vec<(Access, MemoryOrder)> {
+    orders.iter().filter(|(access, order)| accesses[access].1 != *order).cloned().collect()
 }
 
-fn overlay(orders: &[(Site, MemoryOrder)]) -> Overlay {
-    let edits = orders.iter().map(|(site, order)| Edit::Order { site: site.clone(), order: *order });
+fn overlay(orders: &[(Access, MemoryOrder)]) -> Overlay {
+    let edits = orders.iter().map(|(access, order)| {
+        let (site, order) = (access.site.clone(), *order);
+        if access.failure { Edit::FailureOrder { site, order } } else { Edit::Order { site, order } }
+    });
     edits.collect::<Vec<_>>().into()
 }

@@ -10,7 +10,7 @@ use racefuzz_trace::{
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Search<'_> {
-    fn all_traces(&self) -> impl Iterator<Item = &Trace> {
+    pub(crate) fn all_traces(&self) -> impl Iterator<Item = &Trace> {
         self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace))
     }
 

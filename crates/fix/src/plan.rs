@@ -7,8 +7,8 @@ use crate::rank;
 use crate::search::{Search, Seen};
 use crate::verifier::{Bad, Verifier};
 use racefuzz_trace::{
-    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, Schedule,
-    Verdict,
+    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, ObjectKind, Schedule,
+    Trace, Verdict,
 };
 
 /// Searches for repairs of the program.
@@ -69,7 +69,7 @@ pub fn fix_with<'a>(
             let Kinds { mut found, no_lock, notes, .. } = Kinds::tried(&mut search, failure);
             rank::keep(&mut found, seen.good.sum().filter(|_| seen.complete));
             let found: Vec<_> = found.into_iter().map(|(fix, _)| fix).collect();
-            report.fixes = rank::rank(&found);
+            report.fixes = rank::rank(&found, report.baseline.parallelism, is_lock_free(&search));
             (report.no_lock, report.notes) = (no_lock, notes);
             if locks_left_out(&found, &report.fixes) {
                 report
@@ -81,6 +81,15 @@ pub fn fix_with<'a>(
     (report.tried, report.executions) = (search.tried, search.executions);
     report.stopped = limit.reached().map(str::to_owned);
     report
+}
+
+/// Whether no lock of the program's has been seen.
+fn is_lock_free(search: &Search<'_>) -> bool {
+    let traces = search.traces.iter().chain(search.known.iter().map(|known| &known.bad.trace));
+    let locks = |trace: &Trace| {
+        trace.objects.iter().any(|object| matches!(object.kind, ObjectKind::Mutex | ObjectKind::RwLock))
+    };
+    search.weak && !traces.into_iter().any(locks)
 }
 
 /// Whether an execution fails so because something besides its schedule decides it.

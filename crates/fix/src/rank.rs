@@ -1,7 +1,7 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Edit, Fix, FixKind, Kept};
+use racefuzz_trace::{Edit, Fix, FixKind, Kept, Parallelism};
 use std::cmp::Ordering;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
@@ -57,7 +57,9 @@ fn dominates(one: &Fix, other: &Fix) -> bool {
 fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
     let open = matches!(fix.overlay.edits[..], [Edit::Await { .. }]);
     let cheaper = |other: &Fix| {
-        open && other.kind != FixKind::Order || fix.kind.is_lock() && other.kind == FixKind::Ordering
+        let orders = matches!(other.kind, FixKind::Ordering | FixKind::Swap);
+        let waits = matches!(other.kind, FixKind::Order | FixKind::LessConcurrent);
+        open && !waits || fix.kind.is_lock() && orders
     };
     let as_good = |other: &Fix| {
         other.besides.is_empty() && share(other) >= share(fix) && mean(other) >= mean(fix) - 1e-9
@@ -65,12 +67,45 @@ fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
     fixes.iter().any(|other| cheaper(other) && as_good(other))
 }
 
+/// Whether what a repair makes others wait for is more than what is wrong: it rules out executions that
+/// are good, or, where those cannot be told, leaves nothing to run at once that did.
+fn takes_concurrency(fix: &Fix, before: Option<Parallelism>) -> bool {
+    let waits = |edit: &Edit| matches!(edit, Edit::Join { .. } | Edit::Await { .. });
+    let did = before.is_some_and(|before| !before.is_sequential());
+    fix.overlay.edits.iter().all(waits)
+        && match fix.kept {
+            Some(kept) if kept.of > 0 && !kept.relative => kept.share() < 1.0,
+            _ => did && fix.is_sequential(),
+        }
+}
+
+/// The place of a kind in the report. In a program that uses no lock, one comes behind whatever does
+/// without; what takes concurrency away comes last.
+fn place(kind: FixKind, lock_free: bool) -> (u8, FixKind) {
+    let group = match kind {
+        FixKind::LessConcurrent => 3,
+        FixKind::NewLock | FixKind::ReadWriteLock if lock_free => 2,
+        // A few letters, in a lock that is there.
+        FixKind::OwnLock | FixKind::WakeAll | FixKind::UnparkSelf => 0,
+        _ => 1,
+    };
+    (group, kind)
+}
+
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
 /// superfluous beside another kind are left out.
-pub(crate) fn rank(found: &[Fix]) -> Vec<Fix> {
-    let worth = |fix: &&Fix| !superfluous(fix, found);
+pub(crate) fn rank(found: &[Fix], before: Option<Parallelism>, lock_free: bool) -> Vec<Fix> {
+    let mut found = found.to_vec();
+    for fix in &mut found {
+        if fix.kind == FixKind::Order && takes_concurrency(fix, before) {
+            fix.kind = FixKind::LessConcurrent;
+        }
+    }
+    let worth = |fix: &&Fix| !superfluous(fix, &found);
     let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
-    fixes.sort_by(|one, other| one.kind.cmp(&other.kind).then_with(|| better(one, other)));
+    fixes.sort_by(|one, other| {
+        place(one.kind, lock_free).cmp(&place(other.kind, lock_free)).then_with(|| better(one, other))
+    });
     for at in 0..fixes.len() {
         let by = (0..fixes.len())
             .find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));

@@ -7,6 +7,7 @@ use crate::graph::Graph;
 use crate::options::{Limit, Options, Progress};
 use crate::sites::Sites;
 use crate::span::Spans;
+use crate::stretches::Stretches;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
@@ -29,7 +30,9 @@ pub(crate) struct Measured {
     pub(crate) schedules: Option<u128>,
     pub(crate) parallelism: Option<Parallelism>,
     pub(crate) one_output: bool,
-    /// A few executions, to see where regions lie.
+    /// Where its locks were held, in all executions.
+    pub(crate) stretches: Stretches,
+    /// A few executions, to see what regions do.
     pub(crate) traces: Vec<Trace>,
 }
 
@@ -258,6 +261,7 @@ impl<'a> Search<'a> {
         let mut spans = Spans::default();
         let mut outputs: Option<Vec<String>> = None;
         let mut one_output = true;
+        let mut stretches = Stretches::default();
         let mut traces = Vec::new();
         let weak = self.weak;
         let explored = self.verifier.explore(task, &mut |ended| {
@@ -267,6 +271,7 @@ impl<'a> Search<'a> {
             }
             let trace = ended.trace;
             spans.add(trace);
+            stretches.add(overlay, trace);
             if !weak {
                 schedules.add(trace);
             }
@@ -315,6 +320,7 @@ impl<'a> Search<'a> {
             schedules: schedules.sum().filter(|_| counted),
             parallelism: spans.parallelism(),
             one_output: one_output && outputs.is_some_and(|lines| !lines.is_empty()),
+            stretches,
             traces,
         }))
     }

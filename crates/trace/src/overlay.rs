@@ -63,6 +63,18 @@ pub enum Edit {
         /// Its ordering.
         order: MemoryOrder,
     },
+    /// The compare-exchange here has another ordering where it fails.
+    FailureOrder {
+        /// The compare-exchange.
+        site: Site,
+        /// The ordering of the load that it is where it fails.
+        order: MemoryOrder,
+    },
+    /// The atomic store here is a swap of the same ordering, which a release sequence goes on behind.
+    Swap {
+        /// The store.
+        site: Site,
+    },
     /// A fence stands before the access here.
     Fence {
         /// The access.
@@ -88,6 +100,12 @@ pub enum Edit {
     WakeAll {
         /// Where it stands.
         site: Site,
+    },
+    /// A thread that has been at these places, where it waits by parking, unparks itself before its
+    /// first event elsewhere: the token that it took may have been meant for another wait of its own.
+    UnparkSelf {
+        /// The wait: the parks and the tests between them.
+        wait: Vec<Site>,
     },
     /// A thread that holds the lock created here gives it back before the event at one place, and
     /// the end of its guard does nothing more.

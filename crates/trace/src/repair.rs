@@ -90,14 +90,21 @@ pub enum FixKind {
     OneStep,
     /// Stronger memory orderings.
     Ordering,
+    /// A swap in place of a store, which a release sequence goes on behind.
+    Swap,
     /// Memory fences.
     Fence,
     /// Something waits for something else: a join, a flag.
     Order,
     /// A notification that wakes all.
     WakeAll,
+    /// A park token that is given back.
+    UnparkSelf,
     /// A task that does not give way in between.
     NoYield,
+    /// Something waits for something else, and that rules out executions that are good as they are: with
+    /// less concurrency there is less to go wrong.
+    LessConcurrent,
 }
 
 impl FixKind {
@@ -111,10 +118,13 @@ impl FixKind {
             Self::LetGo => "lock given back",
             Self::OneStep => "one atomic step",
             Self::Ordering => "memory orderings",
+            Self::Swap => "release sequence",
             Self::Fence => "memory fence",
             Self::Order => "order",
             Self::WakeAll => "notification",
+            Self::UnparkSelf => "park token",
             Self::NoYield => "no await in between",
+            Self::LessConcurrent => "waits that take concurrency away, and hide what is wrong",
         }
     }
 
@@ -138,8 +148,14 @@ pub struct Region {
     pub first: Site,
     /// The last step inside.
     pub last: Site,
+    /// Where it ends: at the last step, or where locks of the program's are given back behind it (a
+    /// place for each way in which it has been seen to end).
+    pub ends: Vec<Site>,
     /// Every place inside.
     pub sites: Vec<Site>,
+    /// Whether a place inside is passed more than once in one go: a loop lies inside, or the region
+    /// lies in a loop.
+    pub repeats: bool,
 }
 
 /// Why a part of a repair is needed: without it a schedule fails again.
@@ -178,6 +194,11 @@ pub struct Fix {
     pub verdict: Verdict,
     /// Where locks are held.
     pub regions: Vec<Region>,
+    /// Places that executions pass without a lock of the repair's.
+    pub unguarded: Vec<Site>,
+    /// Where the program takes the lock that the repair takes, too; none if a thread may have it there
+    /// already.
+    pub taken: Vec<Site>,
     /// The good schedules left.
     pub kept: Option<Kept>,
     /// The parallelism left.

@@ -212,7 +212,8 @@ fn needed(bad: &Bad) -> Finding {
 /// Weakens each ordering as far as it goes.
 fn orderings(search: &mut Search<'_>, audited: &mut Vec<Audited>) {
     use MemoryOrder::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-    for (site, (kind, order)) in search.accesses() {
+    for (access, (kind, order)) in search.accesses().into_iter().filter(|(access, _)| !access.failure) {
+        let site = access.site;
         let weaker: &[MemoryOrder] = match (kind, order) {
             (OpKind::Fence, SeqCst) => &[Acquire, Release, AcqRel],
             (OpKind::Fence, AcqRel) => &[Acquire, Release],

@@ -48,6 +48,9 @@ struct FixDocument<'a> {
     format: &'static str,
     version: u32,
     report: &'a FixReport,
+    /// For each repair, whether its text is the whole of it and does what was explored; else it is
+    /// advice.
+    typed: Vec<bool>,
     /// What is repaired.
     explanation: Option<Explanation>,
 }
@@ -58,7 +61,8 @@ struct FixDocument<'a> {
 /// Never: the types hold nothing that JSON cannot express.
 pub fn fix_json(report: &FixReport, sources: &dyn Sources) -> String {
     let explanation = report.failure.as_ref().map(|failure| explain(failure, sources));
-    let document = FixDocument { format: "racefuzz-fix", version: VERSION, report, explanation };
+    let typed = report.fixes.iter().map(|fix| crate::is_typed(fix, sources)).collect();
+    let document = FixDocument { format: "racefuzz-fix", version: VERSION, report, typed, explanation };
     let mut out = serde_json::to_string_pretty(&document).expect("strings, numbers and lists only");
     out.push('\n');
     out

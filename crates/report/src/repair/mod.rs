@@ -1,17 +1,19 @@
 //! A repair as changes of source lines, as far as its places allow that.
 
+mod calls;
+mod edits;
+mod guard;
+mod law;
 mod lines;
 mod patch;
 
 pub use patch::{Patch, patch};
 
 use crate::Sources;
-use lines::{
-    binding, ends_statement, has_word, imports, in_other_closure, indent, one_block, opens_block,
-    statement_end, statement_start,
-};
-use racefuzz_trace::{Edit, Fix, FixKind, LockName, MemoryOrder, Region, Site};
+use lines::{has_word, imports, one_block};
+use racefuzz_trace::{Edit, Fix, FixKind, MemoryOrder, Region};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// What happens to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,9 @@ struct Changes {
     before: BTreeMap<usize, Vec<String>>,
     behind: BTreeMap<usize, Vec<String>>,
     instead: BTreeMap<usize, String>,
-    /// Something is only described in a comment.
+    /// The parts of lines that are replaced, last first.
+    tokens: BTreeMap<usize, Vec<(Range<usize>, String)>>,
+    /// Something is only described in a comment, or is not what was explored.
     by_hand: bool,
 }
 
@@ -65,9 +69,16 @@ impl Changes {
 /// The suggestion of a repair, one hunk a file; empty where the source is not known.
 pub(crate) fn hunks(fix: &Fix, sources: &dyn Sources) -> Vec<Hunk> {
     changes(fix, sources, Names::Short)
+        .files
         .into_iter()
         .filter_map(|(file, changes)| Some(hunk(&file, &sources.text(&file)?, &changes)))
         .collect()
+}
+
+/// Whether the text of a repair is the whole of it, and does what was explored. Any other repair is
+/// advice: what was explored is what its words say, and nobody has explored what is typed in.
+pub fn is_typed(fix: &Fix, sources: &dyn Sources) -> bool {
+    changes(fix, sources, Names::Paths).complete
 }
 
 /// How items of the library are named.
@@ -79,81 +90,52 @@ enum Names {
     Paths,
 }
 
-fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> BTreeMap<String, Changes> {
+/// A repair as text.
+struct Typed {
+    files: BTreeMap<String, Changes>,
+    /// Whether that is the whole repair, and does what was explored.
+    complete: bool,
+}
+
+fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
     let mut files: BTreeMap<String, Changes> = BTreeMap::new();
+    let mut complete = true;
     if fix.kind != FixKind::OneStep {
-        for region in whole_regions(fix) {
-            // A lock that some share is taken for reading or for writing.
-            let shared = fix.regions.iter().any(|other| other.lock == region.lock && other.shared);
-            let call = match (shared, region.shared) {
-                (true, true) => "read",
-                (true, false) => "write",
-                (false, _) => "lock",
-            };
-            guard(region, call, sources, files.entry(region.first.file.clone()).or_default());
-        }
+        guard::guards(fix, sources, &mut files);
     }
     for edit in fix.overlay.edits.iter().chain(&fix.besides) {
         let site = match edit {
-            Edit::Order { site, .. } | Edit::WakeAll { site } => site,
+            // Above, by their regions.
+            Edit::Lock { .. } => {
+                complete &= fix.kind != FixKind::OneStep && !fix.regions.is_empty();
+                continue;
+            }
+            Edit::Order { site, .. }
+            | Edit::FailureOrder { site, .. }
+            | Edit::Swap { site }
+            | Edit::WakeAll { site } => site,
             Edit::Fence { before, .. }
             | Edit::Join { before, .. }
             | Edit::Await { before, .. }
             | Edit::LetGo { before, .. } => before,
-            _ => continue,
+            Edit::UnparkSelf { wait } if !wait.is_empty() => &wait[0],
+            _ => {
+                complete = false;
+                continue;
+            }
         };
-        if let Some(text) = sources.text(&site.file) {
-            one(edit, site, &text, names, files.entry(site.file.clone()).or_default());
+        match sources.text(&site.file) {
+            Some(text) => {
+                let changes = files.entry(site.file.clone()).or_default();
+                edits::write(&edits::Place { fix, edit, site, text: &text, names, sources }, changes);
+            }
+            None => complete = false,
         }
     }
+    complete &= !files.is_empty() && files.values().all(|changes| !changes.by_hand);
     files.retain(|_, changes| !changes.touched().is_empty());
-    files
-}
-
-/// What one edit changes at its place.
-fn one(edit: &Edit, site: &Site, text: &str, names: Names, changes: &mut Changes) {
-    let lines: Vec<&str> = text.lines().collect();
-    let at = site.line as usize;
-    let Some(line) = lines.get(at.wrapping_sub(1)) else { return };
-    let start = statement_start(&lines, at);
-    let indent = indent(lines[start - 1]);
-    match edit {
-        Edit::Order { order, .. } => {
-            let line = changes.instead.get(&at).cloned().unwrap_or_else(|| (*line).to_owned());
-            if let Some(new) = with_order(&line, site.column as usize, &order_name(*order, text, names)) {
-                changes.instead.insert(at, new);
-            }
-        }
-        Edit::WakeAll { .. } => {
-            changes.instead.insert(at, line.replace("notify_one", "notify_all"));
-        }
-        Edit::Fence { order, .. } => {
-            let known = names == Names::Short || imports(text, "fence");
-            let call = if known { "fence".to_owned() } else { atomic(text, "fence") };
-            push(&mut changes.before, start, format!("{indent}{call}({});", order_name(*order, text, names)));
-        }
-        Edit::Join { spawned, .. } => {
-            changes.comment(
-                start,
-                format!("{indent}// join here every thread spawned on line {}", spawned.line),
-            );
-        }
-        Edit::Await { first, .. } => {
-            changes.comment(
-                start,
-                format!("{indent}// wait here until line {} is done: a join, a flag, a channel", first.line),
-            );
-        }
-        Edit::LetGo { guards, .. } => {
-            let taken = guards.first().filter(|taken| taken.file == site.file);
-            let guard = taken.and_then(|taken| binding(lines.get((taken.line as usize).wrapping_sub(1))?));
-            match guard {
-                Some(guard) => push(&mut changes.before, start, format!("{indent}drop({guard});")),
-                None => changes.comment(start, format!("{indent}// give the lock back here")),
-            }
-        }
-        _ => {}
-    }
+    complete &= !files.is_empty();
+    Typed { files, complete }
 }
 
 fn push(lines: &mut BTreeMap<usize, Vec<String>>, at: usize, text: String) {
@@ -189,21 +171,6 @@ fn static_name(number: u32) -> String {
     if number == 0 { "NEW_LOCK".to_owned() } else { format!("NEW_LOCK_{}", number + 1) }
 }
 
-/// How a lock is taken for a region, and whether that can be written down.
-fn taking(region: &Region, call: &str, sources: &dyn Sources) -> (String, bool) {
-    match &region.lock {
-        LockName::New(number) => (format!("{}.{call}().unwrap()", static_name(*number)), true),
-        LockName::Beside(..) => (format!("the new lock of this object (`{call}`)"), false),
-        // Part of the region has it already, and a lock cannot be taken twice.
-        LockName::Own(created) => {
-            let name = sources
-                .text(&created.file)
-                .and_then(|text| crate::names::name_at(&text, created.line, created.column));
-            (format!("`{}`", name.as_deref().unwrap_or("the lock")), false)
-        }
-    }
-}
-
 /// The line of a region's first step, or of a lock taken before it in the same block: a lock that is
 /// taken behind that one would be taken in the other order.
 pub(crate) fn first_line(region: &Region, lines: &[&str]) -> usize {
@@ -226,47 +193,6 @@ pub(crate) fn whole_regions(fix: &Fix) -> impl Iterator<Item = &Region> {
         })
     };
     fix.regions.iter().enumerate().filter(move |(at, region)| !is_part(*at, region)).map(|(_, region)| region)
-}
-
-fn guard(region: &Region, call: &str, sources: &dyn Sources, changes: &mut Changes) {
-    let Some(text) = sources.text(&region.first.file) else { return };
-    let lines: Vec<&str> = text.lines().collect();
-    let (first, last) = (first_line(region, &lines), region.last.line as usize);
-    if first == 0 || first > lines.len() || last > lines.len() || region.first.file != region.last.file {
-        return;
-    }
-    let (take, literal) = taking(region, call, sources);
-    let start = statement_start(&lines, first);
-    let end = statement_end(&lines, last);
-    let elsewhere = |site: &Site| {
-        let (line, column) = (site.line as usize, site.column as usize);
-        in_other_closure(&lines, statement_start(&lines, line), line, column)
-    };
-    let plain = start <= end && one_block(&lines, start, end) && !opens_block(lines[end - 1]);
-    let literal = literal && plain && !elsewhere(&region.first) && !elsewhere(&region.last);
-    let (opens, closes) = (indent(lines[start - 1]), indent(lines[statement_start(&lines, last) - 1]));
-    if let (true, LockName::New(number)) = (literal, &region.lock) {
-        let guard = guard_name(*number, &text);
-        push(&mut changes.before, start, format!("{opens}let {guard} = {take};"));
-        // A block's last expression is its value: the guard goes with the block.
-        if ends_statement(lines[end - 1]) {
-            push(&mut changes.behind, end, format!("{closes}drop({guard});"));
-        }
-    } else {
-        changes.comment(start, format!("{opens}// from here: hold {take}"));
-        push(&mut changes.behind, end, format!("{closes}// to here"));
-    }
-}
-
-/// The line with the first ordering behind a column replaced.
-fn with_order(line: &str, column: usize, name: &str) -> Option<String> {
-    const ORDERS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
-    let from = line.char_indices().nth(column.saturating_sub(1))?.0;
-    let (at, old) = ORDERS.iter().filter_map(|name| Some((line[from..].find(name)?, *name))).min()?;
-    let at = from + at;
-    // What stands there may have a path already.
-    let name = if line[..at].ends_with("::") { name.rsplit("::").next().unwrap_or(name) } else { name };
-    Some(format!("{}{name}{}", &line[..at], &line[at + old.len()..]))
 }
 
 fn hunk(file: &str, text: &str, changes: &Changes) -> Hunk {

@@ -1,6 +1,6 @@
 //! A repair as a unified diff.
 
-use super::{Changes, Names, changes, push, static_name};
+use super::{Changes, Names, Typed, changes, push, static_name};
 use crate::Sources;
 use racefuzz_trace::{Fix, FixReport, LockName};
 use std::fmt::Write;
@@ -38,15 +38,14 @@ const CONTEXT: usize = 3;
 
 fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
     let mut out = String::new();
-    let mut complete = true;
-    for (file, mut changes) in changes(fix, sources, Names::Paths) {
+    let Typed { files, complete } = changes(fix, sources, Names::Paths);
+    for (file, mut changes) in files {
         let text = sources.text(&file)?;
         if text.contains('\r') || !text.ends_with('\n') {
             return None;
         }
         let lines: Vec<&str> = text.lines().collect();
         declare_locks(fix, &text, lines.len(), &mut changes);
-        complete &= !changes.by_hand;
         // Writing to a string cannot fail.
         let _ = write!(out, "--- a/{file}\n+++ b/{file}\n");
         let mut grown = 0usize;

@@ -270,6 +270,10 @@ pub fn store<P: Primitive>(
     if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.store(primitive, value, order);
     }
+    if overlay::swaps(site) {
+        let rmw = rmw(primitive, (order, order), Verb::Swap, site, |_| Some(value))?;
+        return Ok(rmw.newest);
+    }
     let order = overlay::order(site, order);
     step(primitive, OpKind::Store, verb, order, site, |execution, op| {
         if execution.memory.is_some() {

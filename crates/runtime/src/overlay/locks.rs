@@ -81,6 +81,8 @@ pub(crate) struct Overlaid {
     pub(super) held: SmallVec<[Held; 2]>,
     /// Flags to raise when it has got past where it stands.
     pub(super) signals: SmallVec<[u32; 1]>,
+    /// Waits by parking that it is in, or has left last.
+    pub(super) waited: SmallVec<[u32; 1]>,
     /// Locks whose taking waits for the one behind them.
     pub(super) deferred: SmallVec<[(Key, bool); 1]>,
 }
@@ -91,6 +93,7 @@ impl Overlaid {
         self.open.clear();
         self.held.clear();
         self.signals.clear();
+        self.waited.clear();
         self.deferred.clear();
     }
 }

@@ -37,6 +37,7 @@ enum Act {
     Acquire(Key, bool, For),
     Join(ThreadId),
     Fence(MemoryOrder),
+    UnparkSelf,
 }
 
 /// Whether an overlay applies to what the running thread does now.
@@ -65,19 +66,27 @@ pub(crate) fn order(site: Site, order: MemoryOrder) -> MemoryOrder {
     if applies() { ordered(site, order) } else { order }
 }
 
-/// The orderings of a read-modify-write: the failing one is the reading half of an edited one.
+/// The orderings of a read-modify-write, where it succeeds and where it fails.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn orders(site: Site, success: MemoryOrder, failure: MemoryOrder) -> (MemoryOrder, MemoryOrder) {
-    if !applies() {
-        return (success, failure);
-    }
-    let edited = ordered(site, success);
-    let reading = match edited {
-        MemoryOrder::AcqRel => MemoryOrder::Acquire,
-        MemoryOrder::Release => MemoryOrder::Relaxed,
-        other => other,
-    };
-    (edited, if edited == success { failure } else { reading })
+    if applies() { both_ordered(site, success, failure) } else { (success, failure) }
+}
+
+/// Whether the store at this place is a swap instead.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn swaps(site: Site) -> bool {
+    applies() && asks(site, |plan| plan.swap)
+}
+
+#[cold]
+fn both_ordered(site: Site, success: MemoryOrder, failure: MemoryOrder) -> (MemoryOrder, MemoryOrder) {
+    let edited = with(|execution| {
+        let applied = execution.overlay.as_mut()?;
+        let plan = applied.plan(site);
+        let plan = &applied.plans[plan];
+        Some((plan.order.unwrap_or(success), plan.failure_order.unwrap_or(failure)))
+    });
+    edited.ok().flatten().unwrap_or((success, failure))
 }
 
 #[cold]
@@ -152,6 +161,7 @@ fn me(execution: &mut Execution) -> &mut Overlaid {
 fn leave(execution: &mut Execution, acts: &mut SmallVec<[Act; 4]>, stay: impl Fn(&Open) -> bool) {
     let mine = me(execution);
     acts.extend(mine.signals.drain(..).map(Act::Raise));
+    acts.extend(mine.waited.drain(..).map(|_| Act::UnparkSelf));
     acts.extend(
         mine.open.iter().rev().filter(|open| !stay(open)).map(|open| Act::Release(open.key, For::Region)),
     );
@@ -225,6 +235,12 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
         };
         wanted.extend(key.map(|key| Open { edit, key, shared }));
     }
+    let waits = applied.plans[at].waits.clone();
+    // Of a wait that goes on nothing is over.
+    let goes_on = |edit: &u32| waits.contains(edit);
+    let mine = me(execution);
+    let (on, over): (SmallVec<[u32; 1]>, SmallVec<[u32; 1]>) = mine.waited.drain(..).partition(goes_on);
+    mine.waited = over;
     let sorted = applied.plans[at].sort_second;
     let deferred = if sorted { std::mem::take(&mut me(execution).deferred) } else { SmallVec::new() };
     leave(execution, &mut acts, |open| {
@@ -255,7 +271,10 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
         }
     }
     acts.extend(applied.plans[at].fence.map(Act::Fence));
-    me(execution).signals.extend(applied.plans[at].signals.iter().copied());
+    let mine = me(execution);
+    mine.signals.extend(applied.plans[at].signals.iter().copied());
+    mine.waited = on;
+    mine.waited.extend(waits.into_iter().filter(|edit| !mine.waited.contains(edit)).collect::<SmallVec<[u32; 1]>>());
     execution.overlay = Some(applied);
     acts
 }
@@ -288,6 +307,10 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
         Act::Release(key, whom) => release(key, whom, site).map(drop),
         Act::Join(thread) => ops::join_thread(thread, false, site).map(drop),
         Act::Fence(order) => ops::fence(order, site),
+        Act::UnparkSelf => {
+            let me = with(|execution| execution.threads[execution.current as usize].host)?;
+            ops::unpark(ThreadId(me), site)
+        }
     });
     // While it was busy the execution may have ended; that is the next operation's affair.
     let _ = with(|execution| me(execution).busy = false);

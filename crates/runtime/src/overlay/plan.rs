@@ -15,7 +15,12 @@ pub(super) struct Plan {
     /// Regions that cover the place, and whether they share their lock here.
     pub(super) regions: SmallVec<[(u32, bool); 2]>,
     pub(super) order: Option<MemoryOrder>,
+    pub(super) failure_order: Option<MemoryOrder>,
+    /// A store here is a swap.
+    pub(super) swap: bool,
     pub(super) fence: Option<MemoryOrder>,
+    /// Edits of waits that this is part of, behind which their thread unparks itself.
+    pub(super) waits: SmallVec<[u32; 1]>,
     pub(super) joins: SmallVec<[u32; 1]>,
     pub(super) awaits: SmallVec<[u32; 1]>,
     pub(super) signals: SmallVec<[u32; 1]>,
@@ -156,6 +161,9 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
                 }
             }
             Edit::Order { site, order } if *site == here => plan.order = Some(*order),
+            Edit::FailureOrder { site, order } if *site == here => plan.failure_order = Some(*order),
+            Edit::Swap { site } if *site == here => plan.swap = true,
+            Edit::UnparkSelf { wait } if wait.contains(&here) => plan.waits.push(number),
             Edit::Fence { before, order } if *before == here => plan.fence = Some(*order),
             Edit::Join { spawned, before } => {
                 if *spawned == here {
@@ -186,7 +194,13 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
                     plan.let_go.push(number);
                 }
             }
-            Edit::Order { .. } | Edit::Fence { .. } | Edit::WakeAll { .. } | Edit::NoYield { .. } => {}
+            Edit::Order { .. }
+            | Edit::FailureOrder { .. }
+            | Edit::Swap { .. }
+            | Edit::UnparkSelf { .. }
+            | Edit::Fence { .. }
+            | Edit::WakeAll { .. }
+            | Edit::NoYield { .. } => {}
         }
     }
     plan

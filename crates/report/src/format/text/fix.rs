@@ -1,12 +1,12 @@
 //! The repairs of a program as text.
 
-use super::fix_words::{edit_words, measures, needed, sequential, title, verdict_words, wide};
+use super::fix_words::{ADVICE, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide};
 use super::pen::{Pen, Role, cut};
 use super::{Style, verdict};
-use crate::repair::{Hunk, Mark, hunks};
+use crate::repair::{Hunk, Mark, hunks, is_typed};
 use crate::words::{clean, count, number};
 use crate::{Command, Sources, explain};
-use racefuzz_trace::{Fix, FixReport, Region};
+use racefuzz_trace::{Certainty, Fix, FixReport, Region};
 
 /// What was found out about repairs, as text with a newline at its end.
 pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
@@ -22,7 +22,11 @@ pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: 
         lines.extend(one(&pen, report, index, fix, sources));
         blocks.push(lines);
     }
-    let mut foot: Vec<String> = report.notes.iter().flat_map(|note| pen.paragraph(note, 1)).collect();
+    let mut foot: Vec<String> = Vec::new();
+    if report.fixes.iter().any(|fix| fix.verdict.certainty == Certainty::Verified && !is_typed(fix, sources)) {
+        foot.extend(pen.paragraph(ADVICE, 1));
+    }
+    foot.extend(report.notes.iter().flat_map(|note| pen.paragraph(note, 1)));
     if !report.nothing_to_fix() {
         let tried = format!(
             "{} tried in {}",
@@ -89,8 +93,8 @@ fn is_twin(one: &Fix, other: &Fix) -> bool {
 
 fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn Sources) -> Vec<String> {
     let title = title(fix, sources);
-    let head =
-        verdict::line(pen, Role::Good, &format!("{:>3}", index + 1), &title, &verdict_words(fix.verdict));
+    let sure = if is_typed(fix, sources) { verdict_words(fix.verdict) } else { advice_words(fix.verdict) };
+    let head = verdict::line(pen, Role::Good, &format!("{:>3}", index + 1), &title, &sure);
     let mut lines = head;
     // Who looks for the best repair need not read on.
     if let Some(by) = fix.dominated_by {

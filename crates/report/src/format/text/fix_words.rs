@@ -104,6 +104,14 @@ pub(super) fn edit_words(edit: &Edit) -> String {
             format!("line {} waits until line {} is done", before.line, first.line)
         }
         Edit::Order { site, order } => format!("{} on line {}", order.name(), site.line),
+        Edit::FailureOrder { site, order } => {
+            format!("{} as the failure ordering on line {}", order.name(), site.line)
+        }
+        Edit::Swap { site } => format!("a swap in place of the store on line {}", site.line),
+        Edit::UnparkSelf { wait } => {
+            let line = wait.iter().map(|site| site.line).max().unwrap_or(0);
+            format!("behind the wait that parks on line {line} the thread unparks itself")
+        }
         Edit::Fence { before, order } => format!("a fence({}) before line {}", order.name(), before.line),
         Edit::Sort { first, second, .. } if first.line == second.line => {
             format!("take the locks of line {} in one order everywhere", first.line)
@@ -141,6 +149,22 @@ pub(super) fn verdict_words(verdict: Verdict) -> String {
         Certainty::Sampled => format!("no bug in {}, {}", number(verdict.executions), verdict.memory),
     }
 }
+
+/// No bug, but of what is not the text that is shown.
+pub(super) fn advice_words(verdict: Verdict) -> String {
+    match verdict.certainty {
+        Certainty::Verified => {
+            format!("advice, {}, {}", count(verdict.executions, "execution", "executions"), verdict.memory)
+        }
+        Certainty::Sampled => {
+            format!("advice, no bug in {}, {}", number(verdict.executions), verdict.memory)
+        }
+    }
+}
+
+/// What an advice is.
+pub(super) const ADVICE: &str = "advice: what its words say was explored in full; what is written for it was \
+                                 not, so check again once it is";
 
 /// What a repair keeps, leaves and costs.
 pub(super) fn measures(report: &FixReport, fix: &Fix) -> Vec<String> {
