@@ -67,8 +67,9 @@ fn taking(fix: &Fix, region: &Region, sources: &dyn Sources) -> String {
     }
 }
 
-/// The lines of whole statements that a region lies in, if there are such.
-fn stretch_of(region: &Region, lines: &[&str]) -> Option<Stretch> {
+/// The lines of whole statements that a region lies in, if there are such; `whole` with the blocks closed
+/// that it opens.
+fn stretch_of(region: &Region, lines: &[&str], whole: bool) -> Option<Stretch> {
     let (first, last) = (first_line(region, lines), region.last.line as usize);
     if first == 0 || first > lines.len() || last > lines.len() || region.first.file != region.last.file {
         return None;
@@ -76,7 +77,8 @@ fn stretch_of(region: &Region, lines: &[&str]) -> Option<Stretch> {
     let ends = region.ends.iter().filter(|site| site.file == region.last.file).map(|site| site.line as usize);
     let last = ends.chain([last]).max().filter(|last| *last <= lines.len())?;
     let start = statement_start(lines, first);
-    Some(Stretch { start, end: law::block_end(lines, start, statement_end(lines, last)) })
+    let end = statement_end(lines, last);
+    Some(Stretch { start, end: if whole { law::block_end(lines, start, end) } else { end } })
 }
 
 /// Whether every region of a repair can be written as guards that are held where its lock was.
@@ -85,7 +87,7 @@ fn are_literal(fix: &Fix, sources: &dyn Sources) -> bool {
     for region in &fix.regions {
         let Some(text) = sources.text(&region.first.file) else { return false };
         let lines: Vec<&str> = text.lines().collect();
-        let Some(stretch) = stretch_of(region, &lines) else { return false };
+        let Some(stretch) = stretch_of(region, &lines, true) else { return false };
         if lock_expression(fix, region, &text).is_none()
             || !law::is_whole(&lines, stretch)
             || !law::guard_holds(fix, region, &lines, stretch, sources) {
@@ -103,7 +105,7 @@ pub(super) fn guards(fix: &Fix, sources: &dyn Sources, files: &mut BTreeMap<Stri
     for region in whole_regions(fix) {
         let Some(text) = sources.text(&region.first.file) else { continue };
         let lines: Vec<&str> = text.lines().collect();
-        let Some(stretch) = stretch_of(region, &lines) else { continue };
+        let Some(stretch) = stretch_of(region, &lines, literal) else { continue };
         let changes = files.entry(region.first.file.clone()).or_default();
         let opens = indent(lines[stretch.start - 1]);
         let number = match region.lock {
@@ -115,7 +117,7 @@ pub(super) fn guards(fix: &Fix, sources: &dyn Sources, files: &mut BTreeMap<Stri
                 let inside = |other: &Region| {
                     other.lock == region.lock
                         && other.first.file == region.first.file
-                        && stretch_of(other, &lines).is_some_and(|other| {
+                        && stretch_of(other, &lines, literal).is_some_and(|other| {
                             other != stretch && other.has(stretch.start) && other.has(stretch.end)
                         })
                 };
