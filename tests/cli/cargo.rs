@@ -11,7 +11,9 @@ use racefuzz::{Var, sync::{Arc, Mutex}, thread};
 fn incremented(lock: &Mutex<()>, n: &Arc<Var<u32>>) -> thread::JoinHandle<()> {
     let n = Arc::clone(n);
     let _lock = lock;
-    thread::spawn(move || n.set(n.get() + 1))
+    thread::spawn(move || {
+        n.set(n.get() + 1);
+    })
 }
 
 #[racefuzz::test]

@@ -6,7 +6,8 @@ use crate::locks::{Placed, waits_for_added};
 use crate::placement::Placement;
 use crate::search::{Measured, Search, Tried};
 use racefuzz_trace::{
-    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Site, Verb, WaitEdge,
+    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Site, Verb,
+    WaitEdge,
 };
 use std::sync::Arc;
 

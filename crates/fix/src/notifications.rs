@@ -9,7 +9,9 @@
 use crate::search::Search;
 use crate::sites::{by_thread, passes_unnoticed};
 use crate::steps::{is_step, with_held, writes};
-use racefuzz_trace::{Edit, Event, FailureDetail, LockName, ObjectId, ObjectKind, Overlay, Site, Trace, Verb};
+use racefuzz_trace::{
+    Edit, Event, FailureDetail, LockName, ObjectId, ObjectKind, Overlay, Site, Trace, Verb,
+};
 use std::collections::BTreeSet;
 
 /// A lock of the program's, and stretches of places around notifications that go without it.
@@ -42,7 +44,9 @@ impl Search<'_> {
                 let Some(created) = created.filter(|created| singles.contains(created)) else { continue };
                 let about = trace.object(condvar).created.map(|site| trace.site(site).clone());
                 let unlocked = about.map(|condvar| self.unlocked(&created, &condvar));
-                let Some(unlocked) = unlocked.filter(|unlocked| !unlocked.narrow.is_empty()) else { continue };
+                let Some(unlocked) = unlocked.filter(|unlocked| !unlocked.narrow.is_empty()) else {
+                    continue;
+                };
                 for sites in [unlocked.wide, unlocked.narrow] {
                     let lock = LockName::Own(unlocked.lock.clone());
                     let edit = Edit::Lock { lock, sites: sites.into_iter().collect(), shared: Vec::new() };
@@ -96,7 +100,8 @@ impl Search<'_> {
             };
             with_held(trace, |event, held| {
                 let here = places.contains(trace.site(event.site));
-                has_it |= here && (held.iter().any(|object| is_it(*object)) || event.object.is_some_and(is_it));
+                has_it |=
+                    here && (held.iter().any(|object| is_it(*object)) || event.object.is_some_and(is_it));
                 if event.verb == Verb::Lock && event.object.is_some_and(is_it) {
                     taken.insert(trace.site(event.site).clone());
                 }

@@ -7,8 +7,8 @@ use crate::rank;
 use crate::search::{Search, Seen};
 use crate::verifier::{Bad, Verifier};
 use racefuzz_trace::{
-    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, ObjectKind, Schedule,
-    Trace, Verdict,
+    Baseline, Certainty, FORMAT_VERSION, Failure, FailureDetail, FailureKind, Fix, FixReport, ObjectKind,
+    Schedule, Trace, Verdict,
 };
 
 /// Searches for repairs of the program.

@@ -3,8 +3,8 @@
 //! What is proved is proved of these stretches. Whether a guard in the source is held over the same ones
 //! is for those to judge who know the source; they need to know of every execution.
 
-use crate::steps::{is_added, is_step};
 use crate::sites::by_thread;
+use crate::steps::{is_added, is_step};
 use racefuzz_trace::{Edit, Event, OpKind, Overlay, Region, Site, Trace, Verb};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_call_is_read_over_lines() {
-        let text = "fn f() {\n    x.compare_exchange(\n        \"a, (\", g(1, 2),\n        AcqRel,\n    );\n}\n";
+        let text =
+            "fn f() {\n    x.compare_exchange(\n        \"a, (\", g(1, 2),\n        AcqRel,\n    );\n}\n";
         let call = call_at(text, 2, 7).expect("a call");
         assert_eq!(&text[call.name], "compare_exchange");
         let arguments: Vec<&str> = call.arguments.iter().map(|range| &text[range.clone()]).collect();

@@ -49,7 +49,8 @@ pub(super) fn write(place: &Place<'_>, changes: &mut Changes) {
             changes.comment(start, text);
         }
         Edit::Await { first, .. } => {
-            let text = format!("{indent}// wait here until line {} is done: a join, a flag, a channel", first.line);
+            let text =
+                format!("{indent}// wait here until line {} is done: a join, a flag, a channel", first.line);
             changes.comment(start, text);
         }
         Edit::LetGo { guards, .. } => {
@@ -80,7 +81,8 @@ pub(super) fn write(place: &Place<'_>, changes: &mut Changes) {
 /// An ordering in the arguments of the access at a place.
 fn ordering(place: &Place<'_>, order: MemoryOrder, failure: bool, changes: &mut Changes) {
     let Place { site, text, names, .. } = *place;
-    let argument = call_at(text, site.line, site.column).and_then(|call| order_argument(&call, text, failure));
+    let argument =
+        call_at(text, site.line, site.column).and_then(|call| order_argument(&call, text, failure));
     match argument {
         Some(argument) => replace(text, argument, &order_name(order, text, names), changes),
         None => changes.by_hand = true,

@@ -36,7 +36,8 @@ fn own_lock(text: &str, taken: &Site, here: &Site) -> Option<String> {
 fn receiver<'t>(text: &'t str, site: &Site) -> Option<&'t str> {
     let call = call_at(text, site.line, site.column)?;
     let before = text[..call.name.start].strip_suffix('.')?;
-    let start = before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);
+    let start =
+        before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);
     let whole = !before[..start].ends_with([')', ']', '}', '?']);
     Some(&before[start..]).filter(|path| whole && path.contains('.'))
 }
@@ -90,7 +91,8 @@ fn are_literal(fix: &Fix, sources: &dyn Sources) -> bool {
         let Some(stretch) = stretch_of(region, &lines, true) else { return false };
         if lock_expression(fix, region, &text).is_none()
             || !law::is_whole(&lines, stretch)
-            || !law::guard_holds(fix, region, &lines, stretch, sources) {
+            || !law::guard_holds(fix, region, &lines, stretch, sources)
+        {
             return false;
         }
         by_lock.entry((&region.lock, &region.first.file)).or_default().push(stretch);

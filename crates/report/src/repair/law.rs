@@ -54,7 +54,8 @@ pub(super) fn guard_holds(
         in_other_closure(lines, statement_start(lines, line), line, column)
     };
     let all_inside = region.sites.iter().all(|site| own(site) && !elsewhere(site));
-    let held = |site: &Site| fix.regions.iter().any(|other| other.lock == region.lock && other.sites.contains(site));
+    let held =
+        |site: &Site| fix.regions.iter().any(|other| other.lock == region.lock && other.sites.contains(site));
     let none_besides = passed(fix).filter(|site| own(site)).all(held);
     !region.repeats
         && all_inside
@@ -79,8 +80,20 @@ fn ends_with_stretch(region: &Region, lines: &[&str], stretch: Stretch) -> bool 
 /// Whether somebody may wait in these lines, with whatever is held around them.
 fn waits(lines: &[&str]) -> bool {
     const WAITS: [&str; 14] = [
-        "while", "loop", "for", "await", "wait", "wait_while", "wait_timeout", "park", "park_timeout", "recv",
-        "join", "spin_loop", "yield_now", "sleep",
+        "while",
+        "loop",
+        "for",
+        "await",
+        "wait",
+        "wait_while",
+        "wait_timeout",
+        "park",
+        "park_timeout",
+        "recv",
+        "join",
+        "spin_loop",
+        "yield_now",
+        "sleep",
     ];
     lines.iter().any(|line| WAITS.iter().any(|word| has_word(code(line), word)))
 }
@@ -194,7 +207,12 @@ pub(super) fn stands_before(fix: &Fix, site: &Site, lines: &[&str], sources: &dy
 
 /// The loop that a thread waits in at some places, if nothing else happens in it and its end is the only
 /// way out.
-pub(super) fn waiting_loop(fix: &Fix, wait: &[Site], lines: &[&str], sources: &dyn Sources) -> Option<Stretch> {
+pub(super) fn waiting_loop(
+    fix: &Fix,
+    wait: &[Site],
+    lines: &[&str],
+    sources: &dyn Sources,
+) -> Option<Stretch> {
     let first = wait.iter().map(|site| site.line as usize).min()?;
     let start = statement_start(lines, first);
     let stretch = Stretch { start, end: closing(lines, start) };

@@ -274,7 +274,8 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
     let mine = me(execution);
     mine.signals.extend(applied.plans[at].signals.iter().copied());
     mine.waited = on;
-    mine.waited.extend(waits.into_iter().filter(|edit| !mine.waited.contains(edit)).collect::<SmallVec<[u32; 1]>>());
+    mine.waited
+        .extend(waits.into_iter().filter(|edit| !mine.waited.contains(edit)).collect::<SmallVec<[u32; 1]>>());
     execution.overlay = Some(applied);
     acts
 }

@@ -1,6 +1,8 @@
 //! The repairs of a program as text.
 
-use super::fix_words::{ADVICE, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide};
+use super::fix_words::{
+    ADVICE, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide,
+};
 use super::pen::{Pen, Role, cut};
 use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks, is_typed};
@@ -23,7 +25,8 @@ pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: 
         blocks.push(lines);
     }
     let mut foot: Vec<String> = Vec::new();
-    if report.fixes.iter().any(|fix| fix.verdict.certainty == Certainty::Verified && !is_typed(fix, sources)) {
+    if report.fixes.iter().any(|fix| fix.verdict.certainty == Certainty::Verified && !is_typed(fix, sources))
+    {
         foot.extend(pen.paragraph(ADVICE, 1));
     }
     foot.extend(report.notes.iter().flat_map(|note| pen.paragraph(note, 1)));
