@@ -1,6 +1,6 @@
 //! Park tokens.
 
-use crate::execution::{Absent, enter, mix, with};
+use crate::execution::{Absent, Execution, enter, mix, with};
 use crate::explorer::Op;
 use crate::foreign;
 use crate::ops::atomic::visible;
@@ -8,7 +8,7 @@ use crate::ops::{choose_spurious, graphed, state};
 use crate::overlay;
 use crate::schedule::post;
 use crate::site::Site;
-use crate::thread::{Condition, Pending, Thread};
+use crate::thread::{Condition, Pending, Status, Thread};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::time::Duration;
 
@@ -63,6 +63,9 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
             token.clear();
             execution.threads[host].token_clock = token;
         }
+        if woken {
+            refuse_to_expire(execution, host as u32);
+        }
         graphed::stepped(execution, &now, &op, (had, 0), true);
         execution.class = execution.class.wrapping_add(mix(now.write.event, u64::from(woken)));
         execution.log(&now, &op, u64::from(woken));
@@ -77,6 +80,21 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
         }
         woken
     })
+}
+
+/// A token has come, or has been taken: parks whose time is to be up while there is none, of the
+/// threads that this one hosts, may not happen any more, or may now.
+fn refuse_to_expire(execution: &mut Execution, host: u32) {
+    if execution.memory.is_none() {
+        return;
+    }
+    for thread in 0..execution.thread_count as u32 {
+        let entry = &execution.threads[thread as usize];
+        let waits = thread != execution.current && entry.status == Status::Live && entry.host == host;
+        if waits && matches!(entry.pending.condition, Condition::NoToken) {
+            execution.reconsider(thread);
+        }
+    }
 }
 
 /// Gives a thread its park token: a step.
@@ -112,8 +130,11 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
             // It may be a task of the thread that waits.
             _ => execution.threads[..execution.thread_count].iter().position(waits),
         };
-        if let (Some(waiter), false) = (waiter, had) {
-            execution.reconsider(waiter as u32);
+        if !had {
+            if let Some(waiter) = waiter {
+                execution.reconsider(waiter as u32);
+            }
+            refuse_to_expire(execution, thread.0);
         }
         execution.log(&now, &op, u64::from(thread.0));
         // As with notifications: `other` names the thread only if it was waiting.
