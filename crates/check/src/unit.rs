@@ -118,7 +118,7 @@ impl Worker {
             }
             let passed = done.executions - done.failing;
             let record = self.rechecks.record();
-            let ended = self.one(program, record, &mut done, &mut met);
+            let ended = self.one(program, record, &mut done, &mut met, &mut |_, _| true);
             last = (done.executions - done.failing > passed).then_some(ended);
             ran = done.executions + done.blocked + done.beyond;
             if self.is_over(&done) {
@@ -138,8 +138,12 @@ impl Worker {
         self.explore.later = vec![WorkItem::root()];
         while self.explore.load_next() {
             let before = done.executions;
-            let ended = self.one(program, Record::Trace, &mut done, &mut met);
-            let goes_on = done.executions == before || show(&ended, &done);
+            let mut goes_on = true;
+            let ended = self.one(program, Record::Trace, &mut done, &mut met, &mut |ended, done| {
+                goes_on &= show(ended, done);
+                goes_on
+            });
+            goes_on = goes_on && (done.executions == before || show(&ended, &done));
             if !goes_on || self.is_over(&done) {
                 break;
             }
@@ -161,8 +165,16 @@ impl Worker {
             || (done.counts_observed && !self.count_points)
     }
 
-    fn one(&mut self, program: &dyn Fn(), record: Record, done: &mut Done, met: &mut HashSet<u64>) -> Ended {
-        let passed = done.executions - done.failing;
+    /// Runs one execution, and shows those that only keeping readers out adds.
+    fn one(
+        &mut self,
+        program: &dyn Fn(),
+        record: Record,
+        done: &mut Done,
+        met: &mut HashSet<u64>,
+        show: &mut dyn FnMut(&Ended, &Done) -> bool,
+    ) -> Ended {
+        let (executions, passed) = (done.executions, done.executions - done.failing);
         let ended = self.runner.run(program, &mut self.explore, record);
         done.steps += u64::from(ended.steps);
         done.abandoned += u64::from(ended.abandoned);
@@ -184,7 +196,7 @@ impl Worker {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
-            if ended.failure.is_none() {
+            if ended.failure.is_none() || self.keep_going {
                 prefixes = kept_out::prefixes(&self.explore.graph);
             }
         } else {
@@ -196,7 +208,14 @@ impl Worker {
         let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
         self.explore.seal();
         if !prefixes.is_empty() {
-            self.keep_readers_out(program, prefixes, done, met);
+            let whole = self.explore.graph.clone();
+            let fails = self.keep_readers_out(program, record, prefixes, done, met, show);
+            self.explore.graph = whole;
+            if fails && ended.failure.is_none() {
+                // One that blocks was not counted.
+                done.executions += u64::from(done.executions == executions);
+                done.failing += 1;
+            }
         }
         if let (Some(graph), Some(first)) = (again, first) {
             self.recheck(program, graph, &ended, &first, done);
@@ -205,29 +224,34 @@ impl Worker {
     }
 
     /// Runs the prefixes of the execution just run in which readers may be kept out for ever. It counts
-    /// as one that fails if that is so in any.
+    /// as one that fails if that is so in any, which is what is returned.
     fn keep_readers_out(
         &mut self,
         program: &dyn Fn(),
+        record: Record,
         prefixes: Vec<Graph>,
         done: &mut Done,
         met: &mut HashSet<u64>,
-    ) {
+        show: &mut dyn FnMut(&Ended, &Done) -> bool,
+    ) -> bool {
         let mut fails = false;
         for graph in prefixes {
             self.explore.later.push(WorkItem::of(graph.clone(), None));
             self.explore.load_next();
-            let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+            let ended = self.runner.run(program, &mut self.explore, record);
             self.explore.forget();
-            let deadlock = ended.failure.filter(|found| found.kind == FailureKind::Deadlock);
+            let deadlock = ended.failure.clone().filter(|found| found.kind == FailureKind::Deadlock);
             let Some(detected) = deadlock.filter(|_| !self.explore.diverged) else { continue };
             fails = true;
             if met.insert(detected.identity) {
                 let before = done.executions.saturating_sub(1);
                 done.failed.push(Failed { graph, detected, before });
             }
+            if !show(&ended, done) {
+                break;
+            }
         }
-        done.failing += u64::from(fails);
+        fails
     }
 
     fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {
@@ -296,7 +320,7 @@ impl Worker {
             return Some(Vec::new());
         }
         self.explore.later.clear();
-        self.one(program, Record::Choices, done, &mut HashSet::new());
+        self.one(program, Record::Choices, done, &mut HashSet::new(), &mut |_, _| true);
         let mut children = Vec::new();
         while self.explore.later.len() + children.len() <= MOST {
             match self.explore.take_next() {

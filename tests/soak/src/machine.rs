@@ -3,6 +3,7 @@
 //! It shares no code with racefuzz, and is written after std's documentation: locks exclude, a
 //! notification wakes some thread that waits, a channel keeps each sender's order, nothing wakes up
 //! for no reason. A wait with a limit may end at any moment at which what it waits for is not there.
+//! Whether a reader is let in while a writer waits is open: where nobody else can go on, all may wait.
 //! All atomics are SeqCst, so that interleavings are all there is. States are visited once.
 //!
 //! Races are found by happens-before, kept as vector clocks where the program has cells: a thread's
@@ -124,16 +125,30 @@ pub fn outcomes(program: &Program, most: usize) -> Option<BTreeSet<Outcome>> {
             continue;
         }
         let mut next = Vec::new();
-        let mut timed = false;
+        let mut goes_on = false;
         for thread in 0..state.threads.len() {
-            timed |= step(program, &state, thread, &mut next);
+            let before = next.len();
+            goes_on |= step(program, &state, thread, &mut next);
+            goes_on |= next.len() > before && !may_be_kept_out(program, &state, thread);
         }
-        if next.is_empty() && !timed {
+        if !goes_on {
             found.insert(end(&state));
         }
         left.extend(next);
     }
     Some(found)
+}
+
+/// Whether a thread wants to read what others read and somebody waits to write.
+fn may_be_kept_out(program: &Program, state: &State, me: usize) -> bool {
+    let wants = |thread: usize| program.threads[thread].get(state.threads[thread].at).copied();
+    let Some(Op::LockShared(l)) = wants(me) else { return false };
+    let has = |thread: usize| {
+        let held = &state.threads[thread].held;
+        held.contains(&Held::Shared(l)) || held.contains(&Held::Exclusive(l))
+    };
+    let writer = |thread| wants(thread) == Some(Op::LockExclusive(l)) && !has(thread);
+    state.rwlocks[l].readers > 0 && !has(me) && (0..state.threads.len()).any(writer)
 }
 
 fn end(state: &State) -> Outcome {
