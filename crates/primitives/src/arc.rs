@@ -9,7 +9,8 @@ mod weak;
 
 pub use weak::Weak;
 
-use racefuzz_runtime::{Site, ops};
+use racefuzz_runtime::Site;
+use racefuzz_runtime::ops::{self, CountRead};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -167,17 +168,18 @@ impl<T: ?Sized> Arc<T> {
         std::sync::Arc::ptr_eq(&this.inner, &other.inner)
     }
 
-    /// How many strong references there are: a step.
+    /// How many strong references there are: a step. It reads `Relaxed`, as std's: only with an acquire
+    /// fence behind it is known what those did who have let go.
     #[track_caller]
     pub fn strong_count(this: &Self) -> usize {
-        this.observe(Site::caller(), |_| false);
+        this.read_count(Site::caller(), |_| CountRead::Relaxed);
         std::sync::Arc::strong_count(&this.inner)
     }
 
     /// How many weak references there are: a step.
     #[track_caller]
     pub fn weak_count(this: &Self) -> usize {
-        this.observe(Site::caller(), |_| false);
+        this.read_count(Site::caller(), |_| CountRead::Unordered);
         std::sync::Arc::weak_count(&this.inner)
     }
 
@@ -200,10 +202,15 @@ impl<T: ?Sized> Arc<T> {
         std::sync::Arc::strong_count(&self.inner) == 1 && std::sync::Arc::weak_count(&self.inner) == 0
     }
 
+    /// A step that asks whether this is the only reference: whoever is told so knows what all others did.
     fn observe(&self, site: Site, exclusive: impl FnOnce(&Self) -> bool) {
+        self.read_count(site, |this| if exclusive(this) { CountRead::Acquire } else { CountRead::Unordered });
+    }
+
+    fn read_count(&self, site: Site, reads: impl FnOnce(&Self) -> CountRead) {
         match self.counted {
             Some(counted) => {
-                let _ = ops::counted_observe(counted, site, || exclusive(self));
+                let _ = ops::counted_observe(counted, site, || reads(self));
             }
             None => outside(),
         }

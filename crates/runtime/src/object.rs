@@ -1,6 +1,6 @@
 //! Objects: what the runtime knows of one shared thing during one execution.
 
-use crate::alloc::Birth;
+use crate::alloc::{Birth, Freed};
 use crate::clock::Clock;
 use crate::memory::{History, Seen};
 use crate::race::Accesses;
@@ -204,6 +204,8 @@ pub(crate) struct Object {
     pub(crate) owners: Option<Box<Clock>>,
     /// Set between creation and release of something counted or allocated.
     pub(crate) alive: bool,
+    /// Who dropped the last reference, of something counted.
+    pub(crate) gone: Option<Freed>,
     /// Where it was when it was last used.
     pub(crate) address: usize,
     /// When the memory that it is in was allocated, if that is known: it was made after that.
@@ -225,6 +227,7 @@ impl Object {
             holders: SmallVec::new(),
             owners: None,
             alive: false,
+            gone: None,
             address: 0,
             birth: Birth::default(),
         }
@@ -244,6 +247,7 @@ impl Object {
         self.holders.clear();
         self.owners = None;
         self.alive = false;
+        self.gone = None;
         self.address = 0;
         self.birth = Birth::default();
     }

@@ -1,7 +1,8 @@
 //! `Weak`: a reference that does not keep its value.
 
 use super::{Arc, cloned, outside, raw};
-use racefuzz_runtime::{Site, ops};
+use racefuzz_runtime::Site;
+use racefuzz_runtime::ops::{self, CountRead};
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -27,21 +28,21 @@ impl<T: ?Sized> Weak<T> {
     /// A strong reference, if the value is still there: a step.
     #[track_caller]
     pub fn upgrade(&self) -> Option<Arc<T>> {
-        self.observe(Site::caller());
+        self.observe(Site::caller(), CountRead::Unordered);
         Some(Arc::of(self.inner.upgrade()?, self.counted))
     }
 
     /// How many strong references there are: a step.
     #[track_caller]
     pub fn strong_count(&self) -> usize {
-        self.observe(Site::caller());
+        self.observe(Site::caller(), CountRead::Relaxed);
         self.inner.strong_count()
     }
 
     /// How many weak references there are, 0 if the value is gone: a step.
     #[track_caller]
     pub fn weak_count(&self) -> usize {
-        self.observe(Site::caller());
+        self.observe(Site::caller(), CountRead::Unordered);
         self.inner.weak_count()
     }
 
@@ -50,10 +51,10 @@ impl<T: ?Sized> Weak<T> {
         self.inner.ptr_eq(&other.inner)
     }
 
-    fn observe(&self, site: Site) {
+    fn observe(&self, site: Site, reads: CountRead) {
         match self.counted {
             Some(counted) => {
-                let _ = ops::counted_observe(counted, site, || false);
+                let _ = ops::counted_observe(counted, site, || reads);
             }
             None => outside(),
         }

@@ -116,7 +116,7 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefClone, site) {
         return session.counted_clone(counted.on(session)?);
     }
-    event(counted, Verb::RefClone, site, |_, _| {})
+    event(counted, Verb::RefClone, site, false, |_, _| {})
 }
 
 /// A reference is about to be dropped; `last` says whether it is the last strong one, evaluated
@@ -127,8 +127,8 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, last);
     }
-    event(counted, Verb::RefDrop, site, |execution, object| {
-        let me = execution.current as usize;
+    event(counted, Verb::RefDrop, site, true, |execution, object| {
+        let (me, steps) = (execution.current as usize, execution.steps);
         let thread = &mut execution.threads[me];
         let entry = &mut execution.objects[object as usize];
         entry.sync.join(&thread.clock);
@@ -137,7 +137,7 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
             let clock = thread.clock.clone();
             thread.clock.join(&entry.sync);
             thread.seen.join(&entry.sync_seen);
-            entry.alive = false;
+            (entry.alive, entry.gone) = (false, Some((me as u32, site, steps)));
             execution.live_references -= 1;
             if execution.memory.is_some() && !execution.config.count_points {
                 let before = Trail::of(execution);
@@ -215,7 +215,7 @@ pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, || false);
     }
-    event(counted, Verb::RefDrop, site, |_, _| {})
+    event(counted, Verb::RefDrop, site, false, |_, _| {})
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -223,6 +223,7 @@ fn event(
     counted: Counted,
     verb: Verb,
     site: Site,
+    strong: bool,
     effect: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
     let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside);
@@ -234,6 +235,10 @@ fn event(
     }
     free_event(|execution| {
         execution.admit_birth(object, verb, site)?;
+        if let Some(gone) = execution.objects[object as usize].gone.filter(|_| strong) {
+            // One reference more was dropped than there were.
+            return Err(misuse::use_after_free(execution, object, gone, verb, site));
+        }
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let before = std::mem::replace(&mut entry.last_write, now.write);
@@ -268,10 +273,24 @@ fn count_point(op: Op, site: Site) -> Result<(), Absent> {
     post(visible(op, site))
 }
 
-/// The count is looked at (`strong_count`, `get_mut`, `try_unwrap`, `upgrade`): a step. `exclusive`
-/// is asked whether the caller turned out to hold the only reference, in which case it knows what
-/// every earlier holder did.
-pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() -> bool) -> Result<(), Absent> {
+/// What a look at a count makes known of what owners did before they let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CountRead {
+    /// Nothing: another count was read, or one that std does not say how it reads.
+    Unordered,
+    /// What a later acquire fence learns: the strong count was read `Relaxed`.
+    Relaxed,
+    /// All of it: the caller holds the only reference, and was told so.
+    Acquire,
+}
+
+/// The count is looked at (`strong_count`, `get_mut`, `try_unwrap`, `upgrade`): a step. `reads` is
+/// asked, when it happens, what is known by that.
+pub fn counted_observe(
+    counted: Counted,
+    site: Site,
+    reads: impl FnOnce() -> CountRead,
+) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefCount, site) {
         return session.counted_observe(counted.on(session)?);
     }
@@ -286,10 +305,17 @@ pub fn counted_observe(counted: Counted, site: Site, exclusive: impl FnOnce() ->
         let now = execution.event(&op);
         let entry = &mut execution.objects[op.object as usize];
         let write = entry.last_write;
-        if exclusive() {
-            let thread = &mut execution.threads[now.thread as usize];
-            thread.clock.join(&entry.sync);
-            thread.seen.join(&entry.sync_seen);
+        let thread = &mut execution.threads[now.thread as usize];
+        match reads() {
+            CountRead::Unordered => {}
+            CountRead::Relaxed => {
+                thread.acquirable.join(&entry.sync);
+                thread.acquirable_seen.join(&entry.sync_seen);
+            }
+            CountRead::Acquire => {
+                thread.clock.join(&entry.sync);
+                thread.seen.join(&entry.sync_seen);
+            }
         }
         execution.edge(1, now.write, write);
         if execution.config.count_points {

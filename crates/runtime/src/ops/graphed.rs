@@ -207,9 +207,10 @@ pub(super) fn has_ended(
     site: Site,
 ) -> Option<bool> {
     let memory = memory(execution)?;
-    let access = pseudo(execution, now, op, object, MemoryOrder::Acquire, site);
+    // As std's reads a count: nothing is known by it of what the thread did.
+    let access = pseudo(execution, now, op, object, MemoryOrder::Relaxed, site);
     let read = memory.load(&access, now.write.step);
-    learn(execution, now.thread, MemoryOrder::Acquire, read.release);
+    learn(execution, now.thread, MemoryOrder::Relaxed, read.release);
     Some(read.value != 0)
 }
 

@@ -19,7 +19,8 @@ pub use crate::overlay::{goes_on, wakes_all};
 pub use atomic::{Rmw, compare_exchange, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
 pub use cell::{read, write};
 pub use counted::{
-    Counted, counted_clone, counted_drop, counted_drop_weak, counted_gone, counted_new, counted_observe,
+    CountRead, Counted, counted_clone, counted_drop, counted_drop_weak, counted_gone, counted_new,
+    counted_observe,
 };
 pub use local::{
     advance, assume, at_end, choose, choose_spurious, console_lines, note, now, print, with_global,

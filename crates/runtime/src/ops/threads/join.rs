@@ -150,6 +150,13 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
                 || matches!(target.pending.condition, Condition::AllFinished)
         });
         let ended = mix(target.path, u64::from(target.time));
+        if finished && same && known.is_none() {
+            let [reader, target] = [now.thread as usize, thread.index()];
+            let clock = execution.threads[target].clock.clone();
+            execution.threads[reader].acquirable.join(&clock);
+            let seen = execution.threads[target].seen.clone();
+            execution.threads[reader].acquirable_seen.join(&seen);
+        }
         execution.class =
             execution.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
         execution.log(&now, &op, u64::from(finished));
