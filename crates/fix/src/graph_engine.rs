@@ -34,7 +34,7 @@ impl Verifier for Graphs<'_> {
         let counts = racefuzz_check::visit_watched(
             &options,
             self.program,
-            &|| self.limit.reached().is_some(),
+            &|| self.limit.looked_at().is_some(),
             &mut |visited| {
                 if seen.insert(class(visited.trace)) {
                     stopped = visit(&Visit { trace: visited.trace, failure: visited.failure }) == Go::Stop;

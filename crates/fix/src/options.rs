@@ -1,8 +1,9 @@
 //! What a search is asked to do.
 
+use racefuzz_fuzz::{Limits, Reached};
 use racefuzz_runtime::Config;
 use racefuzz_trace::Settings;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What a search is asked to do.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Options {
     pub locks: usize,
     /// A limit on wall-clock time.
     pub max_time: Option<Duration>,
+    /// A limit on the memory that the process takes meanwhile, in bytes; 2 GiB by default.
+    pub max_memory: Option<u64>,
     /// Folders that paths are shown relative to.
     pub roots: Vec<String>,
     /// Bytes of stack for each thread of the program.
@@ -36,8 +39,15 @@ impl Options {
             settings: self.settings.clone(),
             stack_size: self.stack_size,
             roots: self.roots.clone(),
+            // That of the search as a whole holds.
+            max_memory: None,
             ..racefuzz_check::Options::default()
         }
+    }
+
+    /// The limits of a search, from now on.
+    pub fn limits(&self) -> Limits {
+        Limits::new(self.max_time, self.max_memory)
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -56,6 +66,7 @@ impl Default for Options {
             tries: 200,
             locks: 3,
             max_time: None,
+            max_memory: Some(racefuzz_fuzz::Options::DEFAULT_MAX_MEMORY),
             roots: Vec::new(),
             stack_size: Config::DEFAULT_STACK_SIZE,
         }
@@ -90,29 +101,42 @@ impl Observer for () {}
 /// What may end a search before its end.
 #[derive(Clone, Copy)]
 pub struct Limit<'a> {
-    deadline: Option<Instant>,
+    limits: Option<&'a Limits>,
     observer: &'a dyn Observer,
 }
 
 impl Default for Limit<'_> {
     fn default() -> Self {
-        Self { deadline: None, observer: &() }
+        Self { limits: None, observer: &() }
     }
 }
 
 impl<'a> Limit<'a> {
-    /// The time that the options allow, from now on, and whoever watches.
-    pub fn new(options: &Options, observer: &'a dyn Observer) -> Self {
-        Self { deadline: options.max_time.and_then(|time| Instant::now().checked_add(time)), observer }
+    /// Limits that hold from now on, and whoever watches.
+    pub fn new(limits: &'a Limits, observer: &'a dyn Observer) -> Self {
+        Self { limits: Some(limits), observer }
     }
 
-    /// Why to stop, if it is time.
-    pub fn reached(&self) -> Option<&'static str> {
-        if self.observer.cancelled() {
-            return Some("interrupted");
+    /// Why to stop, if it is time. Looks at the clock and not at the memory.
+    pub fn reached(&self) -> Option<Reached> {
+        let cancelled = || self.observer.cancelled();
+        match self.limits {
+            Some(limits) => limits.reached(cancelled),
+            None => cancelled().then_some(Reached::Cancelled),
         }
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        late.then_some("the time limit was reached")
+    }
+
+    /// The same, and looks at the memory.
+    pub fn looked_at(&self) -> Option<Reached> {
+        self.limits
+            .and_then(|limits| limits.looked_at(|| self.observer.cancelled()))
+            .or_else(|| self.reached())
+    }
+
+    /// Why the search stopped, as a report says it.
+    pub fn words(&self) -> Option<String> {
+        let reached = self.reached()?;
+        Some(self.limits.map_or_else(|| "interrupted".to_owned(), |limits| limits.words(reached)))
     }
 }
 
@@ -124,6 +148,6 @@ impl Limit<'_> {
 
 impl racefuzz_fuzz::Observer for Limit<'_> {
     fn cancelled(&self) -> bool {
-        self.reached().is_some()
+        self.looked_at().is_some()
     }
 }

@@ -18,7 +18,8 @@ pub fn fix(options: &Options, program: &(dyn Fn() + Sync)) -> FixReport {
 
 /// The same, watched.
 pub fn fix_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> FixReport {
-    let limit = Limit::new(options, observer);
+    let limits = options.limits();
+    let limit = Limit::new(&limits, observer);
     fix_with(options, program, Box::new(Graphs::new(program, options.check(), limit)), limit)
 }
 
@@ -79,7 +80,7 @@ pub fn fix_with<'a>(
         }
     }
     (report.tried, report.executions) = (search.tried, search.executions);
-    report.stopped = limit.reached().map(str::to_owned);
+    report.stopped = limit.words();
     report
 }
 

@@ -209,6 +209,8 @@ impl<'a> Search<'a> {
             stack_size: self.options.stack_size,
             roots: self.options.roots.clone(),
             overlay: (!overlay.is_empty()).then(|| Arc::new(overlay.clone())),
+            // That of the search as a whole holds.
+            max_memory: None,
             ..racefuzz_fuzz::Options::default()
         };
         let report = racefuzz_fuzz::fuzz(&options, self.program, &self.limit);

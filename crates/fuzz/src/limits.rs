@@ -1,6 +1,7 @@
 //! Limits on a whole run: time, memory, and whoever asks it to end.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Why a run ends before its time.
@@ -22,14 +23,19 @@ pub struct Limits {
     memory: Option<u64>,
     /// Bytes of memory that the process had before.
     before: u64,
+    begun: Instant,
+    /// When the memory was looked at last, in milliseconds since then.
+    looked: AtomicU64,
     reached: OnceLock<Reached>,
 }
 
 impl Limits {
     /// Limits from now on: `memory` is in bytes, beyond what the process has now.
     pub fn new(time: Option<Duration>, memory: Option<u64>) -> Self {
-        let deadline = time.and_then(|time| Instant::now().checked_add(time));
-        Self { time, deadline, memory, before: resident(), reached: OnceLock::new() }
+        let begun = Instant::now();
+        let deadline = time.and_then(|time| begun.checked_add(time));
+        let (before, looked) = (resident(), AtomicU64::new(0));
+        Self { time, deadline, memory, before, begun, looked, reached: OnceLock::new() }
     }
 
     /// The limit that was reached first, if one was. Looks at the clock and not at the memory, which
@@ -45,10 +51,19 @@ impl Limits {
         self.reached.get().copied()
     }
 
-    /// The same, and looks at the memory.
+    /// The same, and looks at the memory unless it has just been looked at.
     pub fn looked_at(&self, cancelled: impl FnOnce() -> bool) -> Option<Reached> {
-        if self.memory.is_some_and(|most| resident().saturating_sub(self.before) > most) {
-            let _ = self.reached.set(Reached::Memory);
+        /// Milliseconds.
+        const PAUSE: u64 = 5;
+        if let Some(most) = self.memory {
+            let now = self.begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+            let looked = self.looked.load(Ordering::Relaxed);
+            if now >= looked.saturating_add(PAUSE) {
+                self.looked.store(now, Ordering::Relaxed);
+                if resident().saturating_sub(self.before) > most {
+                    let _ = self.reached.set(Reached::Memory);
+                }
+            }
         }
         self.reached(cancelled)
     }

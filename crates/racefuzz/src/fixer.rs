@@ -1,6 +1,6 @@
 //! Repairing as a call.
 
-use crate::setters::program_setters;
+use crate::setters::{memory_setter, program_setters};
 use crate::show;
 use racefuzz_fix::Observer as FixObserver;
 use racefuzz_fix::Options;
@@ -41,6 +41,7 @@ impl Fixer {
     }
 
     program_setters!();
+    memory_setter!();
 
     /// Which executions are possible.
     pub fn memory_model(mut self, memory: MemoryModel) -> Self {

@@ -244,6 +244,9 @@ pub(crate) struct FixArgs {
     /// Stop after this long, such as 30s or 5m.
     #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     /// Locks that a change may add.
     #[arg(help_heading = SEARCH, long, default_value_t = 3, value_name = "N", value_parser = number::<usize>(1, 8), allow_negative_numbers = true)]
     pub(crate) max_locks: usize,
@@ -275,6 +278,12 @@ pub(crate) struct AuditArgs {
     /// Executions after which the exploration of one change is given up and executions are sampled.
     #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: u64,
+    /// Stop after this long, such as 30s or 5m.
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) max_time: Option<Duration>,
+    /// Stop when the process has taken so much memory, such as 512M or 2G.
+    #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
+    pub(crate) max_memory: u64,
     #[command(flatten)]
     pub(crate) program: ProgramArgs,
     #[command(flatten)]

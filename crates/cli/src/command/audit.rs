@@ -9,7 +9,14 @@ use crate::{Tool, exit, output};
 pub(super) fn run(tool: &Tool<'_>, args: &AuditArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
     let params = scenario.params(&args.program.param).map_err(|error| Failure::Setting(error.to_string()))?;
-    let fixer = scenario.fixer(&params).memory_model(args.program.memory).max_executions(args.max_executions);
+    let mut fixer = scenario
+        .fixer(&params)
+        .memory_model(args.program.memory)
+        .max_executions(args.max_executions)
+        .max_memory(args.max_memory);
+    if let Some(time) = args.max_time {
+        fixer = fixer.max_time(time);
+    }
     let progress = CheckProgress::new();
     let report = fixer.audit_watched(scenario.program(&params), &progress);
     progress.clear();

@@ -17,6 +17,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
         .fixer(&params)
         .memory_model(args.program.memory)
         .max_executions(args.max_executions)
+        .max_memory(args.max_memory)
         .max_locks(args.max_locks);
     if let Some(time) = args.max_time {
         fixer = fixer.max_time(time);

@@ -23,7 +23,8 @@ pub fn audit(options: &Options, program: &(dyn Fn() + Sync)) -> AuditReport {
 
 /// The same, watched.
 pub fn audit_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> AuditReport {
-    let limit = Limit::new(options, observer);
+    let limits = options.limits();
+    let limit = Limit::new(&limits, observer);
     let graphs = || Box::new(Graphs::new(program, options.check(), limit));
     let mut search = Search::new(options, program, graphs(), limit);
     let seen = search.look();
@@ -64,7 +65,7 @@ pub fn audit_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &
     orderings(&mut search, &mut report.audited);
     joins(&search.traces, &mut report.audited);
     report.executions = search.executions;
-    report.stopped = limit.reached().map(str::to_owned);
+    report.stopped = limit.words();
     report
 }
 
