@@ -1,0 +1,8 @@
+//! Defects of published crates, reduced, each with the repair that its maintainers chose.
+
+mod arc_swap;
+mod atomic_waker;
+mod basedrop;
+mod broadcast;
+mod list_channel;
+mod token_eaten;
