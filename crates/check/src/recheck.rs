@@ -4,7 +4,7 @@ use crate::graph::Graph;
 use crate::unit::{Done, Worker};
 use racefuzz_fuzz::{Difference, Executed, Order, compare, is_sampled};
 use racefuzz_runtime::{Detected, Ended, Record};
-use racefuzz_trace::{MemoryModel, Trace};
+use racefuzz_trace::Trace;
 
 /// Which executions of a worker are executed again.
 #[derive(Default)]
@@ -69,11 +69,6 @@ impl Worker {
     }
 
     fn execute_twice(&mut self, program: &dyn Fn(), graph: &Graph, first: &Executed, done: &mut Done) {
-        // A store that waits in a buffer stands in the graph before it can be read: with the graph as it
-        // came to be at its end, threads may be let on that had to wait then.
-        if self.runner.config_mut().memory == MemoryModel::Tso {
-            return;
-        }
         let mut again = || {
             let ended = self.repeat(program, graph.clone());
             (Executed::new(&ended, self.runner.log()), ended)

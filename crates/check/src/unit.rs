@@ -75,6 +75,8 @@ pub(crate) struct Done {
 pub(crate) struct Worker {
     pub(crate) runner: Runner,
     explore: Explore,
+    /// The last graph, where it is no longer the explorer's: others are made of it.
+    sealed: Option<Arc<Graph>>,
     pub(crate) rechecks: Rechecks,
     /// What the watchdog sees of it.
     pub(crate) pulse: Option<Arc<Pulse>>,
@@ -88,7 +90,8 @@ impl Worker {
         explore.loops = loops.clone();
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
-        Self { runner: Runner::new(config), explore, rechecks, pulse: None, count_points, keep_going }
+        let (runner, sealed, pulse) = (Runner::new(config), None, None);
+        Self { runner, explore, sealed, rechecks, pulse, count_points, keep_going }
     }
 
     /// The same that leaves out what needs more preemptions than these.
@@ -206,7 +209,9 @@ impl Worker {
             again = Some(self.explore.graph.clone());
         }
         let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
+        let left = self.explore.later.len();
         self.explore.seal();
+        self.sealed = self.explore.later.get(left).map(|item| Arc::clone(item.base()));
         if !prefixes.is_empty() {
             let whole = self.explore.graph.clone();
             let fails = self.keep_readers_out(program, record, prefixes, done, met, show);
@@ -301,9 +306,10 @@ impl Worker {
         ended
     }
 
-    /// The graph of the last execution, if that has left nothing to explore.
+    /// The graph of the last execution, if nothing is left to explore.
     pub(crate) fn last_graph(&self) -> Option<&Graph> {
-        self.explore.later.is_empty().then_some(&self.explore.graph)
+        let graph = self.sealed.as_deref().unwrap_or(&self.explore.graph);
+        self.explore.later.is_empty().then_some(graph)
     }
 
     /// Runs one graph, and returns the graphs that it leaves to explore; `None` if these are so many

@@ -164,6 +164,11 @@ impl WorkItem {
         Self { base: Arc::new(graph), change: Change::Same { revisited } }
     }
 
+    /// The graph that is changed.
+    pub(crate) fn base(&self) -> &Arc<Graph> {
+        &self.base
+    }
+
     /// A change of the graph that `base` has become.
     pub(crate) fn new(base: &Arc<Graph>, change: Change) -> Self {
         Self { base: Arc::clone(base), change }
