@@ -118,11 +118,6 @@ pub enum Warning {
     },
     /// The program does nothing that racefuzz sees.
     NothingSeen,
-    /// Operating-system threads that the program started still run: racefuzz does not see them.
-    ForeignThreads {
-        /// How many.
-        count: u32,
-    },
     /// Two executions of one schedule read or wrote different values.
     ValuesDiffer {
         /// The first difference.

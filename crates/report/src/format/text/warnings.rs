@@ -9,7 +9,6 @@ pub(super) fn except(warnings: &[Warning]) -> &'static str {
     match warnings.first() {
         Some(Warning::NothingShared { .. }) => "; but its threads share nothing that racefuzz sees",
         Some(Warning::NothingSeen) => "; but it does nothing that racefuzz sees",
-        Some(Warning::ForeignThreads { .. }) => "; but it starts threads that racefuzz does not see",
         Some(Warning::ValuesDiffer { .. }) => "; but values differ from one execution to the next",
         _ => "",
     }
@@ -29,16 +28,6 @@ pub(super) fn paragraphs(pen: &Pen<'_>, warnings: &[Warning]) -> Vec<String> {
         Warning::NothingSeen => {
             format!("warning: the program has one thread, which uses no object of racefuzz's. {CAUSE}")
         }
-        Warning::ForeignThreads { count } => format!(
-            "warning: {} started by the program with `std::thread` still {}: what such threads do, racefuzz does not \
-             see.",
-            if *count == 1 {
-                "a thread".to_owned()
-            } else {
-                format!("{} threads", number(u64::from(*count)))
-            },
-            if *count == 1 { "runs" } else { "run" },
-        ),
         Warning::ValuesDiffer { first } => format!(
             "warning: two executions of one schedule read or wrote different values, first {}. Something survives \
              from one execution to the next, or is made anew each time (an address, a random number).",
