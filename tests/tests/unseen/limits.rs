@@ -1,7 +1,7 @@
 //! Limits end any exploration, also inside one endless execution.
 
 use racefuzz::sync::atomic::{AtomicUsize, Ordering};
-use racefuzz::{CheckObserver, Checker, Fuzzer, Outcome, Report, Settings};
+use racefuzz::{CheckObserver, Checker, Fixer, Fuzzer, Outcome, Report, Settings};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,28 @@ fn memory_ends_a_loop_that_allocates() {
 #[test]
 fn memory_ends_a_loop_that_allocates_in_steps() {
     ends(|| in_memory(allocating_in_steps), "the memory limit of 200 MiB was reached");
+}
+
+/// Repairs and audits: what is said of a search that ends before its end.
+#[test]
+fn limits_end_repairs_and_audits() {
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let began = Instant::now();
+    let fixer = || Fixer::new().settings(endless());
+    let time = fixer().max_time(Duration::from_millis(600)).max_memory(None);
+    let memory = fixer().max_memory(200 << 20);
+    let limited: [(_, fn(), _); 3] = [
+        (time.clone(), silent, "the time limit of 600ms was reached"),
+        (time, stepping, "the time limit of 600ms was reached"),
+        (memory, allocating_in_steps, "the memory limit of 200 MiB was reached"),
+    ];
+    for (fixer, program, why) in limited {
+        let fixes = fixer.fix(program);
+        assert_eq!(fixes.stopped.as_deref(), Some(why));
+        let audit = fixer.audit(program);
+        assert_eq!(audit.stopped.as_deref(), Some(why));
+    }
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]
