@@ -12,7 +12,7 @@ use racefuzz::{hint, thread};
 use std::ptr::null_mut;
 
 /// A number in a cell, made by one thread for another.
-struct Data(UnsafeCell<u32>);
+pub(crate) struct Data(UnsafeCell<u32>);
 
 // SAFETY: accesses that nothing orders are what racefuzz reports.
 unsafe impl Send for Data {}
@@ -20,16 +20,16 @@ unsafe impl Send for Data {}
 unsafe impl Sync for Data {}
 
 impl Data {
-    fn new(value: u32) -> Self {
+    pub(crate) fn new(value: u32) -> Self {
         Self(UnsafeCell::new(value))
     }
 
-    fn get(&self) -> u32 {
+    pub(crate) fn get(&self) -> u32 {
         // SAFETY: see at `Sync`.
         self.0.with(|value| unsafe { *value })
     }
 
-    fn set(&self, to: u32) {
+    pub(crate) fn set(&self, to: u32) {
         // SAFETY: see at `Sync`.
         self.0.with_mut(|value| unsafe { *value = to });
     }

@@ -6,6 +6,7 @@ mod handed_over;
 mod orderings;
 mod published;
 mod readers;
+mod unordered;
 mod wakeups;
 
 use racefuzz::{Checker, Fuzzer, Outcome, Report};

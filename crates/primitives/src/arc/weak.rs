@@ -28,7 +28,7 @@ impl<T: ?Sized> Weak<T> {
     /// A strong reference, if the value is still there: a step.
     #[track_caller]
     pub fn upgrade(&self) -> Option<Arc<T>> {
-        self.observe(Site::caller(), CountRead::Unordered);
+        self.observe(Site::caller(), CountRead::Relaxed);
         Some(Arc::of(self.inner.upgrade()?, self.counted))
     }
 
