@@ -128,7 +128,9 @@ impl<'a> Builder<'a> {
         };
         let stale = loc.reads.iter().filter(open).filter(old);
         let stale = stale.map(|id| if self.graph.event(*id).order == MemoryOrder::SeqCst { 4 } else { 2 });
-        let late = loc.mo[..rank as usize - 1].iter().filter(open).count() as u32;
-        stale.sum::<u32>() + 2 * late
+        // A read-modify-write that reads an old value looks as if it were torn.
+        let late = loc.mo[..rank as usize - 1].iter().filter(open);
+        let late = late.map(|id| if self.graph.event(*id).rmw { 8 } else { 2 });
+        stale.sum::<u32>() + late.sum::<u32>()
     }
 }

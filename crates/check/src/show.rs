@@ -9,7 +9,9 @@ use crate::unit::Worker;
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
 use racefuzz_runtime::{Alternatives, Config, Detected, Explorer, Record, Runner, ThreadChoice};
-use racefuzz_trace::{Failure, FailureDetail, FailureKind, MemoryModel, Point, Schedule, ThreadId, Trace};
+use racefuzz_trace::{
+    Failure, FailureDetail, FailureKind, MemoryModel, OpKind, Point, Schedule, ThreadId, Trace,
+};
 
 /// What it takes to run a program once more.
 pub(crate) struct Shower<'a> {
@@ -150,8 +152,12 @@ fn realised(
     };
     let whole = shown(false)?;
     let short = if minimise { shown(true) } else { None };
-    // Fewer switches may leave more accesses that do not know of the newest store.
-    let weak = |failure: &Failure| failure.trace.events.iter().filter(|event| event.newer.is_some()).count();
+    // Fewer switches may leave more accesses that do not know of the newest store; of a read-modify-write
+    // that reads an old value nobody understands how it can be one step.
+    let weak = |failure: &Failure| -> usize {
+        let weak = failure.trace.events.iter().filter(|event| event.newer.is_some());
+        weak.map(|event| if event.kind == OpKind::Rmw && event.ok { 4 } else { 1 }).sum()
+    };
     Some(match short {
         Some(short) if weak(&short) <= weak(&whole) => short,
         _ => whole,

@@ -109,6 +109,7 @@ fn baseline(seen: &Seen) -> Baseline {
         executions: seen.executions,
         complete: seen.complete,
         failing: seen.failing,
+        weak_only: seen.weak_only,
         schedules: seen.all.sum().filter(|_| seen.complete),
         good: seen.good.sum().filter(|_| seen.complete),
         parallelism: seen.spans.parallelism().or_else(|| seen.any_spans.parallelism()),

@@ -81,7 +81,9 @@ fn takes_concurrency(fix: &Fix, before: Option<Parallelism>) -> bool {
 
 /// The place of a kind in the report. In a program that uses no lock, one comes behind whatever does
 /// without; what takes concurrency away comes last.
-fn place(kind: FixKind, lock_free: bool) -> (u8, FixKind) {
+fn place(kind: FixKind, lock_free: bool, one_ordering: bool) -> (u8, bool, FixKind) {
+    // One access changed is less to review than several.
+    let several = kind == FixKind::Ordering && !one_ordering;
     let group = match kind {
         FixKind::LessConcurrent => 3,
         FixKind::NewLock | FixKind::ReadWriteLock if lock_free => 2,
@@ -89,7 +91,7 @@ fn place(kind: FixKind, lock_free: bool) -> (u8, FixKind) {
         FixKind::OwnLock | FixKind::WakeAll | FixKind::UnparkSelf => 0,
         _ => 1,
     };
-    (group, kind)
+    (group, several, kind)
 }
 
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
@@ -103,9 +105,11 @@ pub(crate) fn rank(found: &[Fix], before: Option<Parallelism>, lock_free: bool) 
     }
     let worth = |fix: &&Fix| !superfluous(fix, &found);
     let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
-    fixes.sort_by(|one, other| {
-        place(one.kind, lock_free).cmp(&place(other.kind, lock_free)).then_with(|| better(one, other))
-    });
+    let orders = |fix: &&Fix| fix.kind == FixKind::Ordering;
+    let swaps = fixes.iter().any(|fix| fix.kind == FixKind::Swap);
+    let one = !swaps || fixes.iter().filter(orders).any(|fix| fix.overlay.edits.len() == 1);
+    let place = |fix: &Fix| place(fix.kind, lock_free, one);
+    fixes.sort_by(|one, other| place(one).cmp(&place(other)).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
         let by = (0..fixes.len())
             .find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));

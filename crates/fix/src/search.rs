@@ -60,6 +60,8 @@ pub(crate) struct Seen {
     pub(crate) executions: u64,
     pub(crate) complete: bool,
     pub(crate) failing: u64,
+    /// All executions in which each load returns the newest store were explored, and pass.
+    pub(crate) weak_only: bool,
     pub(crate) all: Schedules,
     pub(crate) good: Schedules,
     pub(crate) spans: Spans,
@@ -169,12 +171,15 @@ impl<'a> Search<'a> {
             // Schedules are orders of steps, which weak executions are not: they are counted apart.
             (seen.all, seen.good) = Default::default();
             let task = Task { memory: MemoryModel::Sc, ..task };
+            let mut all_pass = true;
             let explored = self.counter.explore(task, &mut |ended| {
+                all_pass &= ended.failure.is_none();
                 add(&mut seen, ended, ended.trace);
                 Go::On
             });
             self.executions += explored.executions;
             seen.complete &= explored.complete;
+            seen.weak_only = all_pass && explored.complete && explored.executions > 0;
         }
         for trace in &traces {
             self.sites.learn(trace);

@@ -72,7 +72,12 @@ impl Bad {
     /// What went wrong, without the names of threads and objects where the kind says enough.
     pub fn in_short(&self) -> String {
         match self.kind {
-            FailureKind::Deadlock => "threads wait for each other for ever".to_owned(),
+            FailureKind::Deadlock => match &self.detail {
+                Some(FailureDetail::Deadlock { cycle, .. }) if cycle.is_empty() => {
+                    "a thread waits for ever".to_owned()
+                }
+                _ => "threads wait for each other for ever".to_owned(),
+            },
             FailureKind::DataRace | FailureKind::UseAfterFree => self.kind.to_string(),
             _ => self.message.clone(),
         }

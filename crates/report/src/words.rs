@@ -15,6 +15,11 @@ pub(crate) fn clean(text: &str) -> String {
     out
 }
 
+/// Text of several lines in one.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// `text` cut to `length` characters, with an ellipsis where something is missing.
 pub(crate) fn short(text: &str, length: usize) -> String {
     if text.chars().count() <= length {

@@ -153,12 +153,17 @@ fn cycle(edges: &[Edge]) -> Vec<u32> {
     Vec::new()
 }
 
-fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
-    let name = |thread: u32| match (&execution.threads[thread as usize].name, thread) {
+/// What people call a thread.
+pub(crate) fn name_of(execution: &Execution, thread: u32) -> String {
+    match (&execution.threads[thread as usize].name, thread) {
         (Some(name), _) => name.clone(),
         (None, 0) => "main".to_owned(),
         (None, _) => format!("thread {thread}"),
-    };
+    }
+}
+
+fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
+    let name = |thread: u32| name_of(execution, thread);
     let mut parts = Vec::new();
     for edge in edges {
         if !cycle.is_empty() && !cycle.contains(&edge.thread) {

@@ -256,6 +256,9 @@ pub struct Baseline {
     pub complete: bool,
     /// How many of them fail.
     pub failing: u64,
+    /// Whether it takes weak memory to make it fail: all executions in which each load returns the newest
+    /// store were explored, and pass.
+    pub weak_only: bool,
     /// Schedules: orders of steps.
     pub schedules: Option<u128>,
     /// Schedules that do not fail.

@@ -5,7 +5,7 @@
 use super::Finding;
 use crate::explanation::Anomaly;
 use crate::view::{View, reads, writes};
-use racefuzz_trace::{Event, FailureDetail, ThreadEnd, Verb, WaitEdge};
+use racefuzz_trace::{Event, FailureDetail, OpKind, ThreadEnd, Verb, WaitEdge};
 
 pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let FailureDetail::Deadlock { waiting, .. } = &view.failure.detail else { return None };
@@ -30,6 +30,11 @@ fn token_gone(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
     }
     let own = |event: &&Event| event.thread == edge.thread && event.verb == Verb::Park;
     let taken = view.events.iter().rfind(own)?;
+    // A token that made it look again was not lost; what it then saw was too old.
+    let looks = view.accesses().filter(|event| event.thread == edge.thread && event.step > taken.step);
+    if looks.into_iter().any(|event| view.is_stale(event)) {
+        return None;
+    }
     let given = |event: &&Event| event.verb == Verb::Unpark && event.other == Some(edge.thread);
     let before: Vec<&Event> = view.events[..taken.step as usize].iter().filter(given).collect();
     let unpark = *before.last()?;
@@ -68,8 +73,9 @@ fn flag_missed(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
     let (thread, writer) = (view.thread(edge.thread), view.thread(missed.thread));
     let (place, name) = (view.place(edge.site), view.object(object));
     let why = if view.is_stale(look) {
+        let cut = cut_sequence(view, missed, look).unwrap_or_default();
         format!(
-            "it read {} from {name} (step {}) although {writer} had stored {} before (step {}): {}",
+            "it read {} from {name} (step {}) although {writer} had stored {} before (step {}): {}{cut}",
             view.read(look),
             view.step(look),
             view.wrote(missed),
@@ -198,4 +204,31 @@ fn asleep_since(view: &View<'_>, edge: &WaitEdge) -> u32 {
         ThreadEnd::Blocked { waiting, .. } => waiting.since,
         _ => u32::MAX,
     }
+}
+
+/// A plain store that cuts the release sequence by which the thread would have come to know: it has read
+/// that store, and not the read-modify-write before it by which the other one told.
+fn cut_sequence(view: &View<'_>, missed: &Event, look: &Event) -> Option<String> {
+    let before = view.accesses().rev().filter(|event| event.thread == look.thread && event.step < look.step);
+    let mut sources = before.filter(|event| event.order.acquires()).filter_map(|event| {
+        let store = view.source(event)?;
+        (store.kind == OpKind::Store && store.thread != missed.thread).then_some((event, store))
+    });
+    sources.find_map(|(event, store)| {
+        let tells = |other: &&Event| {
+            other.thread == missed.thread
+                && other.kind == OpKind::Rmw
+                && writes(other)
+                && other.order.releases()
+                && (missed.step..store.step).contains(&other.step)
+        };
+        let told = view.accesses_of(event.object?).find(tells)?;
+        Some(format!(
+            " (that {} told by {} in step {}, but step {} is a plain store, which cuts its release sequence)",
+            view.thread(told.thread),
+            view.object(event.object?),
+            view.step(told),
+            view.step(store),
+        ))
+    })
 }

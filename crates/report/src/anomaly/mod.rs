@@ -28,6 +28,7 @@ mod nondeterminism;
 mod order_violation;
 mod panic;
 mod read_skew;
+mod reordering;
 mod self_deadlock;
 mod unsafe_publication;
 mod unseen;
@@ -92,6 +93,8 @@ impl Finding {
         self.places.iter_mut().for_each(|place| resolve(&mut place.label));
     }
 }
+
+pub(crate) use reordering::reordering;
 
 type Detector = fn(&View<'_>) -> Option<Finding>;
 

@@ -7,7 +7,7 @@ mod law;
 mod lines;
 mod patch;
 
-pub use patch::{Patch, patch};
+pub use patch::{Patch, patch, patches};
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};

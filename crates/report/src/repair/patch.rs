@@ -17,6 +17,8 @@ pub struct Patch {
     pub complete: bool,
     /// The number of the repair in the report, from 1.
     pub number: usize,
+    /// Each file that it changes, with its new text.
+    pub files: Vec<(String, String)>,
 }
 
 /// The best repair that can be written down as a whole, else the best one as far as it can; `None` if
@@ -33,11 +35,18 @@ pub fn patch(report: &FixReport, sources: &dyn Sources) -> Option<Patch> {
     partial
 }
 
+/// All repairs that can be written down as a whole, best first: what is typed in is what was explored.
+pub fn patches(report: &FixReport, sources: &dyn Sources) -> Vec<Patch> {
+    let all = (1..).zip(&report.fixes).filter_map(|(number, fix)| diff(fix, number, sources));
+    all.filter(|patch| patch.complete).collect()
+}
+
 /// Lines around a change.
 const CONTEXT: usize = 3;
 
 fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
     let mut out = String::new();
+    let mut texts = Vec::new();
     let Typed { files, complete } = changes(fix, sources, Names::Paths);
     for (file, mut changes) in files {
         let text = sources.text(&file)?;
@@ -46,6 +55,7 @@ fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
         }
         let lines: Vec<&str> = text.lines().collect();
         declare_locks(fix, &text, lines.len(), &mut changes);
+        texts.push((file.clone(), applied(&lines, &changes)));
         // Writing to a string cannot fail.
         let _ = write!(out, "--- a/{file}\n+++ b/{file}\n");
         let mut grown = 0usize;
@@ -57,7 +67,22 @@ fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
             grown += new - old;
         }
     }
-    (!out.is_empty()).then_some(Patch { text: out, complete, number })
+    (!out.is_empty()).then_some(Patch { text: out, complete, number, files: texts })
+}
+
+/// A file as it is then.
+fn applied(lines: &[&str], changes: &Changes) -> String {
+    let mut text = String::new();
+    for (number, line) in (1..).zip(lines) {
+        let before = changes.before.get(&number).into_iter().flatten().map(String::as_str);
+        let here = changes.instead.get(&number).map_or(*line, String::as_str);
+        let behind = changes.behind.get(&number).into_iter().flatten().map(String::as_str);
+        for line in before.chain([here]).chain(behind) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// The lines of one hunk, and how many there are when it is applied.

@@ -12,6 +12,7 @@ use crate::overlay;
 use crate::race::Access;
 use crate::schedule::fail_current;
 use crate::site::Site;
+use crate::stuck::name_of;
 use racefuzz_trace::{
     FailureDetail, FailureKind, MemoryOrder, ObjectId, OpKind, RacingAccess, ThreadId, Verb,
 };
@@ -106,12 +107,12 @@ pub(super) fn fail_race(
     execution.failure = Some(Detected {
         kind: FailureKind::DataRace,
         message: format!(
-            "data race on a {}: {} by thread {} and {} by thread {} are not ordered",
+            "data race on a {}: {} by {} and {} by {} are not ordered",
             kind.word(),
             first.1.word(),
-            first.0,
+            name_of(execution, first.0),
             second.1.word(),
-            second.0
+            name_of(execution, second.0)
         ),
         thread: ThreadId(second.0),
         step,

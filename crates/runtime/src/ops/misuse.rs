@@ -8,6 +8,7 @@ use crate::race::Access;
 use crate::record::Recorder;
 use crate::schedule::fail_current;
 use crate::site::Site;
+use crate::stuck::name_of;
 use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, OpKind, RacingAccess, SiteId, ThreadId, Verb};
 
 /// Memory was misused, which is noted as the failure; the thread is to be unwound.
@@ -63,9 +64,10 @@ pub(crate) fn use_after_free(
         used: RacingAccess { thread: ThreadId(me), verb, site: recorder.site(site), step: None },
     });
     let what = if verb == Verb::Free { "released twice" } else { "used after it was released" };
+    let (user, owner) = (name_of(execution, me), name_of(execution, freed.0));
     execution.failure = Some(Detected {
         kind: FailureKind::UseAfterFree,
-        message: format!("memory was {what}: {} by thread {me}, released by thread {}", verb.word(), freed.0),
+        message: format!("memory was {what}: {} by {user}, released by {owner}", verb.word()),
         thread: ThreadId(me),
         step,
         identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(site)]),
@@ -99,10 +101,10 @@ pub(crate) fn used_before_free(
     execution.failure = Some(Detected {
         kind: FailureKind::UseAfterFree,
         message: format!(
-            "memory may be used after it was released: {} by thread {} and the release by thread {} are not ordered",
+            "memory may be used after it was released: {} by {} and the release by {} are not ordered",
             used.verb.word(),
-            used.thread,
-            freed.0
+            name_of(execution, used.thread),
+            name_of(execution, freed.0)
         ),
         thread: ThreadId(freed.0),
         step: execution.steps,
@@ -136,11 +138,13 @@ pub(crate) fn unsafe_publication(execution: &mut Execution, object: u32, verb: V
     execution.failure = Some(Detected {
         kind: FailureKind::DataRace,
         message: format!(
-            "data race on {} {}: {} by thread {maker} and {} by thread {me} are not ordered",
+            "data race on {} {}: {} by {} and {} by {} are not ordered",
             if kind.word().starts_with(['a', 'o']) { "an" } else { "a" },
             kind.word(),
             Verb::Create.word(),
+            name_of(execution, maker),
             verb.word(),
+            name_of(execution, me),
         ),
         thread: ThreadId(me),
         step,

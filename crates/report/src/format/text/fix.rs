@@ -6,7 +6,7 @@ use super::fix_words::{
 use super::pen::{Pen, Role, cut};
 use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks, is_typed};
-use crate::words::{clean, count, number};
+use crate::words::{clean, count, number, one_line};
 use crate::{Command, Sources, explain};
 use racefuzz_trace::{Certainty, Fix, FixReport, Region};
 
@@ -60,6 +60,9 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
     };
     let story = explain(failure, sources);
     let seen = match (base.schedules, base.good) {
+        (Some(all), Some(good)) if base.weak_only && all > 1 && all == good => {
+            format!("all {} interleavings are good", wide(all))
+        }
         (Some(all), Some(good)) if all > 1 => {
             format!("{} of {} schedules are good", wide(good), wide(all))
         }
@@ -70,13 +73,21 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
     };
     let mut lines = verdict::line(pen, Role::Bug, "fix", &format!("{program}: {}", story.headline), &seen);
     lines.extend(pen.paragraph(&story.paragraph, 6));
+    if base.weak_only {
+        let memory = report.settings.memory;
+        let text = format!(
+            "Every interleaving of the steps is right: it is a reordering that {memory} allows which breaks it{}.",
+            crate::anomaly::reordering(failure, sources).map_or_else(String::new, |pair| format!(": {pair}")),
+        );
+        lines.extend(pen.paragraph(&text, 6));
+    }
     if let Some(why) = &report.no_lock {
         let also = if report.fixes.iter().any(|fix| fix.kind.is_lock()) {
             "no lock alone fixes this"
         } else {
             "no lock placement fixes this"
         };
-        lines.extend(pen.paragraph(&format!("{also}: {}", clean(why)), 6));
+        lines.extend(pen.paragraph(&format!("{also}: {}", clean(&one_line(why))), 6));
     }
     if report.fixes.is_empty() {
         lines.extend(pen.paragraph("no change among those tried repairs it", 6));

@@ -1,8 +1,9 @@
 //! The words for repairs: what is changed, how sure that is, what it leaves.
 
 use crate::Sources;
+use crate::message::outcome;
 use crate::repair::{first_line, whole_regions};
-use crate::words::{clean, count, number};
+use crate::words::{count, number};
 use racefuzz_trace::{
     Certainty, Certificate, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Region, Site, Verdict,
 };
@@ -13,7 +14,11 @@ pub(super) fn title(fix: &Fix, sources: &dyn Sources) -> String {
     if fix.kind == FixKind::OneStep {
         return match fix.regions.first() {
             Some(region) => {
-                format!("lines {} and {} as one read-modify-write", region.first.line, region.last.line)
+                let (first, last) = (region.first.line, region.last.line);
+                match first == last {
+                    true => format!("line {first} as one read-modify-write"),
+                    false => format!("lines {first} and {last} as one read-modify-write"),
+                }
             }
             None => "one read-modify-write".to_owned(),
         };
@@ -255,7 +260,7 @@ pub(super) fn needed(certificates: &[Certificate]) -> Vec<String> {
         }
     }
     said.into_iter()
-        .map(|(fails, all)| format!("{} it fails again: {}", either(&all), clean(fails)))
+        .map(|(fails, all)| format!("{} it fails again: {}", either(&all), outcome(fails, &[])))
         .collect()
 }
 

@@ -1,0 +1,234 @@
+//! Repairs as a reviewer would have them, as people read them, and typed in: what is verified is the text.
+
+use racefuzz::scenario::{Expected, Registry};
+use racefuzz_fix::{Fix, FixReport, Options, fix};
+use racefuzz_report::{Sources, Style, fix_text, patches};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+#[path = "repairs/programs.rs"]
+mod programs;
+
+const FILE: &str = "crates/fix/tests/repairs/programs.rs";
+const TEXT: &str = include_str!("repairs/programs.rs");
+
+/// The programs, with how the repair is called that their maintainers chose; what stands in braces is for
+/// the line on which it stands in the source.
+const PROGRAMS: &[(&str, fn(), &str)] = &[
+    ("unlock_relaxed", programs::unlock_relaxed, "Release on line {shared.locked.store(0, Relaxed)}"),
+    (
+        "notify_unlocked",
+        programs::notify_unlocked,
+        "`shared.0` over lines {other.2.store}..{other.1.notify_one}",
+    ),
+    ("broadcast", programs::broadcast, "`tail` over line {self.freed.notify_one}"),
+    ("debts", programs::debts, "SeqCst as the failure ordering on line {SeqCst, Acquire}"),
+    (
+        "atomic_waker",
+        programs::atomic_waker,
+        "a swap in place of the store on line {store(WAITING, Release)}",
+    ),
+    (
+        "eaten_token",
+        programs::eaten_token,
+        "behind the wait that parks on line {            thread::park();\n        }\n    }} the thread unparks itself",
+    ),
+    (
+        "counted_twice",
+        programs::counted_twice,
+        "a lock over lines {let hits = other}..{other.0.set} and {let hits = counts}..{counts.0.set}",
+    ),
+];
+
+/// A repair's name with the lines in it.
+fn wanted(name: &str) -> String {
+    let mut parts = name.split('{');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // The last brace: what stands there may have braces of its own.
+        let (fragment, rest) = part.split_at(part.rfind('}').expect("a brace"));
+        let at = TEXT.find(fragment).unwrap_or_else(|| panic!("{fragment} stands nowhere"));
+        text.push_str(&(TEXT[..at].matches('\n').count() + 1).to_string());
+        text.push_str(&rest[1..]);
+    }
+    text
+}
+
+fn repairs(name: &str, program: fn()) -> FixReport {
+    fix(&Options { program: name.to_owned(), ..Options::default() }, &program)
+}
+
+fn sources() -> impl Sources {
+    [(FILE, TEXT)]
+}
+
+fn shown(report: &FixReport) -> String {
+    fix_text(report, &sources(), &Style { width: 100, ..Style::default() }, &[])
+}
+
+/// Whether a repair only makes somebody wait.
+fn waits(fix: &Fix) -> bool {
+    fix.kind == racefuzz_fix::FixKind::LessConcurrent
+}
+
+/// Whether the repair of this number has this name.
+fn has(text: &str, number: u32, name: &str) -> bool {
+    let start = format!("   {number}  ");
+    let titles = text.lines().filter_map(|line| line.strip_prefix(&start));
+    titles.map(|title| title.split("   ").next().unwrap_or(title)).any(|title| title == name)
+}
+
+#[test]
+fn the_maintainers_repair_is_among_the_first_three() {
+    for (name, program, called) in PROGRAMS {
+        let wanted = wanted(called);
+        let report = repairs(name, *program);
+        let text = shown(&report);
+        let number = (1..=3).find(|number| has(&text, *number, &wanted));
+        assert!(number.is_some(), "{name}: {wanted} is not among the first three of {text}");
+        let first = report.fixes().iter().position(waits).unwrap_or(report.fixes().len());
+        assert!(report.fixes()[first..].iter().all(waits), "{name}: {text}");
+        insta::with_settings!({ snapshot_path => "../../../snapshots", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(format!("fix__repairs_{name}"), text);
+        });
+    }
+}
+
+/// A repair as text: the program, its number, and each changed file with its new text.
+type Repaired = (&'static str, usize, Vec<(String, String)>);
+
+/// A crate that holds every racy program once for each repair that is verified as text, with that
+/// repair typed in; a program checks them all again.
+struct Typed {
+    folder: tempfile::TempDir,
+    /// By module: the program to check, and the repair.
+    checked: Vec<(String, String)>,
+    main: String,
+}
+
+impl Typed {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("src")).unwrap();
+        Self { folder, checked: Vec::new(), main: String::new() }
+    }
+
+    fn source(&self, path: &str) -> PathBuf {
+        self.folder.path().join("src").join(path)
+    }
+
+    /// The scenarios, with one repair of each at most in a module of their own.
+    fn add_scenarios(&mut self, registry: &Registry) {
+        let mut rounds: Vec<Vec<Repaired>> = Vec::new();
+        for scenario in registry.iter().filter(|scenario| scenario.expected != Expected::Holds) {
+            let params = scenario.params(&[]).unwrap();
+            let report = scenario.fixer(&params).fix(scenario.program(&params));
+            for patch in patches(&report, &registry.sources()) {
+                let takes = |round: &&mut Vec<Repaired>| {
+                    let files = || round.iter().flat_map(|(_, _, files)| files);
+                    !files().any(|(file, _)| patch.files.iter().any(|(other, _)| other == file))
+                };
+                match rounds.iter_mut().find(takes) {
+                    Some(round) => round.push((scenario.name, patch.number, patch.files)),
+                    None => rounds.push(vec![(scenario.name, patch.number, patch.files)]),
+                }
+            }
+        }
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios/src");
+        for (number, round) in rounds.into_iter().enumerate() {
+            let module = format!("round{number}");
+            copy(&scenarios, &self.source(&module));
+            fs::rename(self.source(&format!("{module}/lib.rs")), self.source(&format!("{module}/mod.rs")))
+                .unwrap();
+            self.main.push_str(&format!("mod {module};\n"));
+            for (name, repair, files) in round {
+                for (file, text) in files {
+                    let path = file.strip_prefix("scenarios/src/").expect("a scenario");
+                    fs::write(self.source(&format!("{module}/{path}")), text).unwrap();
+                }
+                let what = format!("{name}, repair {repair}");
+                let call = format!(
+                    "{{ let registry = {module}::registry(); let it = registry.find({name:?}).unwrap(); \
+                     let params = it.params(&[]).unwrap(); it.checker(&params).check(it.program(&params)) }}"
+                );
+                self.checked.push((what, call));
+            }
+        }
+    }
+
+    fn add_program(&mut self, name: &str, program: fn()) {
+        for patch in patches(&repairs(name, program), &sources()) {
+            let module = format!("{name}{}", patch.number);
+            let [(_, text)] = &patch.files[..] else { panic!("{name} is one file") };
+            fs::write(self.source(&format!("{module}.rs")), text).unwrap();
+            self.main.push_str(&format!("#[allow(dead_code)]\nmod {module};\n"));
+            let what = format!("{name}, repair {}", patch.number);
+            self.checked.push((what, format!("racefuzz::Checker::new().check({module}::{name})")));
+        }
+    }
+
+    /// Compiles and checks them all: what is said of each, by line.
+    fn check(mut self) -> String {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+        let manifest = format!(
+            "[package]\nname = \"typed-repairs\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+             racefuzz = {{ path = {:?}, features = [\"allocator\"] }}\n\n[profile.dev]\ndebug = 0\n\n[workspace]\n",
+            crates.join("racefuzz")
+        );
+        self.main.push_str("fn main() {\n");
+        for (what, call) in &self.checked {
+            self.main.push_str(&format!(
+                "    let report = {call};\n    println!(\"{what}: {{:?}}\", report.outcome());\n"
+            ));
+        }
+        self.main.push_str("}\n");
+        fs::write(self.folder.path().join("Cargo.toml"), manifest).unwrap();
+        fs::write(self.source("main.rs"), self.main).unwrap();
+        // The versions that are here already.
+        fs::copy(crates.join("../Cargo.lock"), self.folder.path().join("Cargo.lock")).unwrap();
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo
+            .args(["run", "--quiet"])
+            .current_dir(self.folder.path())
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("typed"))
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("RUSTFLAGS", "-Awarnings");
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            if ["CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST"].iter().any(|prefix| name.starts_with(prefix)) {
+                cargo.env_remove(&variable);
+            }
+        }
+        let ran = cargo.output().expect("cargo runs");
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn what_is_verified_holds_when_typed_in() {
+    let mut typed = Typed::new();
+    typed.add_scenarios(&racefuzz_scenarios::registry());
+    for (name, program, _) in PROGRAMS {
+        typed.add_program(name, *program);
+    }
+    let count = typed.checked.len();
+    assert!(count >= 20, "only {count} repairs can be typed in");
+    let said = typed.check();
+    let wrong: Vec<&str> = said.lines().filter(|line| !line.ends_with(": Passed")).collect();
+    assert!(wrong.is_empty() && said.lines().count() == count, "{said}");
+    println!("{count} repairs typed in and checked");
+}
