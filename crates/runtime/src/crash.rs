@@ -67,6 +67,8 @@ pub(crate) fn take(heart: &Heart) -> Option<(i32, Abort)> {
         detail: Some(FailureDetail::Unseen(unseen)),
     };
     let trace = execution.recorder.as_ref().map(|recorder| recorder.trace.clone());
+    // For those who repeat it.
+    execution.statics.put_back_all();
     Some((signal, Abort { failure, choices: execution.choices.clone(), trace }))
 }
 

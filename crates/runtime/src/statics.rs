@@ -8,9 +8,30 @@
 //! static exists once: an execution that uses one holds a process-wide lock until its end.
 
 use crate::object::Primitive;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
-static IN_USE: Mutex<()> = Mutex::new(());
+static IN_USE: Mutex<bool> = Mutex::new(false);
+static GIVEN_BACK: Condvar = Condvar::new();
+
+/// The right to use statics. No guard of a mutex: where a signal has struck the thread of an execution,
+/// another thread gives it back.
+struct Turn;
+
+impl Turn {
+    fn wait() -> Self {
+        let in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = GIVEN_BACK.wait_while(in_use, |in_use| *in_use);
+        *free.unwrap_or_else(PoisonError::into_inner) = true;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *IN_USE.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        GIVEN_BACK.notify_one();
+    }
+}
 
 struct Snapshot {
     address: usize,
@@ -24,7 +45,7 @@ pub(crate) struct Statics {
     snapshots: Vec<Snapshot>,
     /// Those whose value is gone, or about to go.
     dropped: Vec<(usize, Box<[u8]>)>,
-    lock: Option<MutexGuard<'static, ()>>,
+    turn: Option<Turn>,
 }
 
 impl Statics {
@@ -35,8 +56,8 @@ impl Statics {
         if !in_static_memory(address) || self.covers(address) {
             return;
         }
-        if self.lock.is_none() {
-            self.lock = Some(IN_USE.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.turn.is_none() {
+            self.turn = Some(Turn::wait());
         }
         let size = size_of_val(primitive);
         let mut bytes = vec![0u8; size].into_boxed_slice();
@@ -81,7 +102,7 @@ impl Statics {
     pub(crate) fn put_back_all(&mut self) {
         while self.next().is_some() {}
         self.put_back();
-        self.lock = None;
+        self.turn = None;
     }
 }
 

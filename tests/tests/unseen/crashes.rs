@@ -56,6 +56,19 @@ fn fuzz_abort() {
 
 #[test]
 #[ignore = "ends the process"]
+fn fuzz_static() {
+    static READY: AtomicUsize = AtomicUsize::new(0);
+    Fuzzer::new().name("wild").fuzz(|| {
+        let other = thread::spawn(|| READY.store(1, Ordering::SeqCst));
+        if READY.load(Ordering::SeqCst) == 1 {
+            reads_nowhere();
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+#[ignore = "ends the process"]
 fn fuzz_exit() {
     Fuzzer::new().name("wild").fuzz(racy(|| std::process::exit(0)));
 }
@@ -75,8 +88,11 @@ fn a_signal_is_reported_with_trace_and_token() {
         ("fuzz_segv", libc_sigsegv(), "SIGSEGV"),
         ("check_segv", libc_sigsegv(), "SIGSEGV"),
         ("fuzz_abort", 6, "SIGABRT"),
+        ("fuzz_static", libc_sigsegv(), "SIGSEGV"),
     ] {
+        let began = std::time::Instant::now();
         let (text, by, _) = child(name);
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{name}: {:?}", began.elapsed());
         assert_eq!(by, Some(signal), "{name}: {text}");
         assert!(text.contains(word), "{name}: {text}");
         assert!(text.contains("load x ") || text.contains("load "), "{name}: {text}");
