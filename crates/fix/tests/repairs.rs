@@ -9,6 +9,8 @@ use std::process::Command;
 
 #[path = "repairs/programs.rs"]
 mod programs;
+#[path = "repairs/shapes.rs"]
+mod shapes;
 
 const FILE: &str = "crates/fix/tests/repairs/programs.rs";
 const TEXT: &str = include_str!("repairs/programs.rs");
@@ -59,8 +61,24 @@ fn repairs(name: &str, program: fn()) -> FixReport {
     fix(&Options { program: name.to_owned(), ..Options::default() }, &program)
 }
 
+/// One lost update, in many shapes.
+const SHAPES: &[(&str, fn())] = &[
+    ("plain", shapes::plain),
+    ("renamed", shapes::renamed),
+    ("beside_another", shapes::beside_another),
+    ("helpers", shapes::helpers),
+    ("looped", shapes::looped),
+    ("written_out", shapes::written_out),
+    ("question", shapes::question),
+    ("returning", shapes::returning),
+    ("matched", shapes::matched),
+    ("passed_in", shapes::passed_in),
+    ("inner_lock", shapes::inner_lock),
+    ("waits_inside", shapes::waits_inside),
+];
+
 fn sources() -> impl Sources {
-    [(FILE, TEXT)]
+    [(FILE, TEXT), ("crates/fix/tests/repairs/shapes.rs", include_str!("repairs/shapes.rs"))]
 }
 
 fn shown(report: &FixReport) -> String {
@@ -92,6 +110,23 @@ fn the_maintainers_repair_is_among_the_first_three() {
         insta::with_settings!({ snapshot_path => "../../../snapshots", prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("fix__repairs_{name}"), text);
         });
+    }
+}
+
+/// Renamed, beside a thread that has nothing to do with it, in helpers, in a loop or written out: it is the
+/// same defect, and the first repair is a lock over the same read and the same store.
+#[test]
+fn the_shape_of_the_code_does_not_change_the_repair() {
+    // Of the others each has a lock or a wait of its own in it, which is another program.
+    for (name, program) in &SHAPES[..9] {
+        let report = repairs(name, *program);
+        let first = report.fixes().first().unwrap_or_else(|| panic!("{name}: {}", shown(&report)));
+        assert_eq!(
+            (first.kind, first.locks),
+            (racefuzz_fix::FixKind::NewLock, 1),
+            "{name}: {}",
+            shown(&report)
+        );
     }
 }
 
@@ -225,8 +260,11 @@ fn what_is_verified_holds_when_typed_in() {
     for (name, program, _) in PROGRAMS {
         typed.add_program(name, *program);
     }
+    for (name, program) in SHAPES {
+        typed.add_program(name, *program);
+    }
     let count = typed.checked.len();
-    assert!(count >= 20, "only {count} repairs can be typed in");
+    assert!(count >= 36, "only {count} repairs can be typed in");
     let said = typed.check();
     let wrong: Vec<&str> = said.lines().filter(|line| !line.ends_with(": Passed")).collect();
     assert!(wrong.is_empty() && said.lines().count() == count, "{said}");
