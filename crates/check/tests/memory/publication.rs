@@ -121,7 +121,7 @@ fn both_places_are_known() {
     assert_eq!(Some(first.site), failure.trace.object(*object).created);
     assert_eq!(
         failure.message,
-        "data race on an atomic: creation by thread 1 and load by thread 0 are not ordered"
+        "data race on an atomic: creation by thread 1 and load by main are not ordered"
     );
 }
 
