@@ -8,7 +8,7 @@
 use crate::driver::{self, State};
 use crate::keeper::{Keeper, Kept, Start};
 use crate::options::{Observer, Options};
-use crate::spin::Loops;
+use crate::waiting::Loops;
 use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Outcome, Overlay, RunReport, Settings};
 use serde::{Deserialize, Serialize};

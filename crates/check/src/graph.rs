@@ -313,6 +313,31 @@ impl Graph {
         id
     }
 
+    /// Takes the events from this one on back; each was added in the way that is newest.
+    pub(crate) fn truncate(&mut self, first: Id) {
+        while self.len() > first {
+            let Some(event) = self.events.pop() else { return };
+            let id = self.len();
+            self.threads[event.thread as usize].pop();
+            self.seq_cst -= u32::from(self.counts_as_seq_cst(&event));
+            match event.kind {
+                Kind::Read => {
+                    let loc = &mut self.locs[event.loc as usize];
+                    loc.reads.pop();
+                    match event.rf {
+                        INIT => loc.initial_readers -= 1,
+                        rf => self.events[rf as usize].readers -= 1,
+                    }
+                }
+                Kind::Write => self.locs[event.loc as usize].mo.retain(|other| *other != id),
+                Kind::Fence | Kind::Choice => {}
+            }
+        }
+        let joins = self.joins.partition_point(|(id, _)| *id < first);
+        self.joins.truncate(joins);
+        self.blocks.retain(|block| block.seen <= first);
+    }
+
     /// A read of an ordered location is before the write behind the one it reads.
     pub(crate) fn order_read(&mut self, read: Id) {
         let (loc, rf) = (self.event(read).loc, self.event(read).rf);

@@ -1,8 +1,8 @@
 //! What outlives the process: where an exploration stands, so that another one can go on from there.
 
 use crate::driver::State;
-use crate::spin::Loops;
 use crate::unit::Worker;
+use crate::waiting::Loops;
 use crate::work_item::WorkItem;
 use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Event, Trace};

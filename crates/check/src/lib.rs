@@ -48,8 +48,8 @@ mod recheck;
 mod revisit;
 mod sample;
 mod show;
-mod spin;
 mod unit;
+mod waiting;
 mod work_item;
 
 #[cfg(feature = "checkpoint")]
@@ -109,7 +109,7 @@ fn visit_guarded(
     show: &mut dyn FnMut(&Visited<'_>) -> bool,
 ) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
-    let mut loops = spin::Loops::default();
+    let mut loops = waiting::Loops::default();
     loop {
         let mut worker = unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions);
         let mut run = |worker: &mut unit::Worker| {

@@ -4,8 +4,8 @@ use crate::graph::Graph;
 use crate::options::{Options, Progress};
 use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
-use crate::spin::Loops;
 use crate::unit::{Done, Failed};
+use crate::waiting::{Loops, MOST_ATTEMPTS};
 use racefuzz_fuzz::{Limits, Reached, Sight};
 use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats, Warning};
 use std::collections::BTreeSet;
@@ -36,6 +36,7 @@ impl Cut {
 pub(crate) struct Merged {
     pub(crate) stats: Stats,
     relaxed: bool,
+    bounded: bool,
     /// The first execution of each failure, and how many executions came before it.
     pub(crate) failed: Vec<(Failed, u64)>,
     met: BTreeSet<u64>,
@@ -86,6 +87,7 @@ impl Merged {
         self.stats.steps += done.steps;
         self.stats.abandoned += done.abandoned;
         self.relaxed |= done.relaxed;
+        self.bounded |= done.bounded;
         for failed in done.failed {
             if self.met.insert(failed.detected.identity) {
                 let index = before + failed.before;
@@ -128,6 +130,12 @@ impl Merged {
         let (outcome, stopped) = match cut {
             cut if !failures.is_empty() => (Outcome::Failed, cut),
             Some(why) => (Outcome::Incomplete, Some(why)),
+            None if stats.executions > 0 && self.bounded => {
+                let why = format!(
+                    "threads that wait see each other's attempts, of which {MOST_ATTEMPTS} in a row were explored"
+                );
+                (Outcome::Incomplete, Some(why))
+            }
             None if stats.executions > 0 => (Outcome::Passed, None),
             None => {
                 let at = self.blocked_at.map_or_else(String::new, |site| format!(" at {site}"));
@@ -135,7 +143,7 @@ impl Merged {
             }
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
-        let whole = explored && stats.executions > 0;
+        let whole = explored && stats.executions > 0 && !self.bounded;
         let proof = Proof {
             engine: Engine::Graph,
             whole,

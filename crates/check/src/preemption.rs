@@ -344,7 +344,7 @@ mod tests {
         let (mut found, mut all) = (0, 0);
         while explore.load_next() {
             runner.run(program, &mut explore, Record::Choices);
-            if explore.trial.is_some() || all > 2_000 {
+            if explore.is_trying() || all > 2_000 {
                 return None;
             }
             if explore.is_consistent() {

@@ -311,7 +311,9 @@ impl Graph {
             let count = |end: u32| {
                 numbers.events[..end as usize].iter().filter(|id| **id != Numbers::GONE).count() as u32
             };
-            let rf = if block.rf == INIT { INIT } else { numbers.event(block.rf) };
+            // A block whose read is behind it stays though what was read then may be gone.
+            let stays = block.rf != INIT && numbers.keeps(block.rf);
+            let rf = if stays { numbers.event(block.rf) } else { INIT };
             let (stamp, seen) = (count(block.stamp), count(block.seen));
             graph.blocks.push(Block { stamp, seen, rf, ..block.clone() });
         }

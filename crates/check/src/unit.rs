@@ -4,14 +4,14 @@
 //! order of the whole exploration, so that any number of workers comes to the same counts and the
 //! same first failure.
 
-use crate::explore::Explore;
+use crate::explore::{After, Explore, Stutter};
 use crate::graph::Graph;
 use crate::kept_out;
 use crate::model;
 use crate::preemption;
 use crate::recheck::{Rechecks, Unrepeatable};
-use crate::spin::Loops;
-use crate::work_item::{Loaded, WorkItem};
+use crate::waiting::Loops;
+use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Executed, Pulse, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::{FailureKind, normalize_path};
@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub(crate) steps: u64,
     pub(crate) abandoned: u64,
     pub(crate) relaxed: bool,
+    /// Threads that wait could see each other more often than was explored.
+    pub(crate) bounded: bool,
     /// The first execution of each failure.
     pub(crate) failed: Vec<Failed>,
     /// A graph that the program did not follow.
@@ -114,6 +116,8 @@ impl Worker {
         let mut met = HashSet::new();
         let mut ran = 0;
         self.explore.later = items;
+        self.explore.confirmed.clear();
+        self.explore.examined.clear();
         let mut last = None;
         while ran < fuel && done.executions < most && !stop(ran) {
             if !self.explore.load_next() {
@@ -178,8 +182,9 @@ impl Worker {
         show: &mut dyn FnMut(&Ended, &Done) -> bool,
     ) -> Ended {
         let (executions, passed) = (done.executions, done.executions - done.failing);
+        self.explore.examines = true;
         let ended = self.runner.run(program, &mut self.explore, record);
-        done.steps += u64::from(ended.steps);
+        self.explore.examines = false;
         done.abandoned += u64::from(ended.abandoned);
         done.counts_observed |= ended.counts_observed;
         if ended.stopped {
@@ -188,15 +193,28 @@ impl Worker {
             self.explore.seal();
             return ended;
         }
+        done.bounded |= self.explore.bounded;
+        if self.explore.is_whole() {
+            done.steps += u64::from(ended.steps);
+        }
+        if let Some(stutter) = self.explore.take_stutter() {
+            self.compare_with_absence(program, stutter, &ended, done);
+            return ended;
+        }
         let mut prefixes = Vec::new();
         done.sight.look(self.runner.log(), ended.threads);
         let mut again = None;
+        let steps = ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit);
         if ended.unseen {
             again = Some(self.explore.graph.clone());
-        } else if let Some(trial) = self.explore.trial {
-            done.learned = trial.result();
+        } else if let Some(learned) = self.explore.take_learned(steps) {
+            done.learned = learned;
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
+        } else if self.explore.takes_up_again() {
+            return ended;
+        } else if self.explore.dead {
+            done.blocked += 1;
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
             if ended.failure.is_none() || self.keep_going {
@@ -226,6 +244,27 @@ impl Worker {
             self.recheck(program, graph, &ended, &first, done);
         }
         ended
+    }
+
+    /// Holds an execution that went on behind a round that is not in its graph against the one without it.
+    fn compare_with_absence(&mut self, program: &dyn Fn(), stutter: Stutter, ended: &Ended, done: &mut Done) {
+        let with = self.explore.came_to(ended);
+        self.explore.load_quietly(stutter.without());
+        let again = self.runner.run(program, &mut self.explore, Record::Choices);
+        if again.stopped {
+            done.stopped = true;
+            return;
+        }
+        let without = self.explore.came_to(&again);
+        self.explore.examined(&stutter, with.is_some() && without.is_some());
+        if with.is_some() && without.is_some() && with != without {
+            done.learned = Loops::counting(stutter.key());
+            return;
+        }
+        match stutter.after {
+            After::Explored => self.explore.later.push(WorkItem::again(stutter.without())),
+            After::Done => done.blocked += 1,
+        }
     }
 
     /// Runs the prefixes of the execution just run in which readers may be kept out for ever. It counts
@@ -330,7 +369,7 @@ impl Worker {
         let mut children = Vec::new();
         while self.explore.later.len() + children.len() <= MOST {
             match self.explore.take_next() {
-                Some(Loaded { graph, revisited }) => children.push(WorkItem::of(graph, revisited)),
+                Some(loaded) => children.push(WorkItem::again(loaded)),
                 None => return Some(children),
             }
         }

@@ -36,6 +36,20 @@ pub(crate) struct Loaded {
     pub(crate) graph: Graph,
     /// The read that a backward revisit gave another write: its thread runs last.
     pub(crate) revisited: Option<Id>,
+    /// The events that are others than the ones that came first; none if it was not events that were added
+    /// otherwise.
+    pub(crate) changed: std::ops::Range<Id>,
+    /// Threads that can only wait in loops do so: their rounds stay (see [`waiting`](crate::waiting)).
+    pub(crate) forced: bool,
+    /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
+    pub(crate) known_to_wait: Vec<(u32, u32)>,
+}
+
+impl Loaded {
+    /// A graph in which no events are known to differ from those that came first.
+    pub(crate) fn new(graph: Graph, revisited: Option<Id>) -> Self {
+        Self { graph, revisited, changed: 0..0, forced: false, known_to_wait: Vec::new() }
+    }
 }
 
 /// How a graph differs from the one that it shares with others.
@@ -43,7 +57,7 @@ pub(crate) struct Loaded {
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) enum Change {
     /// It does not.
-    Same { revisited: Option<Id> },
+    Same { revisited: Option<Id>, changed: std::ops::Range<Id>, forced: bool, known_to_wait: Vec<(u32, u32)> },
     /// It is another one altogether.
     Own { graph: Arc<Graph>, revisited: Option<Id> },
     /// The event that came next is another one, and nothing follows.
@@ -161,7 +175,14 @@ impl WorkItem {
 
     /// This very graph.
     pub(crate) fn of(graph: Graph, revisited: Option<Id>) -> Self {
-        Self { base: Arc::new(graph), change: Change::Same { revisited } }
+        Self::again(Loaded::new(graph, revisited))
+    }
+
+    /// A graph that was loaded.
+    pub(crate) fn again(loaded: Loaded) -> Self {
+        let Loaded { graph, revisited, changed, forced, known_to_wait } = loaded;
+        let change = Change::Same { revisited, changed, forced, known_to_wait };
+        Self { base: Arc::new(graph), change }
     }
 
     /// The graph that is changed.
@@ -192,10 +213,13 @@ impl WorkItem {
             // What may have made it inconsistent: whether another event than the newest can come next
             // was looked at when it was left.
             let mut added: SmallVec<[Id; 2]> = SmallVec::new();
+            let mut changed = 0..0;
             let is_possible = match &mut self.change {
-                Change::Same { revisited } => {
+                Change::Same { revisited, changed, forced, known_to_wait } => {
                     graph.clone_from(&self.base);
-                    return (Some(Loaded { graph, revisited: *revisited }), false);
+                    let (revisited, changed, forced) = (*revisited, changed.clone(), *forced);
+                    let known_to_wait = std::mem::take(known_to_wait);
+                    return (Some(Loaded { graph, revisited, changed, forced, known_to_wait }), false);
                 }
                 Change::Own { graph: own, revisited: read } => {
                     graph.clone_from(own);
@@ -204,12 +228,14 @@ impl WorkItem {
                 }
                 Change::Forward { next, way } => {
                     graph = forward(&self.base, graph, next, *way);
+                    changed = next.at.events..graph.len();
                     true
                 }
                 Change::Part { next, id, choice } => {
                     graph = self.base.beginning(*next, graph);
                     graph.event_mut(*id).choice = *choice;
                     graph.event_mut(*id).fresh = true;
+                    changed = *id..*id + 1;
                     true
                 }
                 Change::Backward { next, read, by, place } => {
@@ -217,11 +243,12 @@ impl WorkItem {
                     more = matches!(by, Revisitor::Store) && *place != u32::MAX;
                     added.extend(made.into_iter().flat_map(<[Id; 2]>::from));
                     revisited = made.map(|(_, read)| read);
+                    changed = made.map_or(0..0, |(write, _)| write..write + 1);
                     made.is_some()
                 }
             };
             if is_possible && model::stays_consistent(model, &graph, &added) {
-                return (Some(Loaded { graph, revisited }), more);
+                return (Some(Loaded { changed, ..Loaded::new(graph, revisited) }), more);
             }
             spare.push(graph);
             if !more {

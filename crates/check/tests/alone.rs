@@ -59,7 +59,11 @@ fn maps_by_address() {
         map.into_values().collect::<Vec<u32>>()
     };
     let orders = Mutex::new(HashSet::new());
-    let program = || _ = orders.lock().unwrap().insert(program());
+    let program = || {
+        // The lock is not held while the program runs: not every execution goes to its end.
+        let order = program();
+        orders.lock().unwrap().insert(order);
+    };
     for memory in [MemoryModel::Sc, MemoryModel::Rc11] {
         let settings = Settings { memory, ..Settings::default() };
         let fuzzing =

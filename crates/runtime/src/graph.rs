@@ -38,6 +38,8 @@ pub struct Access<'a> {
     pub release_fence: &'a Clock,
     /// A number of the place in the source.
     pub site: u64,
+    /// A number of the place where the object was made; 0 where nobody needs it.
+    pub made: u64,
 }
 
 /// What a read returns.
@@ -94,6 +96,19 @@ pub enum Wait {
     End,
 }
 
+/// How an execution stands in which no thread goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standstill {
+    /// The explorer has ended it, and it says nothing about the program.
+    Discarded,
+    /// This thread waits for what another execution has.
+    Blocked(u32),
+    /// These threads repeat what they do for ever: nobody is left to change what they read.
+    Livelock(Vec<u32>),
+    /// Threads wait for each other, as far as the explorer knows.
+    Stuck,
+}
+
 /// Where the threads of an execution stand.
 pub struct Standing<'a> {
     pub(crate) threads: &'a [Thread],
@@ -128,6 +143,11 @@ impl Standing<'_> {
     /// What a thread will do next.
     pub fn pending(&self, thread: u32) -> Op {
         self.threads[thread as usize].pending.op
+    }
+
+    /// A number of the place in the source where it will do that.
+    pub fn site(&self, thread: u32) -> u64 {
+        self.threads[thread as usize].pending.site.number()
     }
 
     /// What it needs for that.
@@ -231,15 +251,11 @@ pub trait Memory {
     /// A thread learns of another one's end.
     fn joined(&mut self, thread: u32, target: u32);
 
-    /// A thread gives way in a loop (`spin_loop`, `yield_now`). Whether it is to wait for good: it
-    /// read nothing new.
-    fn spins(&mut self, thread: u32, site: u64) -> bool;
+    /// A thread gives way (`spin_loop`, `yield_now`).
+    fn gives_way(&mut self, thread: u32);
 
-    /// A thread reads the same again and again at one place. Whether it is to wait for good.
-    fn repeats(&mut self, thread: u32, site: u64) -> bool;
-
-    /// Whether every thread that spins for good last read the newest writes.
-    fn spins_on_newest(&self) -> bool;
+    /// No thread goes on: how the execution stands.
+    fn standstill(&self, standing: &Standing<'_>) -> Standstill;
 
     /// Whether the program has done something else than it did in an earlier execution of the same
     /// events. It must not go on then, as what it is told is meant for another one.

@@ -72,7 +72,7 @@ pub use crash::end_by;
 pub use execution::Absent;
 pub use explorer::{Alternatives, Explorer, Op, ThreadChoice};
 pub use failure::{Detected, StableHasher};
-pub use graph::{Access, Memory, Read, Standing, Step, Wait};
+pub use graph::{Access, Memory, Read, Standing, Standstill, Step, Wait};
 pub use heart::Heart;
 pub use interrupt::Interruption;
 pub use object::{Primitive, Shared, Shown, Test};

@@ -2,6 +2,7 @@
 
 use crate::execution::{Execution, Phase};
 use crate::failure::{Detected, identity};
+use crate::graph::Standstill;
 use crate::site::Site;
 use crate::thread::{Condition, Status, Thread};
 use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, Verb, WaitEdge};
@@ -17,16 +18,29 @@ struct Edge {
 /// No thread can run although some have not ended.
 pub(crate) fn nobody_can_run(execution: &mut Execution) {
     execution.phase = Phase::TearDown;
-    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+    let standstill = standstill(execution);
+    execution.discarded = standstill == Some(Standstill::Discarded);
+    if standstill == Some(Standstill::Discarded)
+        || execution.failure.is_some()
+        || crate::panics::report_unhandled(execution)
+    {
         return;
     }
-    if execution.memory.is_some() && (execution.blocked_at.is_some() || waits_for_a_time(execution)) {
-        if spins_for_ever(execution) {
-            return livelock(execution);
+    // One may wait for something that another execution has.
+    let elsewhere = execution.blocked_at.is_some() || waits_for_a_time(execution);
+    match standstill {
+        Some(Standstill::Livelock(threads)) if !elsewhere => return livelock(execution, &threads),
+        Some(Standstill::Stuck) if !elsewhere => {}
+        Some(Standstill::Blocked(thread)) => {
+            let site = execution.threads[thread as usize].pending.site;
+            execution.blocked_at.get_or_insert(site);
+            return;
         }
-        // One waits for something that another execution has.
-        execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
-        return;
+        Some(_) => {
+            execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
+            return;
+        }
+        None => {}
     }
     keep_readers_out(execution);
     let edges = edges(execution);
@@ -62,22 +76,14 @@ fn keep_readers_out(execution: &mut Execution) {
     }
 }
 
-/// Whether all that do not go on spin, or wait, and nobody is left to let them go on.
-fn spins_for_ever(execution: &Execution) -> bool {
-    let threads = &execution.threads[..execution.thread_count];
-    let spin = |thread: &&Thread| thread.status == Status::Stopped && !thread.killed;
-    threads.iter().filter(spin).all(|thread| thread.spins_for_good)
-        && !waits_for_a_time(execution)
-        // SAFETY: see `Execution::event`.
-        && execution.memory.is_some_and(|memory| unsafe { (*memory).spins_on_newest() })
+/// How the execution stands, where an explorer keeps the memory.
+fn standstill(execution: &Execution) -> Option<Standstill> {
+    // SAFETY: see `Execution::event`.
+    execution.memory.map(|memory| unsafe { (*memory).standstill(&execution.standing()) })
 }
 
-fn livelock(execution: &mut Execution) {
-    let threads = execution.threads[..execution.thread_count].iter().enumerate();
-    let spinning: Vec<ThreadId> = threads
-        .filter(|(_, thread)| thread.spins_for_good)
-        .map(|(index, _)| ThreadId(index as u32))
-        .collect();
+fn livelock(execution: &mut Execution, threads: &[u32]) {
+    let spinning: Vec<ThreadId> = threads.iter().copied().map(ThreadId).collect();
     execution.blocked_at = None;
     execution.failure = Some(Detected {
         kind: FailureKind::StepLimit,

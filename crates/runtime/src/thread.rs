@@ -110,8 +110,6 @@ pub(crate) struct Thread {
     pub(crate) expires: bool,
     /// The counted values whose destructors it is in, the innermost last: where a `Memory` asks.
     pub(crate) destroys: Vec<crate::ops::Destruction>,
-    /// It was stopped for good because it spins: another write could let it go on.
-    pub(crate) spins_for_good: bool,
     /// Gave way: not offered until another thread has acted.
     pub(crate) yielded: bool,
     /// How often it gave way since something changed.
@@ -189,7 +187,6 @@ impl Thread {
             refuses: Test::Never,
             timed: false,
             expires: false,
-            spins_for_good: false,
             destroys: Vec::new(),
             yielded: false,
             spins: 0,
@@ -242,7 +239,6 @@ impl Thread {
         self.refuses = Test::Never;
         self.timed = false;
         self.expires = false;
-        self.spins_for_good = false;
         self.destroys.clear();
         self.yielded = false;
         self.spins = 0;

@@ -259,6 +259,32 @@ verbs! {
 }
 
 impl Verb {
+    /// Whether the event is one on an atomic, whose word is the value that the program reads and writes.
+    pub const fn is_atomic(self) -> bool {
+        matches!(
+            self,
+            Self::Load
+                | Self::Store
+                | Self::Swap
+                | Self::CompareExchange
+                | Self::CompareExchangeWeak
+                | Self::FetchAdd
+                | Self::FetchSub
+                | Self::FetchAnd
+                | Self::FetchNand
+                | Self::FetchOr
+                | Self::FetchXor
+                | Self::FetchNot
+                | Self::FetchMax
+                | Self::FetchMin
+        )
+    }
+
+    /// Whether the event tries to take a lock, and goes on if it cannot.
+    pub const fn tries_lock(self) -> bool {
+        matches!(self, Self::TryLock | Self::TryReadLock | Self::TryWriteLock)
+    }
+
     /// Whether the event, if it succeeds, takes a lock.
     pub const fn takes_lock(self) -> bool {
         matches!(

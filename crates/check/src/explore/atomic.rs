@@ -15,6 +15,7 @@ impl Explore {
         f: Option<&dyn Fn(u64) -> Option<u64>>,
     ) -> Id {
         let loc = self.loc_or_new(access.object, access.initial, false);
+        self.looks_at(access, loc);
         let mut read = self.blank(thread, Kind::Read, loc, access.order, access.verb);
         (read.time, read.site) = (access.time, access.site);
         read.before = self.in_graph(access.clock);
@@ -22,12 +23,6 @@ impl Explore {
         let floor = model::floor(self.model, &self.graph, loc, &stand);
         let end = self.graph.loc(loc).mo.len();
         let joins = self.joins(thread);
-        // A loop is tried by giving it what it had before, which may not be the newest.
-        let again = self.trial.and_then(|_| self.last_read_of(thread, loc));
-        if let Some(rf) = again.filter(|rf| f.is_none_or(|f| f(self.graph.word(loc, *rf)).is_none())) {
-            let order = if f.is_some() { failure } else { access.order };
-            return self.graph.add(Event { rf, order, ..read }, &joins);
-        }
         let mut chosen = None;
         let mut next = Next::new(self, read, &joins, self.in_graph(access.release_fence));
         // Read-modify-writes that would push another one away exist only together with a revisit.

@@ -37,16 +37,21 @@ impl Explore {
         Moment { events: self.graph.len(), blocks: self.graph.blocks.len() as u32 }
     }
 
+    /// Whether what is left of the execution is to be explored.
+    fn explores(&self) -> bool {
+        self.trial.is_none() && !self.quiet
+    }
+
     /// Leaves a graph for later.
     pub(super) fn leave(&mut self, change: Change) {
-        if self.trial.is_none() {
+        if self.explores() {
             self.left_here.push(change);
         }
     }
 
     /// Leaves what else an event that comes next could be.
     pub(super) fn leave_way(&mut self, next: &mut Next, way: Way) {
-        if self.trial.is_none() && self.admits(next.event(), way) {
+        if self.explores() && self.admits(next.event(), way) {
             let next = next.share();
             self.left_here.push(Change::Forward { next, way });
         }
@@ -67,7 +72,7 @@ impl Explore {
 
     /// Leaves every backward revisit that a write which comes next in its thread allows.
     pub(super) fn revisits(&mut self, next: &mut Next, by: Revisitor) {
-        if self.trial.is_some() {
+        if !self.explores() {
             return;
         }
         let prefix = prefix_of(&self.graph, &next.next, by);
@@ -97,7 +102,7 @@ impl Explore {
     /// known. While events of the graph are still to be executed it has to be copied: which of them
     /// have been is part of what it is.
     pub(super) fn leave_choice(&mut self, id: Id, event: Event, joins: &[Id]) {
-        if self.trial.is_some() {
+        if !self.explores() {
             return;
         }
         let is_new = id == self.graph.len();
@@ -123,6 +128,25 @@ impl Explore {
     /// held: a compare-exchange may fail for no reason.
     pub(crate) fn forget(&mut self) {
         self.left_here.retain(|change| matches!(change, Change::Own { .. }));
+    }
+
+    /// Nothing is left of what others could have done since the event `first`, with which a round of this
+    /// thread began that came to a dead end: whatever undoes the round is left of the graph without it.
+    pub(super) fn forget_others(&mut self, thread: u32, first: Id) {
+        let before = self.left_before[first as usize];
+        let mut at = 0;
+        let graph = &self.graph;
+        self.left_here.retain(|change| {
+            at += 1;
+            at <= before
+                || match change {
+                    Change::Forward { next, .. } | Change::Backward { next, .. } => {
+                        next.event.thread == thread
+                    }
+                    Change::Part { id, .. } => graph.event(*id).thread == thread,
+                    Change::Same { .. } | Change::Own { .. } => true,
+                }
+        });
     }
 
     /// The graph is complete: what was left of it becomes work. Whether it is still the explorer's.

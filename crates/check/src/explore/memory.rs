@@ -1,12 +1,12 @@
 //! What the runtime asks: the seam's methods.
 
 use super::*;
+use crate::waiting::{choice, place};
+use racefuzz_runtime::Standstill;
 
 impl Explorer for Explore {
     fn begin(&mut self) {
-        for front in &mut self.fronts[..self.started] {
-            *front = Front::default();
-        }
+        self.fronts[..self.started].iter_mut().for_each(Front::reset);
         self.started = 0;
         self.order.clear();
         self.reordered = false;
@@ -16,10 +16,16 @@ impl Explorer for Explore {
         self.locs.clear();
         self.pseudo.clear();
         self.left = self.graph.len();
-        self.loaded = self.left;
+        (self.loaded, self.given) = (self.left, self.left);
         self.part = Part::default();
-        self.diverged = false;
-        (self.trial, self.stopped) = (None, false);
+        (self.diverged, self.dead, self.anew) = (false, false, None);
+        (self.trial, self.learned) = (None, None);
+        (self.stutter, self.spoiled, self.dead_end) = (None, false, None);
+        self.quiet = std::mem::take(&mut self.quiet_next);
+        self.bounded = false;
+        self.livelocked.clear();
+        self.left_before.clear();
+        self.mark = 0;
         self.start_thread(0, 0);
     }
 
@@ -38,14 +44,14 @@ impl Explorer for Explore {
 
 impl Memory for Explore {
     fn next(&mut self, standing: &Standing<'_>) -> Option<u32> {
-        if let Some(trial) = self.trial {
-            let runs_as = self.fronts[trial.thread as usize].runs_as;
-            if self.stopped || !standing.is_live(runs_as) {
-                return None;
+        if self.trial.is_some() {
+            if let Some(thread) = self.tries(standing) {
+                return Some(thread);
             }
-            // One that waits for a lock has not left its loop: whoever is in the way goes first.
-            let in_the_way = || standing.enabled().first().map(|thread| thread.0);
-            return if standing.is_enabled(runs_as) { Some(runs_as) } else { in_the_way() };
+            self.end_trial();
+        }
+        if self.is_over() {
+            return None;
         }
         if self.diverged {
             return None;
@@ -78,6 +84,9 @@ impl Memory for Explore {
 
     fn load(&mut self, access: &Access<'_>, step: u32) -> Read<'_> {
         let thread = self.threads[access.thread as usize];
+        if self.trial.is_some() {
+            return self.load_again(access);
+        }
         let id = match self.replayed(thread, Kind::Read, access.verb) {
             Some(id) => {
                 self.meet(access, id);
@@ -91,6 +100,10 @@ impl Memory for Explore {
     }
 
     fn store(&mut self, access: &Access<'_>, value: u64, step: u32) -> bool {
+        if self.trial.is_some() {
+            self.write_again(access, value);
+            return true;
+        }
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Write, access.verb) {
             Some(id) => {
@@ -114,6 +127,9 @@ impl Memory for Explore {
         step: u32,
         f: &dyn Fn(u64) -> Option<u64>,
     ) -> Read<'_> {
+        if self.trial.is_some() {
+            return self.load_again(access);
+        }
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Read, access.verb) {
             Some(id) => {
@@ -144,6 +160,10 @@ impl Memory for Explore {
     }
 
     fn rmw_writes(&mut self, access: &Access<'_>, value: u64, step: u32) -> bool {
+        if self.trial.is_some() {
+            self.write_again(access, value);
+            return true;
+        }
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Write, access.verb) {
             Some(id) => {
@@ -162,6 +182,10 @@ impl Memory for Explore {
     }
 
     fn fence(&mut self, access: &Access<'_>, step: u32) {
+        if let Some(trial) = &mut self.trial {
+            trial.expect(place(access.site, access.verb, NOWHERE, false));
+            return;
+        }
         let thread = self.threads[access.thread as usize];
         let id = match self.replayed(thread, Kind::Fence, access.verb) {
             Some(id) => {
@@ -181,14 +205,23 @@ impl Memory for Explore {
 
     fn value(&mut self, thread: u32, point: Point, count: u32) -> u32 {
         let thread = self.threads[thread as usize];
-        if point == Point::Spurious && self.front(thread).spurious > 0 {
+        let spent = point == Point::Spurious && self.front(thread).spurious > 0;
+        if let Some(trial) = &mut self.trial {
+            if spent && !trial.chooses_next(point) {
+                return 0;
+            }
+            return trial.expect(choice(point)).map_or(0, |expected| expected.choice.min(count - 1));
+        }
+        if spent {
             return 0;
         }
+        self.mark = self.left_here.len() as u32;
         let verb = Verb::Nondet;
         let id = match self.replayed(thread, Kind::Choice, verb) {
             Some(id) => id,
             None => {
-                let event = self.blank(thread, Kind::Choice, NOWHERE, MemoryOrder::Plain, verb);
+                let mut event = self.blank(thread, Kind::Choice, NOWHERE, MemoryOrder::Plain, verb);
+                event.site = choice(point);
                 let joins = self.joins(thread);
                 for choice in (1..count).rev() {
                     self.leave_choice(self.graph.len(), Event { choice, ..event.clone() }, &joins);
@@ -205,6 +238,9 @@ impl Memory for Explore {
     }
 
     fn part(&mut self, thread: u32, count: u32) -> u32 {
+        if let Some(trial) = &self.trial {
+            return trial.next_choice().min(count - 1);
+        }
         let thread = self.threads[thread as usize];
         let done = self.fronts[thread as usize].done as usize;
         let events = &self.graph.threads[thread as usize];
@@ -221,6 +257,9 @@ impl Memory for Explore {
     }
 
     fn stepped(&mut self, step: &Step<'_>) {
+        if self.trial.is_some() {
+            return self.step_again(step);
+        }
         let thread = self.threads[step.thread as usize];
         let part = std::mem::take(&mut self.part);
         let reads = !matches!(step.op.kind, OpKind::Store | OpKind::Print);
@@ -229,6 +268,9 @@ impl Memory for Explore {
         let start = self.graph.len();
         let is_new = held.is_none();
         if is_new {
+            if step.op.verb.tries_lock() && !self.loops.tries() {
+                self.learned = Some(Loops::trying());
+            }
             let loc = self.loc_or_new(step.object, step.before, true);
             let mut event = self.blank(thread, first, loc, step.op.order, step.op.verb);
             let joins = self.joins(thread);
@@ -262,6 +304,10 @@ impl Memory for Explore {
 
     fn spawned(&mut self, parent: u32, child: u32) {
         let parent = self.threads[parent as usize];
+        if let Some(trial) = &mut self.trial {
+            trial.leave();
+        }
+        self.front(parent).spawned_at = self.front(parent).done;
         let number = self.front(parent).children;
         self.front(parent).children += 1;
         let thread = self.graph.thread(parent, number);
@@ -276,6 +322,9 @@ impl Memory for Explore {
     }
 
     fn joined(&mut self, thread: u32, target: u32) {
+        if let Some(trial) = &mut self.trial {
+            trial.leave();
+        }
         let (thread, target) = (self.threads[thread as usize], self.threads[target as usize]);
         let last = self.last_event(target);
         let other = &self.fronts[target as usize];
@@ -288,35 +337,13 @@ impl Memory for Explore {
         front.joins.extend(joins);
     }
 
-    fn spins(&mut self, thread: u32, site: u64) -> bool {
+    fn gives_way(&mut self, thread: u32) {
         let thread = self.threads[thread as usize];
         self.front(thread).yields = true;
-        let done = self.front(thread).done;
-        let Some((place, before)) = self.front(thread).spun.replace((site, done)) else { return false };
-        let length = done - before;
-        if place != site || length == 0 || length > before {
-            return false;
-        }
-        let events = &self.graph.threads[thread as usize];
-        let repeats = (before..done).all(|at| {
-            let (now, earlier) = (events[at as usize], events[(at - length) as usize]);
-            self.reads_nothing_new(now, earlier)
-        });
-        repeats && self.waits(thread, site, before)
     }
 
-    fn repeats(&mut self, thread: u32, site: u64) -> bool {
-        let thread = self.threads[thread as usize];
-        let before = self.front(thread).done.saturating_sub(1);
-        self.waits(thread, site, before)
-    }
-
-    fn spins_on_newest(&self) -> bool {
-        let spinning = (0..self.started).filter_map(|thread| Some((thread, self.fronts[thread].spinning?)));
-        spinning.into_iter().all(|(thread, (from, to))| {
-            let round = &self.graph.threads[thread][from as usize..to as usize];
-            round.iter().all(|id| self.finds_newest(*id))
-        })
+    fn standstill(&self, standing: &Standing<'_>) -> Standstill {
+        self.stands_still(standing)
     }
 
     fn has_diverged(&self) -> bool {

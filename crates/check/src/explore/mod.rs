@@ -10,19 +10,24 @@
 mod atomic;
 mod leaving;
 mod memory;
+mod rounds;
 mod schedule;
-mod spinning;
 mod state;
+mod stutter;
+mod trying;
+
+pub(crate) use stutter::{After, Stutter};
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};
-use crate::spin::{Loops, Trial};
+use crate::waiting::{self, Loops, Trial};
 use crate::work_item::{Change, Loaded, Moment, NextEvent, Revisitor, Way, WorkItem};
 use racefuzz_runtime::{
-    Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice, Wait,
+    Access, Alternatives, Clock, Explorer, Memory, Op, Read, Standing, Step, Test, ThreadChoice,
 };
 use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, ThreadId, Verb};
 use smallvec::SmallVec;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// Graphs whose memory is kept for others.
@@ -45,10 +50,31 @@ struct Front {
     yields: bool,
     /// What its next event waits for.
     waits: Option<Test>,
-    /// Where it gave way in a loop last: the place, and the events it had executed.
-    spun: Option<(u64, u32)>,
-    /// It spins for good: the events that it would repeat.
-    spinning: Option<(u32, u32)>,
+    /// The place of each event, and the same without the location.
+    trail: Vec<u64>,
+    sites: Vec<u64>,
+    /// What it waits for in a loop.
+    wait: rounds::Wait,
+    /// The round that was taken back last, or is to be.
+    taken_back: stutter::TakenBack,
+    /// It went on alone, in a trial: it is not where its events say.
+    strayed: bool,
+    /// The events it had executed when it was looked at whether it waits.
+    looked: u32,
+    /// The events it had executed when others had seen its last round.
+    seen: u32,
+    /// The events it had executed when it spawned a thread last.
+    spawned_at: u32,
+}
+
+impl Front {
+    /// As new, keeping its memory.
+    fn reset(&mut self) {
+        let (mut trail, mut sites) = (std::mem::take(&mut self.trail), std::mem::take(&mut self.sites));
+        trail.clear();
+        sites.clear();
+        *self = Self { trail, sites, ..Self::default() };
+    }
 }
 
 /// What the running operation chose besides.
@@ -78,18 +104,54 @@ pub(crate) struct Explore {
     /// For each object of the running execution its location.
     locs: Vec<u32>,
     pseudo: Vec<(u32, u32)>,
+    /// For each location the number of the place where its object was made, as far as it was read.
+    made: Vec<u64>,
     /// Events of the graph that are still to be executed.
     left: u32,
     /// How many events it had when the execution began.
     loaded: u32,
+    /// How many of them the exploration has chosen: what comes behind follows from them.
+    given: u32,
     /// The step at which each event was executed.
     steps: Vec<u32>,
     part: Part,
     /// What is known of loops that spin, and the one that is being tried.
     pub(crate) loops: Loops,
-    pub(crate) trial: Option<Trial>,
-    /// The trial is over.
-    stopped: bool,
+    trial: Option<Trial>,
+    /// How often each loop was found to wait in this unit of work.
+    pub(crate) confirmed: BTreeMap<u64, u32>,
+    learned: Option<Loops>,
+    /// For each event that was added, how much had been left for later before it; and now.
+    left_before: Vec<u32>,
+    mark: u32,
+    /// The events in which the graph that was loaded differs from those explored before it.
+    changed: std::ops::Range<Id>,
+    /// Threads that can only wait in loops do so: their rounds stay.
+    forced: bool,
+    /// A thread read something else than the newest, and waits: no execution comes of this.
+    pub(crate) dead: bool,
+    /// The thread that has come to a dead end, and where its round began.
+    dead_end: Option<(u32, u32)>,
+    /// More attempts of threads that wait could be seen than were explored.
+    pub(crate) bounded: bool,
+    /// Threads that keep undoing each other's work, in the running execution's numbers.
+    livelocked: Vec<u32>,
+    /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
+    anew: Option<bool>,
+    /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
+    known_to_wait: Vec<(u32, u32)>,
+    /// What rounds read that were held against their absence.
+    pub(crate) examined: HashMap<u64, u8>,
+    /// Rounds that are taken back are to be held against their absence.
+    pub(crate) examines: bool,
+    /// The execution goes on behind a round that is not in its graph.
+    stutter: Option<stutter::Stutter>,
+    /// Nothing of the execution is left to be explored.
+    quiet: bool,
+    /// The next one is like that.
+    quiet_next: bool,
+    /// It came to something that only an exploration can deal with.
+    spoiled: bool,
     /// Memory for graphs.
     spare: Vec<Graph>,
     /// The program did something else than before.
@@ -119,13 +181,32 @@ impl Explore {
             told: Clock::default(),
             locs: Vec::new(),
             pseudo: Vec::new(),
+            made: Vec::new(),
             left: 0,
             loaded: 0,
+            given: 0,
             steps: Vec::new(),
             part: Part::default(),
             loops: Loops::default(),
             trial: None,
-            stopped: false,
+            confirmed: BTreeMap::new(),
+            learned: None,
+            left_before: Vec::new(),
+            mark: 0,
+            changed: 0..0,
+            forced: false,
+            dead: false,
+            dead_end: None,
+            bounded: false,
+            livelocked: Vec::new(),
+            anew: None,
+            known_to_wait: Vec::new(),
+            examined: HashMap::new(),
+            examines: false,
+            stutter: None,
+            quiet: false,
+            quiet_next: false,
+            spoiled: false,
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),
@@ -140,6 +221,8 @@ impl Explore {
         let before = std::mem::replace(&mut self.graph, loaded.graph);
         self.recycle(before);
         self.revisited = loaded.revisited;
+        (self.changed, self.forced) = (loaded.changed, loaded.forced);
+        self.known_to_wait = loaded.known_to_wait;
     }
 
     fn recycle(&mut self, graph: Graph) {
@@ -243,6 +326,7 @@ impl Explore {
             }
             known => self.diverged |= known != loc,
         }
+        self.note_made(access, loc);
         self.refresh(access, id);
     }
 
@@ -285,6 +369,19 @@ impl Explore {
         let event = &self.graph.events[id as usize];
         let front = &mut self.fronts[event.thread as usize];
         front.done += 1;
+        let (here, site) = match event.kind {
+            Kind::Choice => (event.site, event.site),
+            kind => {
+                let write = kind == Kind::Write;
+                let place = |loc| waiting::place(event.site, event.verb, loc, write);
+                (place(event.loc), place(NOWHERE))
+            }
+        };
+        front.trail.push(here);
+        front.sites.push(site);
+        if self.left_before.len() <= id as usize {
+            self.left_before.resize(id as usize + 1, self.mark);
+        }
         front.porf.copy_from(&event.porf);
         if self.graph.ordered {
             front.ord.copy_from(&event.ord);

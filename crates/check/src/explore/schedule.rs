@@ -1,7 +1,9 @@
 //! Who goes on: first the events that the graph holds, in its order, then the thread whose next
 //! event is added.
 
+use super::rounds::{Turn, Wait};
 use super::*;
+use racefuzz_runtime::Wait as Awaits;
 
 impl Explore {
     /// Whether a thread's next event in the graph can be executed.
@@ -63,27 +65,53 @@ impl Explore {
                 *join -= 1;
             }
         }
+        let shifted = |id: Id| id - u32::from(id > read);
+        self.changed = shifted(self.changed.start)..shifted(self.changed.end);
         let steps = std::mem::take(&mut self.steps);
         self.steps =
             steps.into_iter().enumerate().filter(|(id, _)| *id != read as usize).map(|(_, s)| s).collect();
         self.locs.iter_mut().for_each(|loc| *loc = numbers.loc(*loc));
         self.pseudo.iter_mut().for_each(|(_, loc)| *loc = numbers.loc(*loc));
         self.graph = graph;
-        (self.left, self.loaded) = (0, 0);
+        (self.left, self.loaded, self.given) = (0, 0, self.graph.len());
     }
 
     /// The thread whose next event is added: one that waited and can go on, else the lowest.
     pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
         loop {
-            let mut next = None;
+            // Who has come round is looked at first: whoever goes on may change what others have read.
+            let mut waits: SmallVec<[bool; 8]> = SmallVec::new();
             for thread in 0..self.started as u32 {
-                let runs_as = self.fronts[thread as usize].runs_as;
-                if !standing.is_live(runs_as) {
-                    continue;
+                let turn = match standing.is_live(self.fronts[thread as usize].runs_as) {
+                    true => self.turn(thread, standing),
+                    false => Turn::Waits,
+                };
+                match turn {
+                    Turn::GoesOn | Turn::Waits => waits.push(turn == Turn::Waits),
+                    Turn::Tries if self.tries(standing).is_some() => return Some(thread),
+                    Turn::Tries => {
+                        self.end_trial();
+                        if self.is_over() {
+                            return None;
+                        }
+                        if self.quiet {
+                            return self.extend(standing);
+                        }
+                        waits.push(true);
+                    }
+                    Turn::Ends => return None,
                 }
+            }
+            let mut next = None;
+            let mut last = None;
+            for thread in (0..self.started as u32).filter(|thread| !waits[*thread as usize]) {
+                let runs_as = self.fronts[thread as usize].runs_as;
                 let enabled = standing.is_enabled(runs_as);
-                let Wait::Word { object, test } = standing.waits_for(runs_as) else {
-                    if enabled {
+                let polls = enabled && self.is_about_to_poll(thread, standing);
+                let Awaits::Word { object, test } = standing.waits_for(runs_as) else {
+                    if polls {
+                        last = last.or(Some((thread, None)));
+                    } else if enabled {
                         next = next.or(Some((thread, None)));
                     }
                     continue;
@@ -92,6 +120,7 @@ impl Explore {
                 let po = self.fronts[thread as usize].done;
                 let block = self.graph.blocks.iter().rfind(|block| block.thread == thread && block.po == po);
                 match block.map(|block| block.seen) {
+                    since if polls => last = last.or(Some((thread, since))),
                     Some(seen) if enabled => return self.go(thread, standing, Some(seen)),
                     Some(seen) => {
                         if loc != NOWHERE && self.graph.loc(loc).mo.iter().any(|write| *write >= seen) {
@@ -102,7 +131,18 @@ impl Explore {
                     None => next = next.or(Some((thread, Some((object, test))))),
                 }
             }
-            match next? {
+            if let (None, Some((thread, since))) = (next, last) {
+                return self.go(thread, standing, since);
+            }
+            let Some(next) = next else {
+                let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
+                if !self.quiet && self.fronts[..self.started].iter().any(is_left) {
+                    // Nobody else can go on.
+                    self.begin_anew(true);
+                }
+                return None;
+            };
+            match next {
                 (thread, None) => return self.go(thread, standing, None),
                 (thread, Some((object, test))) => self.block(thread, standing, object, test, None),
             }
@@ -111,10 +151,11 @@ impl Explore {
 
     /// The next event of `thread` is added; if it is on a state word, its other ways are kept.
     pub(super) fn go(&mut self, thread: u32, standing: &Standing<'_>, since: Option<u32>) -> Option<u32> {
+        self.mark = self.left_here.len() as u32;
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
         let test = match standing.waits_for(runs_as) {
-            Wait::Word { test, .. } => test,
+            Awaits::Word { test, .. } => test,
             _ => Test::Always,
         };
         self.front(thread).waits = Some(test);

@@ -62,8 +62,8 @@ fn an_endless_spin_waits() {
         setter.join().unwrap();
     });
     assert!(report.failures().is_empty(), "{}", report.failures()[0].message());
-    // It sees the store in its first round; or not, and then a second round like the first waits for it.
-    assert_eq!((report.outcome(), report.executions()), (Outcome::Passed, 2));
+    // However many rounds there are, the last one sees the store, and the others might as well not be.
+    assert_eq!((report.outcome(), report.executions()), (Outcome::Passed, 1));
     assert!(report.blocked() <= 2, "{} blocked", report.blocked());
 }
 

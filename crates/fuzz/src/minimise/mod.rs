@@ -54,6 +54,8 @@ struct Search<'l, 'a> {
 /// Executions a search may take, and steps in all of them together.
 const EXECUTIONS: u32 = 2_000;
 const STEPS: u64 = 4_000_000;
+/// An execution that has so many steps does not end, and the search for a shorter one takes a quarter.
+const LONG: u32 = 50_000;
 
 /// Looks for an execution that fails in the same way, with fewer switches.
 pub(crate) fn minimise(lab: &mut Lab<'_>, identity: u64, choices: &[Choice]) -> Vec<Choice> {
@@ -90,7 +92,8 @@ fn attempt<'c>(lab: &mut Lab<'_>, identity: u64, way: Way<'c>) -> (Option<Candid
 
 impl Search<'_, '_> {
     fn spent(&self) -> bool {
-        self.executions >= EXECUTIONS || self.steps >= STEPS
+        let steps = if self.best.cost.steps >= LONG { STEPS / 4 } else { STEPS };
+        self.executions >= EXECUTIONS || self.steps >= steps
     }
 
     /// Runs a proposal and keeps it if it is better. Whether it is; and what the explorer saw.

@@ -62,14 +62,18 @@ impl Execution {
 
     #[inline(never)]
     fn pick_from_memory(&mut self) -> Option<u32> {
-        let standing = Standing {
+        // SAFETY: as in `event`.
+        self.memory.and_then(|memory| unsafe { (*memory).next(&self.standing()) })
+    }
+
+    /// Where the threads stand.
+    pub(crate) fn standing(&self) -> Standing<'_> {
+        Standing {
             threads: &self.threads[..self.thread_count],
             objects: &self.objects[..self.object_count],
             enabled: &self.enabled,
             current: self.current,
-        };
-        // SAFETY: as in `event`.
-        self.memory.and_then(|memory| unsafe { (*memory).next(&standing) })
+        }
     }
 
     fn ask(&mut self) -> u32 {

@@ -99,6 +99,8 @@ pub(crate) struct Execution {
     pub(crate) failure: Option<Detected>,
     /// A limit ended it, or the watchdog did.
     pub(crate) stopped: bool,
+    /// The explorer ended it, as it says nothing about the program.
+    pub(crate) discarded: bool,
     /// The running thread that the watchdog made it leave where that stood.
     pub(crate) left: Option<u32>,
     pub(crate) panics: u32,

@@ -221,7 +221,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         return session.load(primitive, order);
     }
     let order = overlay::order(site, order);
-    let (value, spins) = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+    let value = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::load(execution, primitive, op, site);
         }
@@ -244,10 +244,10 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
             event.reads_from = Some(reads_from(write));
             event.newer = newer;
         });
-        (value, false)
+        value
     })?;
     super::graphed::stop_if_diverged()?;
-    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(value) }
+    Ok(value)
 }
 
 /// The step of the newest store, if it is not the one at `place`.
@@ -329,7 +329,7 @@ pub fn rmw<P: Primitive>(
         return session.rmw(primitive, success, verb, &f);
     }
     let (success, failure) = overlay::orders(site, success, failure);
-    let (rmw, spins) = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
+    let rmw = step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::rmw(execution, primitive, op, failure, site, &f);
         }
@@ -385,10 +385,10 @@ pub fn rmw<P: Primitive>(
                 event.text = Some("spurious failure".into());
             }
         });
-        (Rmw { read, wrote, newest: wrote.is_some() && place == newest }, false)
+        Rmw { read, wrote, newest: wrote.is_some() && place == newest }
     })?;
     super::graphed::stop_if_diverged()?;
-    if spins { Err(crate::schedule::spin_for_good(site)) } else { Ok(rmw) }
+    Ok(rmw)
 }
 
 /// An atomic compare-exchange: writes `new` if the word read is `current`, and else is a load. The

@@ -22,8 +22,9 @@ fn ask<'a>(execution: &Execution) -> &'a mut dyn Memory {
 }
 
 fn access<'a>(execution: &'a Execution, now: &Now, op: &Op, site: Site) -> Access<'a> {
-    let initial = execution.objects[op.object as usize].value;
-    Access { initial, ..pseudo(execution, now, op, op.object, op.order, site) }
+    let object = &execution.objects[op.object as usize];
+    let (initial, made) = (object.value, object.created.number());
+    Access { initial, made, ..pseudo(execution, now, op, op.object, op.order, site) }
 }
 
 /// The clocks of a thread that has read what `release` belongs to.
@@ -41,12 +42,7 @@ fn write_ref(step: u32) -> WriteRef {
 }
 
 #[inline(never)]
-pub(super) fn load<P: Primitive>(
-    execution: &mut Execution,
-    primitive: &P,
-    op: &Op,
-    site: Site,
-) -> (u64, bool) {
+pub(super) fn load<P: Primitive>(execution: &mut Execution, primitive: &P, op: &Op, site: Site) -> u64 {
     let now = execution.event(op);
     let step = now.write.step;
     let read = ask(execution).load(&access(execution, &now, op, site), step);
@@ -56,25 +52,12 @@ pub(super) fn load<P: Primitive>(
     }
     execution.received(read.value);
     execution.log(&now, op, read.value);
-    let spins = repeats(execution, now.thread, site, read.source);
     execution.record(op, site, |recorder, event| {
         event.read = recorder.value(primitive.show(read.value));
         event.reads_from = Some(reads_from(write_ref(read.source)));
         event.newer = read.newer.map(|step| step.saturating_sub(1));
     });
-    (read.value, spins)
-}
-
-/// Times in a row that one place may read one write: a loop that does so longer waits.
-const REPEATS: u32 = 3;
-
-/// Whether the thread reads the same again and again at one place, without a hint that it spins.
-fn repeats(execution: &mut Execution, thread: u32, site: Site, source: u32) -> bool {
-    let thread = &mut execution.threads[thread as usize];
-    let read = (site.number(), u64::from(source) + 1);
-    thread.same_reads = if thread.last_read == read { thread.same_reads + 1 } else { 0 };
-    thread.last_read = read;
-    thread.same_reads > REPEATS && ask(execution).repeats(execution.current, site.number())
+    read.value
 }
 
 #[inline(never)]
@@ -103,7 +86,7 @@ pub(super) fn rmw<P: Primitive>(
     failure: MemoryOrder,
     site: Site,
     f: &dyn Fn(u64) -> Option<u64>,
-) -> (Rmw, bool) {
+) -> Rmw {
     let spurious = op.verb == Verb::CompareExchangeWeak
         && execution.config.inject.spurious
         && execution.choose(racefuzz_trace::Point::Spurious, 2) == 1;
@@ -136,8 +119,7 @@ pub(super) fn rmw<P: Primitive>(
             event.text = Some("spurious failure".into());
         }
     });
-    let spins = wrote.is_none() && !spurious && repeats(execution, now.thread, site, source);
-    (Rmw { read: value, wrote, newest }, spins)
+    Rmw { read: value, wrote, newest }
 }
 
 /// Unwinds the calling thread if its program has left the events that it repeats: the value that it was
@@ -234,10 +216,12 @@ fn pseudo<'a>(
         clock: &thread.clock,
         release_fence: &thread.release_fence,
         site: site.number(),
+        made: 0,
     }
 }
 
-/// The thread gives way in a loop; whether it waits for good.
-pub(super) fn spins(execution: &Execution, site: Site) -> bool {
-    memory(execution).is_some_and(|memory| memory.spins(execution.current, site.number()))
+/// The thread gives way in a loop.
+pub(super) fn gives_way(execution: &mut Execution) {
+    let current = execution.current;
+    ask(execution).gives_way(current);
 }

@@ -146,7 +146,9 @@ pub fn untrack(object: u32) {
 pub(crate) fn report_leaks(execution: &mut Execution) {
     // What a thread holds that was not let end is no leak of the program.
     let cut_short = || {
-        execution.stopped || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed)
+        execution.stopped
+            || execution.discarded
+            || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed)
     };
     if execution.failure.is_some() || execution.blocked_at.is_some() || cut_short() {
         return;

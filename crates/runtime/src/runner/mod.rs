@@ -142,6 +142,7 @@ impl Runner {
             sc_fences: Default::default(),
             failure: None,
             stopped: false,
+            discarded: false,
             left: None,
             panics: 0,
             blocked_at: None,
@@ -261,7 +262,7 @@ impl Runner {
         execution.sc_number = 0;
         execution.sc_fences.clear();
         execution.failure = None;
-        (execution.stopped, execution.left) = (false, None);
+        (execution.stopped, execution.discarded, execution.left) = (false, false, None);
         execution.panics = 0;
         execution.blocked_at = None;
         execution.abandoned = 0;

@@ -44,20 +44,6 @@ pub(crate) fn next_after_end(execution: &mut Execution) {
     };
 }
 
-/// The current thread spins, and nothing that it reads will change unless another thread writes:
-/// it waits for good.
-pub(crate) fn spin_for_good(site: Site) -> Absent {
-    let execution = current();
-    if !execution.is_null() {
-        // SAFETY: see `execution::with`.
-        unsafe {
-            let me = (*execution).current as usize;
-            (&mut (*execution).threads)[me].spins_for_good = true;
-        }
-    }
-    block_for_good(site)
-}
-
 /// The program does something else than in an earlier execution of the same events: the execution ends
 /// here, and the calling thread unwinds.
 #[cold]

@@ -6,7 +6,7 @@ mod leaving;
 
 pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn};
 pub(crate) use faults::Injected;
-pub(crate) use leaving::{block_for_good, fail_current, next_after_end, spin_for_good, stop_diverged};
+pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};
 
 use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive};

@@ -22,14 +22,13 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     })?;
     let op = local_op(verb);
     if graphed {
-        // It commutes with everything; but a loop that reads nothing new ends here.
-        let waits = free_event(|execution| {
+        // It commutes with everything.
+        return free_event(|execution| {
             let now = execution.event(&op);
             execution.log(&now, &op, 0);
             execution.record(&op, site, |_, _| {});
-            graphed::spins(execution, site)
-        })?;
-        return if waits { Err(crate::schedule::spin_for_good(site)) } else { Ok(()) };
+            graphed::gives_way(execution);
+        });
     }
     post(visible(op, site))?;
     with(|execution| {

@@ -1,0 +1,385 @@
+//! Loops that wait by trying again.
+//!
+//! A thread that spins until another one has stored something takes any number of rounds, and an
+//! exploration that tells executions apart by their number of rounds never ends. SAVer (Kokologiannakis,
+//! Ren & Vafeiadis, FMCAD'21) proves of a loop that a round which fails leaves everything as it was, and
+//! then explores the last round only: an execution with failed rounds and the one without them differ in
+//! nothing else, as taking reads away takes nothing from the executions that a memory model allows. It
+//! reads that off the program's code. Here there is no code to read, so it is found out by watching.
+//!
+//! **A round** is a piece of a thread's events behind which the thread is about to do what the round began
+//! with: the same operation, at the same place in the source, on the same location. No hint in the loop is
+//! needed, nor does the shape of the code matter. What a round did to memory is known:
+//!
+//! * it is *silent* if each of its writes wrote what was there (a load, a compare_exchange that fails, a swap of
+//!   the same value);
+//! * it is *transient* if it leaves memory as it found it, but had changed it meanwhile (announce oneself and
+//!   take it back; take a lock, look, give it back; give oneself a token and take it);
+//! * else it has an *effect*, and is no wait. (But a statistic which only the loop itself updates is
+//!   nobody's business: see [`Effect`].)
+//!
+//! **What cannot be seen** is whether the thread itself remembers the round: a number of retries, a value it
+//! compares with. So a loop is *tried* before it is taken for a wait: its thread goes on alone and is given
+//! again what it read, until it leaves the loop or has gone through as many steps as an execution may take. A
+//! loop that leaves is bounded, and each of its rounds is explored. A loop that does not would never
+//! end in this memory: it waits. What is learned holds for the places of the loop, so each single round that
+//! is taken for a wait is tried again, for some rounds, from where it is (a thread that has read what it waited
+//! for, and stands before another wait at the same place, then leaves); a loop that is refuted so is
+//! taken for a wait only once its rounds are equal, value by value, [`Rounds`] times in a row.
+//!
+//! **What becomes of a wait.** A silent round is taken back, as if its thread had not been scheduled:
+//! the thread is left aside until a location that it read has another newest write, and then the execution is
+//! begun anew from its graph, so that each execution counted is one in which these rounds never happened. The
+//! order in which events are added stays a function of the graph, which is what TruSt asks for: a
+//! thread whose round would fail comes behind all others. A round that read something else than the newest
+//! writes, and fails, is a dead end, like an `assume` that does not hold. A transient round stays in the graph,
+//! as others may see its middle: its thread goes on once somebody has, and else never, as the execution
+//! without the round is explored elsewhere (zero-net-effect loops in SAVer).
+//!
+//! That may go on for ever: threads whose rounds see each other's take part in ever larger graphs. After
+//! [`MOST_ATTEMPTS`] rounds in a row the rest is not explored, and the exploration is not called complete,
+//! unless all threads do nothing else: they undo each other's work, which is a livelock, too.
+//!
+//! A round that takes a lock is transient, and others come behind it in the lock's order: they cannot be
+//! revisited into it any more. So where such a round would begin, all other threads come first.
+//!
+//! **Livelocks.** Where all threads that have not ended wait, and read the newest writes, and none of them is
+//! let on by what the rounds of the others pass through, no fair schedule gets any further (await termination:
+//! Oberhauser et al., ASPLOS'21).
+
+use racefuzz_trace::{Point, Verb};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Steps in which a loop that is tried must be left, or is taken for endless: as many as an execution may
+/// take by default.
+pub(crate) const TRIAL_STEPS: u32 = 100_000;
+
+/// Rounds for which a single wait is tried, at first and once its loop has often been found to wait.
+pub(crate) const PROBE_ROUNDS: [u32; 2] = [40, 4];
+
+/// Waits of a loop after which it has often been found to wait.
+pub(crate) const OFTEN: u32 = 64;
+
+/// Equal rounds that are a wait where the loop cannot be tried: state words cannot be read as they were.
+pub(crate) const UNTRIED_ROUNDS: u32 = 8;
+
+/// Rounds of a loop that waits which others may see, one after the other.
+pub(crate) const MOST_ATTEMPTS: u32 = 4;
+
+/// Equal rounds in a row that are explored of a loop whose thread acts on them.
+pub(crate) const COUNTED_ROUNDS: Rounds = 3;
+
+/// The longest round that is looked for, in events.
+pub(crate) const LONGEST: usize = 256;
+
+/// How many equal rounds in a row are a wait.
+pub(crate) type Rounds = u32;
+
+/// What is known of the loops of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct Loops {
+    /// For each loop, by a number of its thread and places: how many equal rounds are a wait, and how many
+    /// events a round has.
+    known: BTreeMap<u64, (Rounds, u32)>,
+    /// The lengths of those of which one round is a wait.
+    waits: BTreeSet<u32>,
+    /// Those whose threads act on how often they went round, or on what they read in rounds that fail.
+    counting: BTreeSet<u64>,
+    /// What such loops only count in, by the place where it was made, and whether somebody reads it.
+    statistics: BTreeMap<u64, bool>,
+    /// Somebody tries to take a lock: whether it is held can be seen.
+    tries: bool,
+    /// The operations with which rounds begin that take locks, each a number of its place and thread.
+    polls: BTreeSet<u64>,
+}
+
+impl Loops {
+    /// How many equal rounds of the loop are a wait; `None` if it was never tried.
+    pub(crate) fn rounds(&self, key: u64) -> Option<Rounds> {
+        self.known.get(&key).map(|(rounds, _)| *rounds)
+    }
+
+    /// Whether a single round of such a length may be a wait.
+    pub(crate) fn has_waits_of(&self, length: u32) -> bool {
+        self.waits.contains(&length)
+    }
+
+    /// The lengths of rounds of which a single one may be a wait.
+    pub(crate) fn lengths_of_waits(&self) -> impl Iterator<Item = u32> + '_ {
+        self.waits.iter().copied()
+    }
+
+    /// Takes over what the other knows; whether that was something new.
+    pub(crate) fn learn(&mut self, other: &Self) -> bool {
+        let before = (self.known.clone(), self.counting.len(), self.tries, self.statistics.clone());
+        self.polls.extend(&other.polls);
+        self.counting.extend(&other.counting);
+        self.tries |= other.tries;
+        for (made, read) in &other.statistics {
+            *self.statistics.entry(*made).or_insert(false) |= *read;
+        }
+        for (key, (rounds, length)) in &other.known {
+            let known = self.known.entry(*key).or_insert((*rounds, *length));
+            known.0 = known.0.max(*rounds);
+        }
+        let waits = self.known.values().filter(|(rounds, _)| *rounds == 1);
+        self.waits = waits.map(|(_, length)| *length).collect();
+        (&self.known, self.counting.len(), self.tries, &self.statistics)
+            != (&before.0, before.1, before.2, &before.3)
+    }
+
+    /// Whether an operation may begin a round that takes locks, and waits.
+    pub(crate) fn is_poll(&self, operation: u64) -> bool {
+        !self.polls.is_empty() && self.polls.contains(&operation)
+    }
+
+    /// The same, of a loop whose rounds take locks and begin with this operation.
+    pub(crate) fn polling(mut self, operation: u64) -> Self {
+        self.polls.insert(operation);
+        self
+    }
+
+    /// That so many equal rounds of this loop are a wait.
+    pub(crate) fn of(key: u64, rounds: Rounds, length: u32) -> Self {
+        let waits = if rounds == 1 { BTreeSet::from([length]) } else { BTreeSet::new() };
+        Self { known: BTreeMap::from([(key, (rounds, length))]), waits, ..Self::default() }
+    }
+
+    /// That the thread of this loop acts on its rounds.
+    pub(crate) fn counting(key: u64) -> Self {
+        Self {
+            known: BTreeMap::from([(key, (COUNTED_ROUNDS, 0))]),
+            counting: BTreeSet::from([key]),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the thread of a loop acts on its rounds, so that those which are not explored may matter.
+    pub(crate) fn counts(&self, key: u64) -> bool {
+        self.counting.contains(&key)
+    }
+
+    /// That a loop counts in what was made at this place, and whether others read it.
+    pub(crate) fn statistic(made: u64, read: bool) -> Self {
+        Self { statistics: BTreeMap::from([(made, read)]), ..Self::default() }
+    }
+
+    /// Whether loops count in what was made at this place.
+    pub(crate) fn is_statistic(&self, made: u64) -> bool {
+        self.statistics.contains_key(&made)
+    }
+
+    /// Whether it is read by others, too.
+    pub(crate) fn is_read(&self, made: u64) -> bool {
+        self.statistics.get(&made).is_some_and(|read| *read)
+    }
+
+    /// That somebody tries to take a lock.
+    pub(crate) fn trying() -> Self {
+        Self { tries: true, ..Self::default() }
+    }
+
+    /// Whether somebody tries to take a lock.
+    pub(crate) fn tries(&self) -> bool {
+        self.tries
+    }
+}
+
+/// What a round did to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Every write wrote what was there; or counted up where nobody looks but the round itself.
+    Silent,
+    /// Memory is as it was, and was not meanwhile.
+    Transient,
+    /// Memory is not as it was.
+    Lasting,
+}
+
+/// One event of a round, as it is expected to come again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    /// Its place: see [`place`].
+    pub(crate) place: u64,
+    pub(crate) loc: u32,
+    pub(crate) read: Option<u64>,
+    pub(crate) wrote: Option<u64>,
+    pub(crate) choice: u32,
+    /// Each round reads and writes another value here.
+    pub(crate) counts: bool,
+    /// The write that was read, for what it publishes.
+    pub(crate) source: u32,
+}
+
+/// What a trial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To find out whether a loop is a wait; the exploration begins anew then.
+    Learn,
+    /// To find out whether the thread still waits; the execution goes on.
+    Confirm {
+        /// Its loop has often been found to wait.
+        often: bool,
+    },
+}
+
+/// A thread that goes on alone, and is given what it read in the last round again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Trial {
+    /// The thread, in the graph's numbering.
+    pub(crate) thread: u32,
+    key: u64,
+    /// How many equal rounds were taken for a wait.
+    known: Rounds,
+    pub(crate) purpose: Purpose,
+    round: Vec<Expected>,
+    /// The event of the round that comes next.
+    at: usize,
+    rounds: u32,
+    steps: u32,
+    /// It did something else.
+    pub(crate) left: bool,
+    /// The operation with which its rounds begin, if they take locks.
+    poll: Option<u64>,
+    /// What it wrote in the trial: location and word.
+    written: Vec<(u32, u64)>,
+}
+
+impl Trial {
+    /// A trial of a loop, of which so many equal rounds were taken for a wait; the thread has done `at`
+    /// of the events of a round.
+    pub(crate) fn new(
+        thread: u32,
+        (key, known): (u64, Rounds),
+        purpose: Purpose,
+        round: Vec<Expected>,
+        at: usize,
+    ) -> Self {
+        let (rounds, steps) = (0, 0);
+        Self {
+            thread,
+            key,
+            known,
+            purpose,
+            round,
+            at,
+            rounds,
+            steps,
+            left: false,
+            poll: None,
+            written: Vec::new(),
+        }
+    }
+
+    /// Its rounds take locks, and begin with this operation.
+    pub(crate) fn polls(mut self, operation: Option<u64>) -> Self {
+        self.poll = operation;
+        self
+    }
+
+    /// Whether there is nothing more to find out.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left
+            || match self.purpose {
+                Purpose::Learn => self.steps >= TRIAL_STEPS,
+                Purpose::Confirm { often } => self.rounds >= PROBE_ROUNDS[usize::from(often)],
+            }
+    }
+
+    /// The event that comes next, if it is the one expected; else the thread has left the loop.
+    pub(crate) fn expect(&mut self, place: u64) -> Option<Expected> {
+        let expected = self.round[self.at];
+        if self.left || expected.place != place {
+            self.left = true;
+            return None;
+        }
+        self.steps += 1;
+        self.at += 1;
+        if self.at == self.round.len() {
+            self.at = 0;
+            self.rounds += 1;
+        }
+        Some(expected)
+    }
+
+    /// The place of the event that comes next.
+    pub(crate) fn next_place(&self) -> u64 {
+        let operation = self.round[self.at..].iter().chain(&self.round).find(|next| !is_choice(next.place));
+        operation.map_or(0, |next| next.place)
+    }
+
+    /// Whether the event that comes next is this choice.
+    pub(crate) fn chooses_next(&self, point: Point) -> bool {
+        self.round[self.at].place == choice(point)
+    }
+
+    /// The choice that the event that comes next makes.
+    pub(crate) fn next_choice(&self) -> u32 {
+        self.round[self.at].choice
+    }
+
+    /// The word that is read where `expected` is.
+    pub(crate) fn word(&self, expected: &Expected) -> u64 {
+        let written = self.written.iter().find(|(loc, _)| *loc == expected.loc);
+        written.map_or(expected.read.unwrap_or_default(), |(_, word)| *word)
+    }
+
+    /// A word is written, and must be the one expected.
+    pub(crate) fn write(&mut self, expected: &Expected, word: u64) {
+        if !expected.counts && expected.wrote != Some(word) {
+            self.left = true;
+        }
+        match self.written.iter_mut().find(|(loc, _)| *loc == expected.loc) {
+            Some(known) => known.1 = word,
+            None => self.written.push((expected.loc, word)),
+        }
+    }
+
+    /// The thread does something that no round of the loop does.
+    pub(crate) fn leave(&mut self) {
+        self.left = true;
+    }
+
+    /// What the trial has shown.
+    pub(crate) fn result(&self) -> Loops {
+        let rounds = match (self.purpose, self.left) {
+            (_, false) => 1,
+            // So many rounds may come, and a few for the way there.
+            (Purpose::Learn, true) => self.rounds + 4,
+            (Purpose::Confirm { .. }, true) => {
+                if self.known < 2 {
+                    2
+                } else {
+                    self.known + self.rounds + 2
+                }
+            }
+        };
+        let loops = Loops::of(self.key, rounds, self.round.len() as u32);
+        match self.poll {
+            Some(operation) if rounds == 1 => loops.polling(operation),
+            _ => loops,
+        }
+    }
+}
+
+/// A number of an event's place: where in the source, what, and on which location.
+pub(crate) fn place(site: u64, verb: Verb, loc: u32, write: bool) -> u64 {
+    mix(mix(site ^ u64::from(write) << 62, verb as u64), u64::from(loc))
+}
+
+/// The place of a choice, of which there are few kinds.
+pub(crate) fn choice(point: Point) -> u64 {
+    1 + point as u64
+}
+
+/// Whether a place is that of a choice.
+pub(crate) fn is_choice(place: u64) -> bool {
+    place < 16
+}
+
+/// Two numbers as one.
+pub(crate) fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xd1b5_4a32_d192_ed03);
+    (product as u64) ^ (product >> 64) as u64
+}

@@ -1,0 +1,75 @@
+//! Loops that wait by trying again.
+//!
+//! A correct program that waits is proved in few executions and little time, whatever its loop looks like;
+//! one whose thread remembers its rounds, or in which nobody is left to end the wait, is not.
+
+use racefuzz::{Checker, MemoryModel, Outcome};
+use std::time::Duration;
+
+mod locks;
+mod polls;
+mod remembering;
+mod stuck;
+mod timed;
+
+const MODELS: [MemoryModel; 3] = [MemoryModel::Sc, MemoryModel::Tso, MemoryModel::Rc11];
+
+/// Longer than any of these programs may take, on a slow machine.
+const LONG: Duration = Duration::from_secs(60);
+
+fn checker(memory: MemoryModel) -> Checker {
+    Checker::new().memory_model(memory).max_time(LONG)
+}
+
+/// Panics unless the program is proved under every memory model, in at most so many executions.
+#[track_caller]
+pub(crate) fn verified(most: u64, program: impl Fn() + Sync) {
+    for memory in MODELS {
+        let report = checker(memory).check(&program);
+        let failures: Vec<&str> = report.failures().iter().map(|failure| failure.message()).collect();
+        assert_eq!(
+            (report.outcome(), failures),
+            (Outcome::Passed, Vec::new()),
+            "{memory:?}: {:?}",
+            report.stopped
+        );
+        assert!(report.executions() <= most, "{memory:?}: {} executions", report.executions());
+    }
+}
+
+/// Panics unless the program is proved in exactly so many executions, where every store is seen at once.
+#[track_caller]
+pub(crate) fn verified_in(executions: u64, program: impl Fn() + Sync) {
+    let report = checker(MemoryModel::Rc11).check(&program);
+    assert_eq!(
+        (report.outcome(), report.executions()),
+        (Outcome::Passed, executions),
+        "{:?}",
+        report.stopped
+    );
+}
+
+/// Panics unless a failure with such a message is found under every memory model.
+#[track_caller]
+pub(crate) fn fails(message: &str, program: impl Fn() + Sync) {
+    fails_under(&MODELS, message, program);
+}
+
+/// The same under these memory models.
+#[track_caller]
+pub(crate) fn fails_under(models: &[MemoryModel], message: &str, program: impl Fn() + Sync) {
+    for memory in models.iter().copied() {
+        let report = checker(memory).check(&program);
+        let failures: Vec<&str> = report.failures().iter().map(|failure| failure.message()).collect();
+        assert!(failures.iter().any(|found| found.contains(message)), "{memory:?}: {failures:?}");
+    }
+}
+
+/// Panics if the program is called proved under any memory model.
+#[track_caller]
+pub(crate) fn not_verified(program: impl Fn() + Sync) {
+    for memory in MODELS {
+        let report = checker(memory).check(&program);
+        assert_ne!(report.outcome(), Outcome::Passed, "{memory:?}: {} executions", report.executions());
+    }
+}

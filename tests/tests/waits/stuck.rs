@@ -1,0 +1,122 @@
+//! Waits that nobody ends.
+
+use crate::{fails, fails_under, not_verified};
+use racefuzz::MemoryModel::{Rc11, Sc};
+use racefuzz::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use racefuzz::sync::{Arc, Mutex};
+use racefuzz::{hint, thread};
+
+const ENDLESS: &str = "the execution did not end";
+
+#[test]
+fn nobody_is_left() {
+    fails(ENDLESS, || {
+        let flag = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&flag);
+        let other = thread::spawn(move || theirs.load(Acquire));
+        while !flag.load(Acquire) {
+            hint::spin_loop();
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn nobody_is_left_and_no_hint() {
+    fails(ENDLESS, || while !AtomicBool::new(false).load(Acquire) {});
+}
+
+#[test]
+fn each_waits_for_the_other() {
+    fails(ENDLESS, || {
+        let flags = Arc::new(<[AtomicBool; 2]>::default());
+        let theirs = Arc::clone(&flags);
+        let other = thread::spawn(move || {
+            while !theirs[0].load(Acquire) {
+                hint::spin_loop();
+            }
+            theirs[1].store(true, Release);
+        });
+        while !flags[1].load(Acquire) {
+            hint::spin_loop();
+        }
+        flags[0].store(true, Release);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn what_a_lock_guards_never_changes() {
+    fails(ENDLESS, || {
+        let flag = Mutex::new(false);
+        while !*flag.lock().unwrap() {
+            thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn announced_for_nobody() {
+    fails(ENDLESS, || {
+        let state = AtomicUsize::new(0);
+        while state.fetch_add(1, AcqRel) & 4 == 0 {
+            state.fetch_sub(1, AcqRel);
+            thread::yield_now();
+        }
+    });
+}
+
+/// Each withdraws because it has seen the other: under one store order they do so for ever.
+#[test]
+fn undoing_each_others_work() {
+    fn enter(mine: &AtomicBool, theirs: &AtomicBool) {
+        loop {
+            mine.store(true, SeqCst);
+            if !theirs.load(SeqCst) {
+                break;
+            }
+            mine.store(false, SeqCst);
+            hint::spin_loop();
+        }
+        mine.store(false, SeqCst);
+    }
+    fails_under(&[Sc], ENDLESS, || {
+        let flags = Arc::new(<[AtomicBool; 2]>::default());
+        let theirs = Arc::clone(&flags);
+        let other = thread::spawn(move || enter(&theirs[0], &theirs[1]));
+        enter(&flags[1], &flags[0]);
+        other.join().unwrap();
+    });
+}
+
+/// Two locks in two orders, given back where the second is not to be had: not a proof, at the least.
+#[test]
+fn giving_back_the_first_lock() {
+    fn both(first: &Mutex<()>, second: &Mutex<()>) {
+        loop {
+            let held = first.lock().unwrap();
+            if second.try_lock().is_ok() {
+                break;
+            }
+            drop(held);
+            thread::yield_now();
+        }
+    }
+    not_verified(|| {
+        let locks = Arc::new(<[Mutex<()>; 2]>::default());
+        let theirs = Arc::clone(&locks);
+        let other = thread::spawn(move || both(&theirs[0], &theirs[1]));
+        both(&locks[1], &locks[0]);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_loop_that_does_something_each_time_ends_at_the_limit() {
+    fails_under(&[Sc, Rc11], ENDLESS, || {
+        let count = AtomicUsize::new(0);
+        loop {
+            count.store(count.load(Relaxed) + 1, Relaxed);
+        }
+    });
+}
