@@ -102,7 +102,10 @@ pub(crate) fn explore(
             let mut worker =
                 Worker::new(config.clone(), &loops, options.keep_going).bounded(options.preemptions);
             let fingerprint = match keeper {
-                Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program)),
+                // What has to end at once is still kept under the number of the program.
+                Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program))
+                    .or_else(|| fingerprint(&mut Worker::new(config.clone(), &loops, false), program))
+                    .unwrap_or(0),
                 None => 0,
             };
             if begun.as_ref().is_some_and(|start| start.fingerprint != fingerprint) {

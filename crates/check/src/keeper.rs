@@ -37,10 +37,10 @@ pub(crate) trait Keeper: Sync {
 }
 
 /// A number that differs for programs whose first execution differs, but for what it computes with:
-/// an address is another one in each process.
-pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> u64 {
+/// an address is another one in each process. `None` if a limit ended that execution.
+pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> Option<u64> {
     let ended = worker.record(program, WorkItem::root());
-    ended.trace.as_ref().map_or(0, hash)
+    (!ended.stopped).then(|| ended.trace.as_ref().map_or(0, hash))
 }
 
 fn hash(trace: &Trace) -> u64 {

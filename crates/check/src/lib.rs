@@ -131,7 +131,7 @@ fn visit_guarded(
             show(&Visited { trace: &found.trace, failure: Some(&found.detected) });
         }
         let whole = done.rest.is_empty() && done.diverged.is_none();
-        let whole = whole && done.unrepeatable.is_none() && !done.stopped;
+        let whole = whole && done.unrepeatable.is_none() && !done.stopped && !done.bounded;
         let unit::Done { executions, blocked, failing, .. } = done;
         return Counts { executions, blocked, failing, whole };
     }

@@ -27,6 +27,11 @@
 //! for, and stands before another wait at the same place, then leaves); a loop that is refuted so is
 //! taken for a wait only once its rounds are equal, value by value, [`Rounds`] times in a row.
 //!
+//! **What the thread remembers** is found out by what it does: see [`stutter`](crate::explore::stutter). The
+//! execution that goes on behind a round which is taken back is held against the one without it. A loop whose
+//! thread tells the two apart *counts*: its first [`COUNTED_ROUNDS`] equal rounds are explored, and the
+//! exploration is not called complete.
+//!
 //! **What becomes of a wait.** A silent round is taken back, as if its thread had not been scheduled:
 //! the thread is left aside until a location that it read has another newest write, and then the execution is
 //! begun anew from its graph, so that each execution counted is one in which these rounds never happened. The
@@ -42,6 +47,12 @@
 //!
 //! A round that takes a lock is transient, and others come behind it in the lock's order: they cannot be
 //! revisited into it any more. So where such a round would begin, all other threads come first.
+//! One that was put there by a revisit of its own, and fails, is a dead end, too: whoever waits for a lock
+//! finds it as if nobody had had it. Somebody who only *tries* to take one does not, so where a program does
+//! that, such rounds are like any others.
+//!
+//! A statistic that such rounds count in is known by the place where it was made; if anybody reads it, the
+//! loop's rounds matter, and it is bounded like one that counts.
 //!
 //! **Livelocks.** Where all threads that have not ended wait, and read the newest writes, and none of them is
 //! let on by what the rounds of the others pass through, no fair schedule gets any further (await termination:

@@ -60,7 +60,7 @@ fn a_value_seen_late() {
             assert!(!saw, "saw one");
         });
         writer.join().unwrap();
-        let _ = reader.join();
+        reader.join().unwrap();
     });
 }
 

@@ -630,6 +630,16 @@ impl Explore {
         // What was left of the round stays: with another way behind, it may succeed.
         self.seal_copy();
         self.take_back(thread, first, start);
+        if self.graph.ordered {
+            // What it read was before what came behind that.
+            self.graph.reorder(None);
+            for thread in 0..self.started as u32 {
+                if let Some(last) = self.last_event(thread) {
+                    let ord = self.graph.event(last).ord.clone();
+                    self.front(thread).ord = ord;
+                }
+            }
+        }
         self.given = self.graph.len();
         self.changed = 0..0;
         self.front(thread).wait = Wait::No;

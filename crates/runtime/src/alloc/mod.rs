@@ -9,13 +9,13 @@
 //! * nothing is given out twice within an execution (but under `--inject reuse`, see below), so a
 //!   pointer that is compared is never equal by accident;
 //! * every block is known: who allocated it and when (its *birth*), and whether it was freed;
-//! * what is freed is overwritten with [`PATTERN`] at once and stays until the execution ends, so
+//! * what is freed is overwritten with a pattern at once and stays until the execution ends, so
 //!   that a use of it goes wrong in every run and not by luck;
 //! * at the end of the execution everything goes back whole.
 //!
 //! Code of the runtime, of explorers and of recorders runs in the same operating-system thread, and
 //! what it allocates must outlive the execution. A thread-local flag says whether the program's own
-//! code runs: [`program_scope`] sets it around bodies, destructors and oracles, [`runtime_scope`]
+//! code runs: `program_scope` sets it around bodies, destructors and oracles, `runtime_scope`
 //! clears it around every operation. Memory allocated while it is clear, or outside an execution, is
 //! the inner allocator's. Whose a block is tells its address.
 //!
