@@ -74,8 +74,7 @@ impl Explore {
 
     /// The execution that has just ended was continued behind a round that is not in its graph.
     pub(crate) fn take_stutter(&mut self) -> Option<Stutter> {
-        let stutter = self.stutter.take()?;
-        Some(stutter)
+        self.stutter.take()
     }
 
     /// Whether such a round was held against its absence, or that came to nothing too often.
