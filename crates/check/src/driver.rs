@@ -135,6 +135,10 @@ pub(crate) fn explore(
             if loops.learn(&merged.learned) || counts {
                 continue;
             }
+            if loops.are_taken_back() && sampled == 0 && merged.is_proof() {
+                let is_over = || limits.reached(|| observer.cancelled()).is_some();
+                merged.sampled_failure = sample::besides(options, program, &is_over, &merged.stats);
+            }
             let shower = Shower { options, fuzz: &fuzz, program, config: &config, loops: &loops, guard };
             return Ok(merged.conclude(options, &limits, &shower));
         }

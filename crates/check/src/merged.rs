@@ -77,6 +77,11 @@ impl Merged {
         self.diverged.is_some() || self.unrepeatable.is_some()
     }
 
+    /// Whether everything was explored, and nothing found.
+    pub(crate) fn is_proof(&self) -> bool {
+        self.cut.is_none() && self.failed.is_empty() && !self.has_diverged() && !self.bounded
+    }
+
     /// Adds what comes next in order.
     pub(crate) fn add(&mut self, done: Done) {
         let before = self.stats.executions;

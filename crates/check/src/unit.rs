@@ -90,6 +90,7 @@ impl Worker {
     pub(crate) fn new(config: Config, loops: &Loops, keep_going: bool) -> Self {
         let mut explore = Explore::new(config.memory);
         explore.loops = loops.clone();
+        explore.reuses = config.inject.reuse;
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
         let (runner, sealed, pulse) = (Runner::new(config), None, None);
@@ -248,6 +249,13 @@ impl Worker {
 
     /// Holds an execution that went on behind a round that is not in its graph against the one without it.
     fn compare_with_absence(&mut self, program: &dyn Fn(), stutter: Stutter, ended: &Ended, done: &mut Done) {
+        let endless = |ended: &Ended| {
+            ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit)
+        };
+        if let Some(learned) = self.explore.take_learned(endless(ended)) {
+            done.learned = learned;
+            return;
+        }
         let with = self.explore.came_to(ended);
         self.explore.load_quietly(stutter.without());
         let again = self.runner.run(program, &mut self.explore, Record::Choices);
@@ -255,10 +263,14 @@ impl Worker {
             done.stopped = true;
             return;
         }
+        if let Some(learned) = self.explore.take_learned(endless(&again)) {
+            done.learned = learned;
+            return;
+        }
         let without = self.explore.came_to(&again);
-        self.explore.examined(&stutter, with.is_some() && without.is_some());
+        done.bounded |= self.explore.examined(&stutter, with.is_some() && without.is_some());
         if with.is_some() && without.is_some() && with != without {
-            done.learned = Loops::counting(stutter.key());
+            done.learned = self.explore.loops.told_apart(stutter.key());
             return;
         }
         match stutter.after {

@@ -28,9 +28,11 @@
 //! taken for a wait only once its rounds are equal, value by value, [`Rounds`] times in a row.
 //!
 //! **What the thread remembers** is found out by what it does: see [`stutter`](crate::explore::stutter). The
-//! execution that goes on behind a round which is taken back is held against the one without it. A loop whose
-//! thread tells the two apart *counts*: its first [`COUNTED_ROUNDS`] equal rounds are explored, and the
-//! exploration is not called complete.
+//! execution that goes on behind a round which is taken back is held against the one without it. Of a loop
+//! whose thread tells the two apart a round is taken back only behind one that is equal, then behind two, as
+//! they may have been the last rounds of earlier waits at the same place. If the thread tells those apart,
+//! too, it *counts*: its first [`COUNTED_ROUNDS`] equal rounds are explored, and the exploration is not called
+//! complete.
 //!
 //! **What becomes of a wait.** A silent round is taken back, as if its thread had not been scheduled:
 //! the thread is left aside until a location that it read has another newest write, and then the execution is
@@ -78,7 +80,7 @@ pub(crate) const UNTRIED_ROUNDS: u32 = 8;
 pub(crate) const MOST_ATTEMPTS: u32 = 4;
 
 /// Equal rounds in a row that are explored of a loop whose thread acts on them.
-pub(crate) const COUNTED_ROUNDS: Rounds = 3;
+pub(crate) const COUNTED_ROUNDS: Rounds = 4;
 
 /// The longest round that is looked for, in events.
 pub(crate) const LONGEST: usize = 256;
@@ -114,6 +116,11 @@ impl Loops {
     /// Whether a single round of such a length may be a wait.
     pub(crate) fn has_waits_of(&self, length: u32) -> bool {
         self.waits.contains(&length)
+    }
+
+    /// Whether rounds of loops were taken for waits.
+    pub(crate) fn are_taken_back(&self) -> bool {
+        !self.waits.is_empty()
     }
 
     /// The lengths of rounds of which a single one may be a wait.
@@ -155,6 +162,16 @@ impl Loops {
     pub(crate) fn of(key: u64, rounds: Rounds, length: u32) -> Self {
         let waits = if rounds == 1 { BTreeSet::from([length]) } else { BTreeSet::new() };
         Self { known: BTreeMap::from([(key, (rounds, length))]), waits, ..Self::default() }
+    }
+
+    /// That the thread of this loop acts on the last of so many equal rounds as were taken for a wait. They may
+    /// have been the last rounds of earlier waits at the same place, so that the next one is the first that
+    /// fails; if the thread acts on one more again and again, it counts.
+    pub(crate) fn told_apart(&self, key: u64) -> Self {
+        match self.rounds(key) {
+            Some(rounds) if rounds < COUNTED_ROUNDS => Self::of(key, rounds + 1, 0),
+            _ => Self::counting(key),
+        }
     }
 
     /// That the thread of this loop acts on its rounds.

@@ -47,9 +47,14 @@ impl Verdict {
 /// atomics are SeqCst, under `rc11` (at least, where the program looks at something without learning
 /// what happened before); those of samples must be among them.
 pub fn compare(program: &Program, limits: &Limits) -> Verdict {
-    let Some(expected) = machine::outcomes(program, limits.states) else { return Verdict::TooLarge };
+    let settled = |found: BTreeSet<Outcome>| -> BTreeSet<Outcome> {
+        found.into_iter().map(|outcome| outcome.settled(program)).collect()
+    };
+    let Some(expected) = machine::outcomes(program, limits.states).map(settled) else {
+        return Verdict::TooLarge;
+    };
     for memory in [MemoryModel::Sc, MemoryModel::Rc11] {
-        match checked(program, memory, limits.executions) {
+        match checked(program, memory, limits.executions).map(|found| found.map(settled)) {
             None => return Verdict::TooLarge,
             Some(Err(text)) => return Verdict::Differ(format!("check under {memory:?}: {text}")),
             Some(Ok(found)) if !matches(&found, &expected, memory != MemoryModel::Sc && program.looks()) => {
@@ -58,7 +63,7 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
             Some(Ok(_)) => {}
         }
     }
-    let sampled = sampled(program, limits.samples);
+    let sampled = settled(sampled(program, limits.samples));
     if !expected.contains(&Outcome::Race(0)) && !sampled.is_subset(&expected) {
         return Verdict::Differ(difference(&expected, &sampled, "samples"));
     }

@@ -1,5 +1,6 @@
 //! What an execution of a program comes to.
 
+use crate::program::{Op, Program};
 use std::fmt;
 
 /// How far a thread came.
@@ -30,6 +31,22 @@ impl Outcome {
     pub fn is_deadlock(&self) -> bool {
         matches!(self, Self::Ends { ends, .. } if ends.contains(&End::Waits))
     }
+
+    /// The same, where a thread that spins for ever has not passed the waits just before.
+    ///
+    /// All waits are executed at one place in [`Running`](crate::Running), so that several of them, one
+    /// after the other, are to a checker one loop; in which of its rounds a thread is stuck that nothing
+    /// lets on is no difference.
+    pub fn settled(mut self, program: &Program) -> Self {
+        if let Self::Ends { logs, ends, .. } = &mut self {
+            let threads = logs.iter_mut().zip(ends).zip(&program.threads);
+            for ((log, _), ops) in threads.filter(|((_, end), _)| **end == End::Waits) {
+                let passed = waits_passed(ops, log);
+                log.truncate(log.len() - passed);
+            }
+        }
+        self
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -50,4 +67,25 @@ impl fmt::Display for Outcome {
             Self::Other(text) => write!(f, "{text}"),
         }
     }
+}
+
+/// How many waits a thread has passed just before the one in which it is; 0 if it is in none.
+fn waits_passed(ops: &[Op], log: &[i64]) -> usize {
+    let (mut at, mut done) = (0, 0);
+    let mut passed = 0;
+    while let Some(op) = ops.get(at) {
+        at += 1;
+        match op {
+            Op::Unless(value, count) => {
+                if done == 0 || log[done - 1] != *value {
+                    at += count;
+                }
+            }
+            Op::Await(..) if done == log.len() => return passed,
+            _ if done == log.len() => return 0,
+            Op::Await(..) => (done, passed) = (done + 1, passed + 1),
+            _ => (done, passed) = (done + 1, 0),
+        }
+    }
+    0
 }

@@ -73,3 +73,13 @@ pub(crate) fn not_verified(program: impl Fn() + Sync) {
         assert_ne!(report.outcome(), Outcome::Passed, "{memory:?}: {} executions", report.executions());
     }
 }
+
+/// Panics if a failure is found under any memory model.
+#[track_caller]
+pub(crate) fn not_failing(program: impl Fn() + Sync) {
+    for memory in MODELS {
+        let report = checker(memory).check(&program);
+        let failures: Vec<&str> = report.failures().iter().map(|failure| failure.message()).collect();
+        assert_eq!(failures, Vec::<&str>::new(), "{memory:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Threads that act on what they saw in rounds that failed: nothing may be taken back from them.
 
-use crate::{fails, not_verified};
+use crate::{fails, not_failing, not_verified};
 use racefuzz::sync::Arc;
 use racefuzz::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use racefuzz::{cell, hint, thread};
@@ -162,6 +162,114 @@ fn a_race_behind_the_loop() {
         }
         // SAFETY: as above.
         shared.1.with(|value| unsafe { *value });
+        other.join().unwrap();
+    });
+}
+
+/// A thread stores 1, 2, ... and `last`; another one looks.
+fn counted_up(last: usize, look: impl Fn(&AtomicUsize) + Sync) -> impl Fn() + Sync {
+    move || {
+        let number = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&number);
+        let other = thread::spawn(move || (1..=last).for_each(|now| theirs.store(now, Release)));
+        look(&number);
+        other.join().unwrap();
+    }
+}
+
+/// No round alone makes a difference.
+#[test]
+fn a_sequence_of_values() {
+    fails("this sequence", || {
+        counted_up(3, |number| {
+            let mut seen = Vec::new();
+            while seen.last() != Some(&3) {
+                let now = number.load(Acquire);
+                if seen.last() != Some(&now) {
+                    seen.push(now);
+                }
+                hint::spin_loop();
+            }
+            assert!(seen != [0, 2, 3], "this sequence");
+        })();
+    });
+}
+
+/// What is remembered matters in other executions than the first.
+#[test]
+fn a_value_that_matters_together_with_another() {
+    fails("both", || {
+        let shared = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+        let [first, second] = [Arc::clone(&shared), Arc::clone(&shared)];
+        let state = thread::spawn(move || {
+            first.0.store(1, Release);
+            first.0.store(2, Release);
+        });
+        let data = thread::spawn(move || second.1.store(1, Release));
+        let mut saw = false;
+        loop {
+            match shared.0.load(Acquire) {
+                1 => saw = true,
+                2 => break,
+                _ => hint::spin_loop(),
+            }
+        }
+        assert!(!(saw && shared.1.load(Acquire) == 0), "both");
+        state.join().unwrap();
+        data.join().unwrap();
+    });
+}
+
+/// A value after which the thread waits for something that never comes.
+#[test]
+fn a_value_that_leads_into_another_wait() {
+    fails("did not end", || {
+        let number = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&number);
+        let other = thread::spawn(move || {
+            let mut wanted = 1;
+            loop {
+                match theirs.load(Acquire) {
+                    2 => wanted = 3,
+                    now if now == wanted => break,
+                    _ => hint::spin_loop(),
+                }
+            }
+        });
+        number.store(2, Release);
+        number.store(1, Release);
+        other.join().unwrap();
+    });
+}
+
+/// Each value that is seen is as large as the one before: there is nothing to be found.
+#[test]
+fn a_test_of_coherence() {
+    not_failing(counted_up(3, |number| {
+        let mut last = 0;
+        while last < 3 {
+            let now = number.load(Acquire);
+            assert!(now >= last);
+            last = now;
+            hint::spin_loop();
+        }
+    }));
+}
+
+/// One that fails where the values are not in order.
+#[test]
+fn a_test_of_coherence_that_fails() {
+    fails("went back", || {
+        let number = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&number);
+        let other = thread::spawn(move || [1, 2, 1, 3].map(|now| theirs.store(now, Release)));
+        let mut last = 0;
+        while last < 3 {
+            let now = number.load(Acquire);
+            assert!(now >= last, "went back");
+            last = now;
+            hint::spin_loop();
+        }
         other.join().unwrap();
     });
 }

@@ -20,7 +20,7 @@ impl Explorer for Explore {
         self.part = Part::default();
         (self.diverged, self.dead, self.anew) = (false, false, None);
         (self.trial, self.learned) = (None, None);
-        (self.stutter, self.spoiled, self.dead_end) = (None, false, None);
+        (self.stutter, self.dead_end) = (None, None);
         self.quiet = std::mem::take(&mut self.quiet_next);
         self.bounded = false;
         self.livelocked.clear();

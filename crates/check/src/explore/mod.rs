@@ -134,6 +134,8 @@ pub(crate) struct Explore {
     dead_end: Option<(u32, u32)>,
     /// More attempts of threads that wait could be seen than were explored.
     pub(crate) bounded: bool,
+    /// Freed memory may be allocated again.
+    pub(crate) reuses: bool,
     /// Threads that keep undoing each other's work, in the running execution's numbers.
     livelocked: Vec<u32>,
     /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
@@ -141,7 +143,7 @@ pub(crate) struct Explore {
     /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
     known_to_wait: Vec<(u32, u32)>,
     /// What rounds read that were held against their absence.
-    pub(crate) examined: HashMap<u64, u8>,
+    pub(crate) examined: HashMap<u64, stutter::Examined>,
     /// Rounds that are taken back are to be held against their absence.
     pub(crate) examines: bool,
     /// The execution goes on behind a round that is not in its graph.
@@ -150,8 +152,6 @@ pub(crate) struct Explore {
     quiet: bool,
     /// The next one is like that.
     quiet_next: bool,
-    /// It came to something that only an exploration can deal with.
-    spoiled: bool,
     /// Memory for graphs.
     spare: Vec<Graph>,
     /// The program did something else than before.
@@ -190,6 +190,7 @@ impl Explore {
             loops: Loops::default(),
             trial: None,
             confirmed: BTreeMap::new(),
+            reuses: false,
             learned: None,
             left_before: Vec::new(),
             mark: 0,
@@ -206,7 +207,6 @@ impl Explore {
             stutter: None,
             quiet: false,
             quiet_next: false,
-            spoiled: false,
             spare: Vec::new(),
             diverged: false,
             empty: Clock::default(),

@@ -421,6 +421,11 @@ impl Explore {
                 }
             }
         }
+        // Memory that is freed and allocated again lies where it was, and is not what it was.
+        let recurs = |word: u64| racefuzz_runtime::alloc::may_recur(word, self.reuses);
+        if effect == Effect::Transient && words.iter().any(|(_, before, now)| before == now && recurs(*now)) {
+            return (Effect::Lasting, SmallVec::new());
+        }
         let mut lasting = words.iter().filter(|(_, before, now)| before != now).peekable();
         if lasting.peek().is_none() {
             return (effect, SmallVec::new());
@@ -517,10 +522,6 @@ impl Explore {
                 let is_state = |event: &Event| event.loc != NOWHERE && !event.verb.is_atomic();
                 !is_state(self.graph.event(*id)) || self.finds_newest_write(*id)
             });
-        if self.quiet && self.loops.rounds(round.key).is_none() {
-            self.spoiled = true;
-            return Turn::Ends;
-        }
         if self.loops.rounds(round.key).is_none() {
             if self.holds_lock(thread, &round.events) {
                 // The same loop is looked at again where it holds none.
@@ -737,12 +738,7 @@ impl Explore {
         if self.quiet && self.fronts[..self.started].iter().any(waits) {
             return Standstill::Discarded;
         }
-        if self.diverged
-            || self.spoiled
-            || self.dead
-            || self.anew.is_some()
-            || self.trial.is_some()
-            || self.learned.is_some()
+        if self.diverged || self.dead || self.anew.is_some() || self.trial.is_some() || self.learned.is_some()
         {
             return Standstill::Discarded;
         }

@@ -8,8 +8,9 @@
 //! same unless the thread acts on what it remembers (they are stuttering equivalent: Lamport, *What good is
 //! temporal logic?*, IFIP'83). If they do not, the loop [counts](crate::waiting::Loops::counting).
 //!
-//! One pair of executions stands for all others in which such a round is taken back: a thread that uses
-//! what it remembers only in another interleaving is not noticed.
+//! A few pairs of executions stand for all others in which such a round is taken back: a thread that uses
+//! what it remembers in other interleavings only, or what it remembers of several rounds together, is not
+//! noticed. That is why such explorations [sample](crate::sample), too.
 
 use super::*;
 use crate::waiting::mix;
@@ -17,7 +18,26 @@ use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
 
 /// How often a round is held against its absence while that comes to nothing.
-const MOST_EXAMINATIONS: u8 = 3;
+const MOST_FOR_NOTHING: u8 = 3;
+
+/// How often a round is held against its absence, in one execution after the other, while both come to the
+/// same.
+const MOST_PAIRS: u8 = 8;
+
+/// What came of holding a round against its absence.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Examined {
+    /// How often both came to the same.
+    same: u8,
+    /// How often one of them said nothing.
+    nothing: u8,
+}
+
+impl Examined {
+    fn is_enough(self) -> bool {
+        self.same >= MOST_PAIRS || self.nothing >= MOST_FOR_NOTHING
+    }
+}
 
 /// A round that was taken back: a number of its loop, and the same with what it read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,15 +97,20 @@ impl Explore {
         self.stutter.take()
     }
 
-    /// Whether such a round was held against its absence, or that came to nothing too often.
+    /// Whether such a round was held against its absence often enough, or that came to nothing too often.
     pub(super) fn is_examined(&self, values: u64) -> bool {
-        self.examined.get(&values).is_some_and(|times| *times >= MOST_EXAMINATIONS)
+        self.examined.get(&values).is_some_and(|examined| examined.is_enough())
     }
 
-    /// Such a round was held against its absence, or that came to nothing.
-    pub(crate) fn examined(&mut self, stutter: &Stutter, came_to_something: bool) {
-        let times = self.examined.entry(stutter.round.values).or_insert(0);
-        *times = if came_to_something { MOST_EXAMINATIONS } else { *times + 1 };
+    /// Such a round was held against its absence, or that came to nothing; whether it did so too often, so
+    /// that nothing is known of it.
+    pub(crate) fn examined(&mut self, stutter: &Stutter, came_to_something: bool) -> bool {
+        let examined = self.examined.entry(stutter.round.values).or_default();
+        match came_to_something {
+            true => examined.same += 1,
+            false => examined.nothing += 1,
+        }
+        examined.same == 0 && examined.nothing >= MOST_FOR_NOTHING
     }
 
     /// Makes the graph without the round the next, to be executed quietly.
@@ -98,7 +123,7 @@ impl Explore {
     pub(crate) fn came_to(&self, ended: &Ended) -> Option<u64> {
         let endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
         let in_trial = self.trial.is_some();
-        if ended.stopped || ended.unseen || self.diverged || self.spoiled || in_trial || endless {
+        if ended.stopped || ended.unseen || self.diverged || in_trial || endless {
             return None;
         }
         let failure = ended.failure.as_ref().map_or(0, |found| mix(found.identity, found.kind as u64));

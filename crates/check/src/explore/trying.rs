@@ -83,9 +83,7 @@ impl Explore {
     /// The trial is over; what it has shown is kept.
     pub(super) fn end_trial(&mut self) {
         let Some(trial) = self.trial.take() else { return };
-        if self.quiet && trial.left {
-            self.spoiled = true;
-        } else if trial.purpose == Purpose::Learn || trial.left {
+        if trial.purpose == Purpose::Learn || trial.left {
             self.learned = Some(trial.result());
         } else {
             self.front(trial.thread).strayed = true;
@@ -109,7 +107,7 @@ impl Explore {
     /// Whether the execution has nothing more to say.
     pub(super) fn is_over(&self) -> bool {
         let begins_anew = self.learned.is_some() || self.anew.is_some();
-        self.dead || self.diverged || self.spoiled || begins_anew || !self.livelocked.is_empty()
+        self.dead || self.diverged || begins_anew || !self.livelocked.is_empty()
     }
 
     /// What was learned of loops, for which the exploration begins anew. If a thread was being tried when

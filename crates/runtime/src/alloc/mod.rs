@@ -214,6 +214,16 @@ pub struct Outlived {
     pub bytes: u64,
 }
 
+/// Whether a word may be an address that comes again within an execution, once what it belonged to is
+/// freed: equal words may then be different objects. In arenas that is so only where it is asked for;
+/// where the program has no arenas, any word that could be an address may come again.
+pub fn may_recur(word: u64, reuse: bool) -> bool {
+    if Region::any() {
+        return reuse && Region::may_own(word as usize);
+    }
+    (1 << 32..1 << 47).contains(&word)
+}
+
 fn is_pattern(address: usize) -> bool {
     address as u64 >> 48 == PATTERN_WORD >> 48
 }

@@ -68,6 +68,11 @@ impl Region {
         address.wrapping_sub(BASE) < SPAN
     }
 
+    /// Whether any execution of this process has had a region: whether the program links the allocator.
+    pub(crate) fn any() -> bool {
+        REGIONS_BY_INDEX.iter().any(|region| !region.load(Ordering::Relaxed).is_null())
+    }
+
     /// Whether an address lies in memory that some execution, perhaps one that has ended, has got
     /// from an arena.
     pub(crate) fn owns(address: usize) -> bool {
