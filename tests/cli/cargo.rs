@@ -88,7 +88,15 @@ impl Package {
     }
 
     fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"));
+        let mut ran = self.ran(env!("CARGO_BIN_EXE_cargo-racefuzz"), arguments, "0");
+        // Of cargo's messages and the tests' no matter which stream carries what.
+        ran.stdout.push_str(&ran.stderr);
+        ran
+    }
+
+    /// A program in the package's folder, with `RUST_BACKTRACE` as given.
+    fn ran(&self, program: &str, arguments: &[&str], backtrace: &str) -> Ran {
+        let mut command = Command::new(program);
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
             if ["NEXTEST", "RACEFUZZ", "CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST", "INSTA"]
@@ -103,12 +111,9 @@ impl Package {
             .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere"))
             .env("CARGO_NET_OFFLINE", "true")
             .env("CARGO_TERM_COLOR", "never")
-            .env("RUST_BACKTRACE", "0")
+            .env("RUST_BACKTRACE", backtrace)
             .args(arguments);
-        let mut ran: Ran = command.output().expect("cargo-racefuzz runs").into();
-        // Of cargo's messages and the tests' no matter which stream carries what.
-        ran.stdout.push_str(&ran.stderr);
-        ran
+        command.output().expect("it runs").into()
     }
 }
 
@@ -200,6 +205,72 @@ fn a_package_is_driven_by_nextest_where_it_is_present() {
     if has_nextest() {
         drive("driven-by-nextest", &[]);
     }
+}
+
+/// Tests whose outputs are compared whole.
+const FAILING: &str = r#"
+use racefuzz::{Var, sync::Arc, thread};
+
+fn race() {
+    let n = Arc::new(Var::new("n", 0));
+    let other = Arc::clone(&n);
+    let thread = thread::spawn(move || other.set(other.get() + 1));
+    n.set(n.get() + 1);
+    thread.join().unwrap();
+    assert_eq!(n.get(), 2);
+}
+
+#[racefuzz::test]
+fn sampled() {
+    race();
+}
+
+#[racefuzz::test(check)]
+fn proved() {
+    race();
+}
+
+#[racefuzz::test(check, max_executions = 1)]
+fn limited() {
+    let other = thread::spawn(|| racefuzz::println!("here"));
+    racefuzz::println!("there");
+    other.join().unwrap();
+}
+
+#[racefuzz::test]
+#[should_panic(expected = "lost update on `n`")]
+fn expected() {
+    race();
+}
+
+#[racefuzz::test(strategy = "none")]
+fn misspelt() {}
+
+#[test]
+fn called() {
+    racefuzz::fuzz(1_000, race);
+}
+"#;
+
+#[test]
+fn a_failing_test_shows_its_report_once_and_nothing_else() {
+    let package = Package::new("shown-by-cargo");
+    fs::write(package.path("tests/races.rs"), FAILING).unwrap();
+    // One at a time: what is kept of one does not change the other's output.
+    let shown = |backtrace: &str| {
+        let _ = fs::remove_dir_all(package.path("racefuzz-regressions"));
+        let arguments = ["test", "--test", "races", "--", "--test-threads=1"];
+        let ran = package.ran(env!("CARGO"), &arguments, backtrace);
+        assert_eq!(ran.code, Some(101), "{}{}", ran.stdout, ran.stderr);
+        for absent in ["panicked at", "backtrace", "testing.rs"] {
+            assert!(!ran.stdout.contains(absent) && !ran.stderr.contains(absent), "{absent}: {}", ran.stdout);
+        }
+        let lines = ran.stdout.lines().map(|line| line.split("; finished in").next().unwrap().trim_end());
+        lines.collect::<Vec<_>>().join("\n").trim().to_owned()
+    };
+    let plain = shown("0");
+    assert_eq!(shown("1"), plain);
+    crate::support::snapshot("cli__cargo_test", &plain);
 }
 
 #[test]

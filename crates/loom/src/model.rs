@@ -107,7 +107,7 @@ impl Builder {
             Outcome::Passed => {}
             // As loom, which stops there without a word; but what is no proof should not look like one.
             Outcome::Incomplete if limited && report.executions() > 0 => eprint!("{}", test.text(&report)),
-            Outcome::Failed | Outcome::Incomplete => panic!("\n{}", test.text(&report)),
+            Outcome::Failed | Outcome::Incomplete => test.fail(test.text(&report)),
         }
     }
 

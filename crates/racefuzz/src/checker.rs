@@ -171,6 +171,6 @@ impl Default for Checker {
 pub fn check(program: impl Fn() + Sync) {
     let report = Checker::new().check(program);
     if report.outcome != Outcome::Passed {
-        panic!("\n{}", crate::render(&report));
+        show::fail_test(show::render(&report));
     }
 }

@@ -238,7 +238,7 @@ pub(crate) fn read_memory(into: &mut Option<u64>) -> Result<(), SettingError> {
 pub fn fuzz(iterations: u64, program: impl Fn() + Sync) {
     let report = Fuzzer::new().iterations(iterations).fuzz(program);
     if report.outcome == Outcome::Failed {
-        panic!("{}", show::render(&report));
+        show::fail_test(show::render(&report));
     }
 }
 
@@ -247,10 +247,11 @@ pub fn fuzz(iterations: u64, program: impl Fn() + Sync) {
 /// # Panics
 /// With the rendered report, if it fails; if the text is no token.
 pub fn replay(token: &str, program: impl Fn() + Sync) {
-    let schedule: Schedule = token.parse().unwrap_or_else(|error| panic!("{token}: {error}"));
+    let schedule: Schedule =
+        token.parse().unwrap_or_else(|error| show::fail_test(format!("{token}: {error}")));
     let fuzzer = Fuzzer::new().name(schedule.program.clone());
     let replayed = fuzzer.replay(&schedule, program);
     if replayed.report.outcome == Outcome::Failed {
-        panic!("{}", show::render(&replayed.report));
+        show::fail_test(show::render(&replayed.report));
     }
 }

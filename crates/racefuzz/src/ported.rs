@@ -80,6 +80,14 @@ impl Ported {
         report
     }
 
+    /// Ends the failing test with a text, which is printed once, without the place of this function.
+    ///
+    /// # Panics
+    /// Always, with the text as payload.
+    pub fn fail(&self, text: String) -> ! {
+        show::fail_test(text)
+    }
+
     /// The report as the failing test prints it.
     pub fn text(&self, report: &RunReport) -> String {
         let next: Vec<Command> = report

@@ -27,6 +27,17 @@ pub fn render_with(report: &RunReport, sources: &dyn Sources, style: &Style, nex
     racefuzz_report::text(report, sources, style, next)
 }
 
+/// Ends a test with a text, which is all that is printed, once: a panic's own message would add the
+/// place of this function and, with `RUST_BACKTRACE`, the way to it, neither of which is the user's.
+///
+/// # Panics
+/// Always, with the text as payload, so that `#[should_panic(expected = "..")]` sees it.
+pub(crate) fn fail_test(text: String) -> ! {
+    // As the panic hook does: into the output of the test, where the harness captures it.
+    eprintln!("\n{}", text.trim_end_matches('\n'));
+    std::panic::resume_unwind(Box::new(text))
+}
+
 /// A program that ends the process is reported before that, past the capture of a test's output. The
 /// first to say so wins: a command line has its own way.
 pub(crate) fn before_the_end() {

@@ -108,11 +108,12 @@ mod model {
         if case.options.check {
             return prove(case, body);
         }
-        let mut fuzzer = configure(case).unwrap_or_else(|error| panic!("{error}"));
+        let mut fuzzer = configure(case).unwrap_or_else(|error| show::fail_test(error.to_string()));
         fuzzer.options.roots = show::roots_of(Path::new(case.manifest_dir));
         if let Ok(token) = std::env::var("RACEFUZZ_REPLAY") {
-            let schedule: Schedule =
-                token.parse().unwrap_or_else(|error| panic!("RACEFUZZ_REPLAY={token}: {error}"));
+            let schedule: Schedule = token
+                .parse()
+                .unwrap_or_else(|error| show::fail_test(format!("RACEFUZZ_REPLAY={token}: {error}")));
             if schedule.program == case.name {
                 return replay(&fuzzer, case, &schedule, body);
             }
@@ -131,13 +132,13 @@ mod model {
                 let kept = first.and_then(|failure| regressions.keep(failure));
                 fail(case, &report, kept.as_deref());
             }
-            Outcome::Incomplete => panic!("{}", text(case, &report)),
+            Outcome::Incomplete => show::fail_test(text(case, &report)),
         }
     }
 
     /// Searches for changes that repair the test, and shows them; it fails if it needs one.
     fn repair(case: &TestCase, body: impl Fn() + Sync) {
-        let fuzzer = configure(case).unwrap_or_else(|error| panic!("{error}"));
+        let fuzzer = configure(case).unwrap_or_else(|error| show::fail_test(error.to_string()));
         let mut fixer = Fixer::new().name(case.name);
         let options = &mut fixer.options;
         options.seed = fuzzer.options.seed;
@@ -150,16 +151,17 @@ mod model {
         if report.nothing_to_fix() {
             println!("\n{text}");
         } else {
-            panic!("\n{text}");
+            show::fail_test(text);
         }
     }
 
     fn prove(case: &TestCase, body: impl Fn() + Sync) {
-        let mut checker = checker(case).unwrap_or_else(|error| panic!("{error}"));
+        let mut checker = checker(case).unwrap_or_else(|error| show::fail_test(error.to_string()));
         checker.options.roots = show::roots_of(Path::new(case.manifest_dir));
         if let Ok(token) = std::env::var("RACEFUZZ_REPLAY") {
-            let schedule: Schedule =
-                token.parse().unwrap_or_else(|error| panic!("RACEFUZZ_REPLAY={token}: {error}"));
+            let schedule: Schedule = token
+                .parse()
+                .unwrap_or_else(|error| show::fail_test(format!("RACEFUZZ_REPLAY={token}: {error}")));
             if schedule.program == case.name {
                 let mut fuzzer = Fuzzer::new().name(case.name).stack_size(checker.options.stack_size);
                 fuzzer.options.roots = checker.options.roots;
@@ -247,8 +249,10 @@ mod model {
     fn fail(case: &TestCase, report: &RunReport, kept: Option<&str>) {
         let text = text(case, report);
         match kept {
-            Some(file) => panic!("\n{text}\nThe schedule is kept in {file} and tried first next time.\n"),
-            None => panic!("\n{text}"),
+            Some(file) => show::fail_test(format!(
+                "{text}\nThe schedule is kept in {file} and tried first next time.\n"
+            )),
+            None => show::fail_test(text),
         }
     }
 }

@@ -87,7 +87,7 @@ fn run(settings: &Settings, config: &Config, program: &(impl Fn() + Sync)) -> us
         let kept = failure.and_then(|failure| keep(&config.failure_persistence, failure.schedule()));
         let mut shown: Report = report.clone();
         shown.failures.retain(|other| !given_up || other.kind() != FailureKind::StepLimit);
-        panic!("\n{}{}", test.text(&shown), kept.unwrap_or_default());
+        test.fail(test.text(&shown) + &kept.unwrap_or_default());
     }
     usize::try_from(report.executions()).unwrap_or(usize::MAX)
 }
