@@ -112,11 +112,13 @@ impl Seen {
 pub(crate) struct History {
     stores: Vec<Store>,
     length: usize,
+    /// How many stores no read-modify-write has read.
+    untaken: usize,
 }
 
 impl History {
     pub(crate) fn clear(&mut self) {
-        self.length = 0;
+        (self.length, self.untaken) = (0, 0);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -165,6 +167,7 @@ impl History {
             });
         }
         self.length += 1;
+        self.untaken += 1;
         if place + 1 < self.length {
             self.stores[place..self.length].rotate_right(1);
         }
@@ -179,6 +182,28 @@ impl History {
         store.release_seen.clear();
         store.readers.clear();
         store
+    }
+
+    /// A read-modify-write has read the store at `place`: no other store comes directly behind it.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn take(&mut self, place: usize) {
+        self.untaken -= usize::from(!std::mem::replace(&mut self.store(place).taken, true));
+    }
+
+    /// Whether a store may be placed behind the one at `place`.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_free(&self, place: usize) -> bool {
+        place + 1 == self.length || !self.stores[place].taken
+    }
+
+    /// How many of the stores from `floor` on a store may be placed behind.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn count_free(&self, floor: usize) -> usize {
+        match floor {
+            // An explorer of graphs places stores anywhere, in executions as long as they may be.
+            0 => self.untaken + usize::from(self.stores[self.length - 1].taken),
+            floor => (floor..self.length).filter(|place| self.is_free(*place)).count(),
+        }
     }
 
     /// The oldest store that an access with this knowledge may read or be placed behind.

@@ -36,8 +36,9 @@ pub(crate) fn floor(model: MemoryModel, graph: &Graph, loc: u32, stand: &Stand<'
     }
     match model {
         MemoryModel::Sc => ordered_floor(graph, entry, stand.ord),
-        MemoryModel::Rc11 => rc11::floor(graph, entry, stand.before),
-        MemoryModel::Tso => 0,
+        // Where something happens before the access, `tso` has it before it, too: what synchronises are
+        // writes that others read, and those leave the buffer in order.
+        MemoryModel::Rc11 | MemoryModel::Tso => rc11::floor(graph, entry, stand.before),
     }
 }
 

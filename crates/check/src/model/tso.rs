@@ -11,6 +11,7 @@
 
 use crate::graph::{Event, Graph, INIT, Id, Kind, NOWHERE};
 use racefuzz_trace::{MemoryOrder, Verb};
+use std::collections::HashMap;
 
 pub(super) fn is_consistent(graph: &Graph) -> bool {
     let mut all = Edges::new(graph);
@@ -23,8 +24,8 @@ pub(super) fn is_consistent(graph: &Graph) -> bool {
         for join in graph.joins_of(to) {
             // A thread's creation and its end drain the buffer: all before it is before.
             let join = graph.event(join);
-            let before = &graph.threads[join.thread as usize][..=join.po as usize];
-            before.iter().for_each(|from| all.add(*from, to));
+            let before = Before::of(graph, &graph.threads[join.thread as usize][..=join.po as usize]);
+            before.write.into_iter().chain(before.other).for_each(|from| all.add(from, to));
         }
         if event.kind != Kind::Read {
             continue;
@@ -54,23 +55,51 @@ fn is_write_of(graph: &Graph, write: Id, read: &Event) -> bool {
     write.thread == read.thread && write.po == read.po + 1
 }
 
+/// The edges from which, with those of other events, all of program order follows that holds: writes are
+/// ordered among each other, and so is everything else, so the last ones of both kinds stand for all before.
 fn program_order(graph: &Graph, thread: &[Id], all: &mut Edges, here: &mut Edges) {
-    for (at, to) in thread.iter().enumerate() {
-        let later = graph.event(*to);
-        let mut drained = false;
-        for from in thread[..at].iter().rev() {
-            let earlier = graph.event(*from);
-            drained |= drains(graph, earlier);
-            if earlier.kind != Kind::Write
-                || later.kind != Kind::Read
-                || drained
-                || drains_first(graph, later)
-            {
-                all.add(*from, *to);
-            }
-            if earlier.loc == later.loc && earlier.loc != NOWHERE {
-                here.add(*from, *to);
-            }
+    let mut before = Before::default();
+    let mut on_loc: HashMap<u32, Id> = HashMap::new();
+    for to in thread {
+        let event = graph.event(*to);
+        let may_overtake = event.kind == Kind::Read && !drains_first(graph, event);
+        let write = if may_overtake { before.drained_write } else { before.write };
+        write.into_iter().chain(before.other).for_each(|from| all.add(from, *to));
+        if event.loc != NOWHERE
+            && let Some(from) = on_loc.insert(event.loc, *to)
+        {
+            here.add(from, *to);
+        }
+        before.pass(graph, *to);
+    }
+}
+
+/// What of a thread's past stands for all of it.
+#[derive(Default)]
+struct Before {
+    /// The last write.
+    write: Option<Id>,
+    /// The last write that had left the buffer when something happened that drains it.
+    drained_write: Option<Id>,
+    /// The last event that is no write.
+    other: Option<Id>,
+}
+
+impl Before {
+    fn of(graph: &Graph, thread: &[Id]) -> Self {
+        let mut before = Self::default();
+        thread.iter().for_each(|id| before.pass(graph, *id));
+        before
+    }
+
+    fn pass(&mut self, graph: &Graph, id: Id) {
+        let event = graph.event(id);
+        match event.kind {
+            Kind::Write => self.write = Some(id),
+            _ => self.other = Some(id),
+        }
+        if drains(graph, event) {
+            self.drained_write = self.write;
         }
     }
 }

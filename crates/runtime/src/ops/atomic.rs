@@ -5,7 +5,7 @@ use crate::backend;
 use crate::execution::{Absent, Execution, Now, alive, enter, free_event, with};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::memory::Knowledge;
+use crate::memory::{History, Knowledge};
 use crate::object::{Primitive, WriteRef};
 use crate::overlay;
 use crate::schedule::{post, post_visible};
@@ -56,6 +56,10 @@ fn prepare(execution: &mut Execution, object: u32) {
         object.history.insert(0, value, WriteRef::default(), (0, 0));
     }
 }
+
+/// Stores that a read-modify-write may choose from, beyond which those that it cannot read are not left out
+/// of their number.
+const MANY_STORES: usize = 1_000;
 
 #[inline]
 fn floor(execution: &Execution, object: u32, order: MemoryOrder) -> usize {
@@ -175,6 +179,9 @@ fn insert_behind(
     let same = sequence && entry.history.stores()[place].value == value;
     let last = place + 1 == entry.history.len();
     entry.history.insert(place + 1, value, now.write, (now.thread, now.time));
+    if sequence {
+        entry.history.take(place);
+    }
     let (read, store) = entry.history.pair(place);
     if order.releases() {
         store.release.copy_from(&thread.clock);
@@ -184,7 +191,6 @@ fn insert_behind(
         store.release_seen.copy_from(&thread.release_fence_seen);
     }
     if sequence {
-        read.taken = true;
         store.release.join(&read.release);
         store.release_seen.join(&read.release_seen);
     }
@@ -286,12 +292,10 @@ pub fn store<P: Primitive>(
             newest
         } else {
             let floor = floor(execution, op.object, order);
-            let free = |execution: &Execution, place: usize| {
-                place == newest || !execution.objects[op.object as usize].history.stores()[place].taken
-            };
-            let count = (floor..=newest).filter(|place| free(execution, *place)).count();
-            let chosen = execution.choose(Point::Place, count);
-            (floor..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+            let chosen = execution
+                .choose(Point::Place, execution.objects[op.object as usize].history.count_free(floor));
+            let history = &execution.objects[op.object as usize].history;
+            (floor..=newest).rev().filter(|place| history.is_free(*place)).nth(chosen).unwrap_or(newest)
         };
         write_behind(execution, &now, op.object, place, value, order, false);
         execution.log(&now, op, value);
@@ -348,17 +352,22 @@ pub fn rmw<P: Primitive>(
             let passes = if spurious { newest + 1 } else { floor(execution, op.object, success) };
             let fails =
                 if failure == success && !spurious { passes } else { floor(execution, op.object, failure) };
-            let free = |execution: &Execution, place: usize| {
-                let store = &execution.objects[op.object as usize].history.stores()[place];
-                match !spurious && f(store.value).is_some() {
-                    true => place >= passes && (place == newest || !store.taken),
-                    false => place >= fails,
-                }
+            let history = &execution.objects[op.object as usize].history;
+            let free = |history: &History, place: usize| match !spurious
+                && f(history.stores()[place].value).is_some()
+            {
+                true => place >= passes && history.is_free(place),
+                false => place >= fails,
             };
             let lowest = passes.min(fails);
-            let count = (lowest..=newest).filter(|place| free(execution, *place)).count();
+            let count = match newest - lowest {
+                // Only an explorer of graphs has so many: it knows which one it means.
+                many if many > MANY_STORES => many + 1,
+                _ => (lowest..=newest).filter(|place| free(history, *place)).count(),
+            };
             let chosen = execution.choose(Point::Store, count);
-            (lowest..=newest).rev().filter(|place| free(execution, *place)).nth(chosen).unwrap_or(newest)
+            let history = &execution.objects[op.object as usize].history;
+            (lowest..=newest).rev().filter(|place| free(history, *place)).nth(chosen).unwrap_or(newest)
         };
         let read = execution.objects[op.object as usize].history.stores()[place].value;
         let wrote = if spurious { None } else { f(read) };
