@@ -285,6 +285,17 @@ impl<T: ?Sized> Drop for Arc<T> {
         dropped(self.counted, || std::sync::Arc::strong_count(&self.inner) == 1);
         let _gone = Gone(self.counted);
         // SAFETY: this is the drop, and nothing uses `inner` after it.
-        unsafe { ManuallyDrop::drop(&mut self.inner) };
+        unsafe { drop_reference(&mut self.inner) };
     }
+}
+
+/// Drops the reference. The runtime knows this function by its name from std's own drops: what std's
+/// `Arc` orders is not seen, what this one does is.
+///
+/// # Safety
+/// As for `ManuallyDrop::drop`.
+#[inline(never)]
+unsafe fn drop_reference<T: ?Sized>(inner: &mut ManuallyDrop<std::sync::Arc<T>>) {
+    // SAFETY: passed on to the caller.
+    unsafe { ManuallyDrop::drop(inner) };
 }

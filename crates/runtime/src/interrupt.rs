@@ -238,36 +238,12 @@ fn on_program_stack(execution: *mut Execution) -> bool {
 
 /// Whether one of the calls that were interrupted is the allocator's.
 fn in_allocator() -> bool {
-    #[repr(C)]
-    struct Context {
-        private: [u8; 0],
-    }
-    unsafe extern "C" {
-        fn _Unwind_Backtrace(
-            trace: extern "C" fn(*mut Context, *mut libc::c_void) -> libc::c_int,
-            argument: *mut libc::c_void,
-        ) -> libc::c_int;
-        fn _Unwind_GetIP(context: *mut Context) -> usize;
-        fn _Unwind_FindEnclosingFunction(address: *mut libc::c_void) -> *mut libc::c_void;
-    }
-    struct Found {
-        frames: u32,
-        inside: bool,
-    }
-    extern "C" fn visit(context: *mut Context, found: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the unwinder passes its own context and the pointer to the local below.
-        unsafe {
-            let found = &mut *found.cast::<Found>();
-            let function =
-                _Unwind_FindEnclosingFunction(_Unwind_GetIP(context) as *mut libc::c_void) as usize;
-            found.inside |= ALLOCATOR.get().is_some_and(|known| known.contains(&function));
-            found.frames += 1;
-            // 5 (_URC_END_OF_STACK) ends the walk.
-            if found.inside || found.frames > 64 { 5 } else { 0 }
-        }
-    }
-    let mut found = Found { frames: 0, inside: false };
-    // SAFETY: the unwinder that Rust itself uses; the callback has the signature asked for.
-    unsafe { _Unwind_Backtrace(visit, (&raw mut found).cast()) };
-    found.inside
+    let (mut frames, mut inside) = (0, false);
+    crate::frames::walk(|address| {
+        let function = crate::frames::function(address);
+        inside |= ALLOCATOR.get().is_some_and(|known| known.contains(&function));
+        frames += 1;
+        !inside && frames <= 64
+    });
+    inside
 }

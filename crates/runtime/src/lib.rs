@@ -45,6 +45,7 @@ mod execution;
 mod explorer;
 mod failure;
 mod foreign;
+mod frames;
 mod graph;
 mod heap;
 mod heart;
@@ -62,6 +63,7 @@ mod schedule;
 mod site;
 mod stacks;
 mod statics;
+mod std_arc;
 mod stuck;
 mod thread;
 

@@ -295,3 +295,92 @@ fn both_places_are_known() {
         assert!(file(freed.site).ends_with("freed.rs") && file(used.site).ends_with("freed.rs"));
     }
 }
+
+/// std's own `Arc` counts unseen: that its owners' uses happen before it frees is not held against it.
+#[test]
+fn in_an_arc_of_std() {
+    /// With something that its destructor frees.
+    struct Shared {
+        flag: AtomicU32,
+        cell: UnsafeCell<u32>,
+        boxed: Box<(AtomicU32, UnsafeCell<u32>)>,
+    }
+    fn shared() -> std::sync::Arc<Shared> {
+        let boxed = Box::new((AtomicU32::new(0), UnsafeCell::new(7)));
+        std::sync::Arc::new(Shared { flag: AtomicU32::new(0), cell: UnsafeCell::new(7), boxed })
+    }
+    fn uses(shared: &Shared) {
+        shared.flag.fetch_add(1, Relaxed);
+        shared.boxed.0.fetch_add(1, Relaxed);
+        // SAFETY: nobody writes.
+        assert_eq!(shared.cell.with(|value| unsafe { *value }), 7);
+        // SAFETY: as above.
+        assert_eq!(shared.boxed.1.with(|value| unsafe { *value }), 7);
+    }
+    // SAFETY: both threads only read the cells.
+    unsafe impl Sync for Shared {}
+    passes(|| {
+        let mine = shared();
+        for _ in 0..2 {
+            let theirs = std::sync::Arc::clone(&mine);
+            drop(thread::spawn(move || uses(&theirs)));
+        }
+        uses(&mine);
+        drop(mine);
+    });
+    // One of std in one that is seen, and the other way round.
+    passes(|| {
+        let mine = Arc::new(shared());
+        let theirs = Arc::clone(&mine);
+        drop(thread::spawn(move || uses(&theirs)));
+        uses(&mine);
+    });
+    passes(|| {
+        let mine = std::sync::Arc::new(Arc::new(AtomicU32::new(0)));
+        let theirs = std::sync::Arc::clone(&mine);
+        drop(thread::spawn(move || theirs.fetch_add(1, Relaxed)));
+        mine.fetch_add(1, Relaxed);
+    });
+    // A weak reference that is the last to go.
+    passes(|| {
+        let mine = shared();
+        let weak = std::sync::Arc::downgrade(&mine);
+        let other = thread::spawn(move || drop(weak));
+        uses(&mine);
+        drop(mine);
+        other.join().unwrap();
+    });
+}
+
+/// A weak reference that is the last to go frees the memory, and learns from the count that it may.
+#[test]
+fn by_a_weak_reference() {
+    passes(|| {
+        let mine = Arc::new(AtomicU32::new(0));
+        let weak = Arc::downgrade(&mine);
+        let other = thread::spawn(move || drop(weak));
+        mine.store(1, Relaxed);
+        drop(mine);
+        other.join().unwrap();
+    });
+}
+
+/// What a box frees is not excused by a std `Arc` elsewhere in the program.
+#[test]
+fn a_box_is_no_arc() {
+    always_fails(FailureKind::UseAfterFree, || {
+        let value = Box::into_raw(Box::new(UnsafeCell::new(7))) as usize;
+        let kept = std::sync::Arc::new(AtomicU32::new(0));
+        let theirs = std::sync::Arc::clone(&kept);
+        let other = thread::spawn(move || {
+            // SAFETY: perhaps not.
+            assert_eq!(unsafe { &*(value as *const UnsafeCell<u32>) }.with(|value| unsafe { *value }), 7);
+            theirs.fetch_add(1, Relaxed);
+        });
+        if kept.load(Relaxed) == 1 {
+            // SAFETY: made by `Box::into_raw`.
+            drop(unsafe { Box::from_raw(value as *mut UnsafeCell<u32>) });
+        }
+        other.join().unwrap();
+    });
+}

@@ -4,6 +4,8 @@
 //! the memory. It is a write to every object inside all the same, and a failure if a use of one of
 //! them is not ordered before it. As no allocator may unwind, the thread goes on to its next
 //! operation, which it does not get past.
+//!
+//! Not accused is std's own `Arc`: see [`std_arc`](crate::std_arc).
 
 use super::misuse::{use_after_free, used_before_free};
 use super::tracked::unordered_use;
@@ -49,7 +51,11 @@ fn check_contents(execution: &mut Execution, block: Block, by: Freed) {
             // It was moved out.
             continue;
         }
-        if let Some(used) = unordered_use(execution, object).or_else(|| waiting_use(execution, object)) {
+        let used = match waiting_use(execution, object) {
+            None => unordered_use(execution, object).filter(|_| !crate::std_arc::releases()),
+            waiting => waiting,
+        };
+        if let Some(used) = used {
             used_before_free(execution, object, by, used);
             return;
         }
