@@ -254,6 +254,9 @@ pub trait Memory {
     /// A thread gives way (`spin_loop`, `yield_now`).
     fn gives_way(&mut self, thread: u32);
 
+    /// The value of an object that was made at this place was seen without an event: who sees it owns it.
+    fn looked_at(&mut self, made: u64);
+
     /// No thread goes on: how the execution stands.
     fn standstill(&self, standing: &Standing<'_>) -> Standstill;
 

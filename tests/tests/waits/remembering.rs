@@ -273,3 +273,26 @@ fn a_test_of_coherence_that_fails() {
         other.join().unwrap();
     });
 }
+
+/// A counter of rounds that is looked at without an atomic access, as it is nobody else's any more.
+#[test]
+fn a_counter_that_is_taken_out() {
+    fn counted(look: impl Fn(AtomicUsize) + Sync) -> impl Fn() + Sync {
+        move || {
+            let (flag, mut rounds) = (AtomicBool::new(false), AtomicUsize::new(0));
+            thread::scope(|scope| {
+                scope.spawn(|| flag.store(true, Release));
+                scope.spawn(|| {
+                    while !flag.load(Acquire) {
+                        rounds.fetch_add(1, Relaxed);
+                        hint::spin_loop();
+                    }
+                });
+            });
+            *rounds.get_mut() += 0;
+            look(rounds);
+        }
+    }
+    not_failing(counted(drop));
+    fails("one round", counted(|rounds| assert!(rounds.into_inner() != 1, "one round")));
+}

@@ -337,6 +337,10 @@ impl Memory for Explore {
         front.joins.extend(joins);
     }
 
+    fn looked_at(&mut self, made: u64) {
+        self.is_looked_at(made);
+    }
+
     fn gives_way(&mut self, thread: u32) {
         let thread = self.threads[thread as usize];
         self.front(thread).yields = true;

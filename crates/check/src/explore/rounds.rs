@@ -127,18 +127,25 @@ impl Explore {
         rounds.take_while(move |round| self.is_seen(thread, round))
     }
 
-    /// Whether a thread goes round in a loop that is known to wait, wherever in a round it stands, and others
-    /// have seen its last rounds.
+    /// Whether a thread goes round, wherever in a round it stands, and others have seen its last rounds: in a
+    /// loop that is known to wait, or in one whose last rounds read the same and left nothing.
     fn is_undone(&self, thread: u32) -> bool {
         let front = &self.fronts[thread as usize];
         let most = self.loops.lengths_of_waits().max().unwrap_or(0) as usize;
         let len = front.trail.len();
         (len.saturating_sub(most)..len).rev().any(|end| {
-            let next = (end..len).find(|at| !is_choice(front.trail[*at]));
-            let looped = next.and_then(|at| self.looped(thread, end, front.trail[at], front.sites[at]));
-            looped.is_some_and(|(length, equal)| {
-                equal > 1 && self.seen_rounds(thread, end, length).take(2).count() == 2
-            })
+            let Some(next) = (end..len).find(|at| !is_choice(front.trail[*at])) else { return false };
+            let known = self.looped(thread, end, front.trail[next], front.sites[next]);
+            let known = known.filter(|(_, equal)| *equal > 1).map(|(length, _)| length);
+            let length = known.or_else(|| {
+                (1..=most.min(end / 2)).find(|length| {
+                    let round = (end - length) as u32..end as u32;
+                    front.trail[end - length] == front.trail[next]
+                        && self.is_equal(thread, &round, 1, false)
+                        && self.effect(thread, &round).0 != Effect::Lasting
+                })
+            });
+            length.is_some_and(|length| self.seen_rounds(thread, end, length).take(2).count() == 2)
         })
     }
 
@@ -611,9 +618,15 @@ impl Explore {
     /// Notes where the object was made that is read; if it is one that loops count in, their rounds matter.
     pub(super) fn looks_at(&mut self, access: &Access<'_>, loc: u32) {
         self.note_made(access, loc);
-        let counts = matches!(access.verb, Verb::FetchAdd | Verb::FetchSub);
-        if !counts && self.loops.is_statistic(access.made) && !self.loops.is_read(access.made) {
-            self.learned = Some(Loops::statistic(access.made, true));
+        if !matches!(access.verb, Verb::FetchAdd | Verb::FetchSub) {
+            self.is_looked_at(access.made);
+        }
+    }
+
+    /// The value is seen of what was made at this place.
+    pub(super) fn is_looked_at(&mut self, made: u64) {
+        if self.loops.is_statistic(made) && !self.loops.is_read(made) {
+            self.learned = Some(Loops::statistic(made, true));
         }
     }
 

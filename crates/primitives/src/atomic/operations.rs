@@ -176,6 +176,7 @@ macro_rules! common_operations {
         /// The value.
         #[inline]
         pub fn into_inner(self) -> $value {
+            racefuzz_runtime::ops::rebase(&self.0);
             self.0.real.into_inner()
         }
 

@@ -466,9 +466,19 @@ pub fn newest<P: Primitive>(primitive: &P) -> Option<u64> {
     .flatten()
 }
 
-/// The value of an atomic was changed through exclusive access (`get_mut`): its history starts
-/// anew from the value it has at its next use.
+/// The value of an atomic was seen, and perhaps changed, through exclusive access (`get_mut`): its
+/// history starts anew from the value it has at its next use.
 pub fn rebase<P: Primitive>(primitive: &P) {
+    if backend::hosted().is_none() {
+        // Outside of executions there is nobody to be told.
+        _ = with(|execution| {
+            if execution.memory.is_some()
+                && let Some(object) = primitive.shared().index_in(execution.epoch)
+            {
+                super::graphed::looked_at(execution, object);
+            }
+        });
+    }
     primitive.shared().forget();
 }
 

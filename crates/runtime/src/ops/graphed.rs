@@ -225,3 +225,9 @@ pub(super) fn gives_way(execution: &mut Execution) {
     let current = execution.current;
     ask(execution).gives_way(current);
 }
+
+/// The value of an object was seen without an event.
+pub(super) fn looked_at(execution: &mut Execution, object: u32) {
+    let made = execution.objects[object as usize].created.number();
+    ask(execution).looked_at(made);
+}
