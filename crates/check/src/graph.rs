@@ -243,6 +243,12 @@ impl Graph {
         self.loc(loc).mo.last().copied().unwrap_or(INIT)
     }
 
+    /// The word that a location held before this write.
+    pub(crate) fn word_before(&self, write: Id) -> u64 {
+        let loc = self.event(write).loc;
+        self.word(loc, self.write_at(loc, self.place(loc, write) - 1))
+    }
+
     /// The word a write wrote.
     #[inline]
     pub(crate) fn word(&self, loc: u32, write: Id) -> u64 {

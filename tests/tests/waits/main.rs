@@ -52,13 +52,7 @@ pub(crate) fn verified_in(executions: u64, program: impl Fn() + Sync) {
 /// Panics unless a failure with such a message is found under every memory model.
 #[track_caller]
 pub(crate) fn fails(message: &str, program: impl Fn() + Sync) {
-    fails_under(&MODELS, message, program);
-}
-
-/// The same under these memory models.
-#[track_caller]
-pub(crate) fn fails_under(models: &[MemoryModel], message: &str, program: impl Fn() + Sync) {
-    for memory in models.iter().copied() {
+    for memory in MODELS {
         let report = checker(memory).check(&program);
         let failures: Vec<&str> = report.failures().iter().map(|failure| failure.message()).collect();
         assert!(failures.iter().any(|found| found.contains(message)), "{memory:?}: {failures:?}");

@@ -8,12 +8,16 @@
 //! revisit.
 
 mod atomic;
+mod effect;
+mod finding;
 mod leaving;
+mod livelock;
 mod memory;
 mod rounds;
 mod schedule;
 mod state;
 mod stutter;
+mod taking_back;
 mod trying;
 
 pub(crate) use stutter::{After, Stutter};

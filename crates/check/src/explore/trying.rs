@@ -1,10 +1,58 @@
 //! A thread that goes on alone in a loop, and is given what it read there before: nothing of that becomes
 //! part of the graph.
 
+use super::finding::Round;
+use super::rounds::Turn;
 use super::*;
-use crate::waiting::{Purpose, place};
+use crate::waiting::{Expected, OFTEN, Purpose, place};
+use std::ops::Range;
 
 impl Explore {
+    /// The loop is found to wait once more.
+    pub(super) fn confirms(&mut self, key: u64) -> Purpose {
+        let times = self.confirmed.entry(key).or_insert(0);
+        *times += 1;
+        Purpose::Confirm { often: *times > OFTEN }
+    }
+
+    pub(super) fn try_loop(&mut self, thread: u32, round: &Round, purpose: Purpose) -> Turn {
+        let expected = self.expected(thread, &round.events);
+        let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
+        self.start_trial(thread, round, (purpose, poll), expected)
+    }
+
+    pub(super) fn start_trial(
+        &mut self,
+        thread: u32,
+        round: &Round,
+        (purpose, poll): (Purpose, Option<u64>),
+        expected: Vec<Expected>,
+    ) -> Turn {
+        let known = self.loops.rounds(round.key).unwrap_or(0);
+        let at = round.choices as usize;
+        self.trial = Some(Trial::new(thread, (round.key, known), purpose, expected, at).polls(poll));
+        Turn::Tries
+    }
+
+    /// The round as it is expected to come again.
+    pub(super) fn expected(&self, thread: u32, events: &Range<u32>) -> Vec<Expected> {
+        let front = &self.fronts[thread as usize];
+        let expected = |(at, id): (u32, &Id)| {
+            let event = self.graph.event(*id);
+            Expected {
+                place: front.trail[at as usize],
+                loc: event.loc,
+                read: (event.kind == Kind::Read).then(|| self.read_word(*id)),
+                wrote: (event.kind == Kind::Write).then_some(event.value),
+                choice: event.choice,
+                counts: self.counts_up(*id).is_some(),
+                // What the round itself publishes is nothing new to its thread.
+                source: if self.is_own(thread, event.rf) { INIT } else { event.rf },
+            }
+        };
+        events.clone().zip(&self.ids(thread, events)).map(expected).collect()
+    }
+
     /// The thread that is tried, in the running execution's numbers, if the trial goes on.
     pub(super) fn tries(&mut self, standing: &Standing<'_>) -> Option<u32> {
         let thread = self.trial.as_ref()?.thread;

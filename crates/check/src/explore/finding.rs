@@ -1,0 +1,233 @@
+//! Rounds of threads that repeat themselves: what is a round, which loop it belongs to, and how often
+//! others have seen such rounds.
+
+use super::{Explore, Id, Kind, NOWHERE, Standing};
+use crate::waiting::{LONGEST, is_choice, mix, place};
+use racefuzz_runtime::Op;
+use racefuzz_trace::Verb;
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// A round that a thread has just ended.
+pub(super) struct Round {
+    /// Its events, in program order.
+    pub(super) events: Range<u32>,
+    /// A number of the loop: its thread and places.
+    pub(super) key: u64,
+    /// A number of the operation that comes next, and with which it began.
+    pub(super) begins: u64,
+    /// Choices behind it that are part of the operation which comes next.
+    pub(super) choices: u32,
+}
+
+impl Explore {
+    /// The round that a thread has just ended, if it is one that may be a wait.
+    pub(super) fn round(&self, thread: u32, standing: &Standing<'_>) -> Option<Round> {
+        let front = &self.fronts[thread as usize];
+        let next = self.next_place(thread, standing)?;
+        let trail = &front.trail;
+        // Choices at the end are part of the operation that comes next.
+        let end = trail.len() - trail.iter().rev().take_while(|place| is_choice(**place)).count();
+        let choices = trail.len() - end;
+        // A round may begin with choices: those that its first operation makes before it is stated, which the
+        // next operation has made, too, and those that it makes when it happens.
+        let begins = |start: usize| {
+            let round = &trail[start..end];
+            round.starts_with(&trail[end..]) && round.iter().find(|place| !is_choice(**place)) == Some(&next)
+        };
+        let longest = (end - front.seen as usize).min(LONGEST);
+        for length in (1..=longest).filter(|length| begins(end - length)) {
+            let events = (end - length) as u32..end as u32;
+            let repeats = self.is_equal(thread, &events, 1, false);
+            if !repeats && !self.loops.has_waits_of(length as u32) {
+                continue;
+            }
+            let key = self.key(thread, end - length..end, self.next_site(thread, standing));
+            let known = self.loops.rounds(key);
+            let single = known == Some(1);
+            if single || repeats {
+                // Longer rounds would be several of this one.
+                let rounds = known.unwrap_or(2);
+                let strict = known.is_some_and(|rounds| rounds > 1);
+                let equal = (1..rounds).all(|back| self.is_equal(thread, &events, back, strict));
+                return equal.then_some(Round {
+                    events,
+                    key,
+                    begins: self.operation(thread, standing),
+                    choices: choices as u32,
+                });
+            }
+        }
+        None
+    }
+
+    /// A number of a loop and of the place where its rounds are looked at: in the middle of one the thread
+    /// may remember what it has read and not yet looked at.
+    pub(super) fn key(&self, thread: u32, events: Range<usize>, next: u64) -> u64 {
+        // Locations are numbered anew in each execution; the places in the source are not.
+        let sites = &self.fronts[thread as usize].sites[events];
+        let pairs = sites.iter().zip(sites.iter().cycle().skip(1));
+        let sum = pairs.fold(0u64, |sum, (a, b)| sum.wrapping_add(mix(*a, *b)));
+        mix(mix(sum, sites.len() as u64), mix(self.path(thread), next))
+    }
+
+    /// A number of a thread's place in the tree of threads.
+    pub(super) fn path(&self, thread: u32) -> u64 {
+        let (mut at, mut path) = (thread, 0);
+        while at != 0 {
+            let (parent, child) = self.graph.tree[at as usize];
+            (at, path) = (parent, mix(path, u64::from(child) + 1));
+        }
+        path
+    }
+
+    pub(super) fn ids(&self, thread: u32, events: &Range<u32>) -> SmallVec<[Id; 8]> {
+        SmallVec::from_slice(&self.graph.threads[thread as usize][events.start as usize..events.end as usize])
+    }
+
+    /// Whether a round is equal to that so many rounds earlier, value by value. If this is to be `strict`,
+    /// nobody else may have had a lock meanwhile, as what it guards is no event.
+    pub(super) fn is_equal(&self, thread: u32, events: &Range<u32>, back: u32, strict: bool) -> bool {
+        let length = events.len() as u32;
+        let Some(start) = events.start.checked_sub(length * back) else { return false };
+        let ids = &self.graph.threads[thread as usize];
+        events.clone().zip(start..).all(|(at, earlier)| {
+            let front = &self.fronts[thread as usize];
+            let (now, before) = (ids[at as usize], ids[earlier as usize]);
+            front.trail[at as usize] == front.trail[earlier as usize]
+                && self.does_the_same(now, before, strict)
+        })
+    }
+
+    pub(super) fn does_the_same(&self, now: Id, before: Id, strict: bool) -> bool {
+        let (event, earlier) = (self.graph.event(now), self.graph.event(before));
+        if (event.kind, event.rmw, event.choice) != (earlier.kind, earlier.rmw, earlier.choice) {
+            return false;
+        }
+        if event.rmw && self.counts_up(now).is_some_and(|by| self.counts_up(before) == Some(by)) {
+            return true;
+        }
+        match event.kind {
+            Kind::Read if strict && event.verb.takes_lock() && event.rmw => {
+                self.is_own(event.thread, event.rf) && self.is_own(event.thread, earlier.rf)
+            }
+            Kind::Read => self.read_word(now) == self.read_word(before),
+            Kind::Write => event.value == earlier.value,
+            Kind::Fence | Kind::Choice => true,
+        }
+    }
+
+    pub(super) fn read_word(&self, read: Id) -> u64 {
+        let event = self.graph.event(read);
+        self.graph.word(event.loc, event.rf)
+    }
+
+    /// Of an event of a read-modify-write that is not what it does for all others: by how much it changes
+    /// the word.
+    pub(super) fn counts_up(&self, id: Id) -> Option<u64> {
+        let event = self.graph.event(id);
+        let counts = matches!(event.verb, Verb::FetchAdd | Verb::FetchSub);
+        if !event.rmw || !counts {
+            return None;
+        }
+        let ids = &self.graph.threads[event.thread as usize];
+        let (read, write) = match event.kind {
+            Kind::Read => (id, *ids.get(event.po as usize + 1)?),
+            _ => (ids[event.po as usize - 1], id),
+        };
+        Some(self.graph.event(write).value.wrapping_sub(self.read_word(read))).filter(|by| *by != 0)
+    }
+
+    /// The place of what a thread does next, without the location.
+    pub(super) fn next_site(&self, thread: u32, standing: &Standing<'_>) -> u64 {
+        let runs_as = self.fronts[thread as usize].runs_as;
+        let op = standing.pending(runs_as);
+        place(standing.site(runs_as), op.verb, NOWHERE, !op.kind.reads())
+    }
+
+    /// The place of what a thread does next, if that is an event on a location.
+    pub(super) fn next_place(&self, thread: u32, standing: &Standing<'_>) -> Option<u64> {
+        let runs_as = self.fronts[thread as usize].runs_as;
+        let op = standing.pending(runs_as);
+        let loc = (op.object != Op::NO_OBJECT).then(|| self.loc(op.object))?;
+        Some(place(standing.site(runs_as), op.verb, loc, !op.kind.reads()))
+    }
+
+    /// A number of what a thread does next: its place in the source, and the thread.
+    pub(super) fn operation(&self, thread: u32, standing: &Standing<'_>) -> u64 {
+        let runs_as = self.fronts[thread as usize].runs_as;
+        place(standing.site(runs_as), standing.pending(runs_as).verb, NOWHERE, false) ^ self.path(thread)
+    }
+
+    /// Whether a thread is about to begin a round that takes locks, in a loop that is known to wait.
+    pub(super) fn is_about_to_poll(&self, thread: u32, standing: &Standing<'_>) -> bool {
+        self.loops.is_poll(self.operation(thread, standing))
+    }
+
+    /// The length and the number of the equal rounds that end with the event before `end`, if that is where a
+    /// thread stood before another round of a loop that is known to wait.
+    pub(super) fn looped(&self, thread: u32, end: usize, next: u64, site: u64) -> Option<(usize, usize)> {
+        let trail = &self.fronts[thread as usize].trail[..end];
+        let lengths = self.loops.lengths_of_waits().map(|length| length as usize);
+        let length = lengths.filter(|length| *length <= end).find(|length| {
+            let round = end - length..end;
+            trail[round.clone()].iter().find(|place| !is_choice(**place)) == Some(&next)
+                && self.loops.rounds(self.key(thread, round, site)) == Some(1)
+        })?;
+        let round = &trail[end - length..];
+        Some((length, trail.rchunks_exact(length).take_while(|earlier| *earlier == round).count()))
+    }
+
+    /// The rounds of such a length before `end`, the last first, up to one that nobody has seen.
+    pub(super) fn seen_rounds(
+        &self,
+        thread: u32,
+        end: usize,
+        length: usize,
+    ) -> impl Iterator<Item = Range<u32>> + '_ {
+        let rounds = (1..=end / length).map(move |back| {
+            let start = (end - back * length) as u32;
+            start..start + length as u32
+        });
+        rounds.take_while(move |round| self.is_seen(thread, round))
+    }
+
+    /// How many events a thread whose events are those of the graph had executed when others had seen its
+    /// last round.
+    pub(super) fn seen_before(&self, thread: u32) -> u32 {
+        let front = &self.fronts[thread as usize];
+        let trail = &front.trail;
+        let mut seen = 0;
+        for end in 1..trail.len() {
+            let Some(next) = (end..trail.len()).find(|at| !is_choice(trail[*at])) else { break };
+            for length in self.loops.lengths_of_waits().map(|length| length as usize) {
+                let Some(start) = end.checked_sub(length).filter(|start| *start >= seen) else { continue };
+                let begins = trail[start..end].iter().find(|place| !is_choice(**place));
+                if begins == Some(&trail[next])
+                    && self.loops.rounds(self.key(thread, start..end, front.sites[next])) == Some(1)
+                    && self.is_seen(thread, &(start as u32..end as u32))
+                {
+                    seen = end;
+                    break;
+                }
+            }
+        }
+        seen as u32
+    }
+
+    /// How many rounds in a row, whatever they did, a thread has made in a loop that is known to wait, where
+    /// it stands before another one: those that others see stay. Of rounds that take locks it is not known
+    /// whether they did what they were for, so they count if others have seen them.
+    pub(super) fn attempts(&self, thread: u32, standing: &Standing<'_>) -> u32 {
+        let front = &self.fronts[thread as usize];
+        let Some(next) = self.next_place(thread, standing) else { return 0 };
+        let end = front.trail.len();
+        let Some((length, equal)) = self.looped(thread, end, next, self.next_site(thread, standing)) else {
+            return 0;
+        };
+        if !self.takes_lock(thread, &((end - length) as u32..end as u32)) {
+            return equal as u32;
+        }
+        self.seen_rounds(thread, end, length).take(equal).count() as u32
+    }
+}
