@@ -6,6 +6,7 @@ use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
 use crate::unit::{Done, Failed};
 use crate::waiting::{Loops, MOST_ATTEMPTS};
+use racefuzz_fuzz::decide;
 use racefuzz_fuzz::{Limits, Reached, Sight};
 use racefuzz_trace::{Engine, Failure, Outcome, Proof, RunReport, Stats, Warning};
 use std::collections::BTreeSet;
@@ -123,6 +124,10 @@ impl Merged {
             .map(|(failed, index)| show::failure(shower, failed.graph, failed.detected, index))
             .chain(self.sampled_failure)
             .collect();
+        if let Some(first) = failures.first_mut().filter(|first| first.decision.is_none()) {
+            let points = shower.config.count_points;
+            first.decision = decide(shower.fuzz, shower.program, shower.guard, first, points);
+        }
         let diverged = self.diverged.is_some() || self.unrepeatable.is_some();
         if let Some((found, index)) = self.unrepeatable {
             failures.push(show::fail(shower, found.detected, found.trace, index));

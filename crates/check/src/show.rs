@@ -189,6 +189,7 @@ pub(crate) fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index:
         found_by: FOUND_BY.to_owned(),
         trace,
         schedule,
+        decision: None,
     }
 }
 

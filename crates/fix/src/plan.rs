@@ -140,6 +140,7 @@ fn checked(search: &Search<'_>, bad: &Bad) -> Failure {
         iteration: 0,
         found_by: "check".to_owned(),
         trace: bad.trace.clone(),
+        decision: None,
         schedule: Schedule {
             program: search.options.program.clone(),
             settings,

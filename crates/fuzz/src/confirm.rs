@@ -54,6 +54,7 @@ impl Found {
             found_by: self.found_by.to_owned(),
             trace,
             schedule,
+            decision: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A run: blocks of iterations, handed to workers in chunks and merged in order.
 
 use crate::confirm::{Caught, Found, confirm};
+use crate::decision::decision;
 use crate::guard::{Guard, guarded};
 use crate::lab::Lab;
 use crate::limits::{Limits, Reached};
@@ -261,7 +262,10 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     for caught in caught {
         let settings = &caught.found.settings;
         let mut lab = Lab::new(options, settings, run.program, Some(run.guard));
-        let failure = confirm(&mut lab, options, caught);
+        let mut failure = confirm(&mut lab, options, caught);
+        if failures.is_empty() {
+            failure.decision = decision(&mut lab, options, &failure);
+        }
         // One report that the program is not deterministic is enough.
         let again = failure.kind == FailureKind::Nondeterminism
             && failures.iter().any(|known| known.kind == FailureKind::Nondeterminism);

@@ -30,6 +30,7 @@
 
 mod confirm;
 mod corpus;
+mod decision;
 mod draws;
 mod driver;
 mod guard;
@@ -48,6 +49,7 @@ mod strategy;
 mod tally;
 mod worker;
 
+pub use decision::decide;
 pub use driver::fuzz;
 pub use guard::{Guard, Pulse, guarded, guarded_here, on_abort_report};
 pub use limits::{Limits, Reached};

@@ -1,6 +1,7 @@
 //! Following a given sequence of choices.
 
 use crate::confirm::Found;
+use crate::decision::decision;
 use crate::driver::report;
 use crate::guard::{self, guarded};
 use crate::lab::Lab;
@@ -149,11 +150,11 @@ pub fn replay(schedule: &Schedule, options: &Options, program: &(dyn Fn() + Sync
                 found: "executes other steps".to_owned(),
             });
         }
-        Replayed { report: replay_report(schedule, options, &lab, ended), diverged }
+        Replayed { report: replay_report(schedule, options, &mut lab, ended), diverged }
     })
 }
 
-fn replay_report(schedule: &Schedule, options: &Options, lab: &Lab<'_>, ended: Ended) -> RunReport {
+fn replay_report(schedule: &Schedule, options: &Options, lab: &mut Lab<'_>, ended: Ended) -> RunReport {
     let complete = u64::from(!ended.blocked);
     let stats = Stats {
         executions: complete,
@@ -172,8 +173,11 @@ fn replay_report(schedule: &Schedule, options: &Options, lab: &Lab<'_>, ended: E
         (None, true) => (Outcome::Incomplete, Some(blocked_at(&trace, false))),
     };
     let found = Found { iteration: 0, found_by: "replay", settings: schedule.settings.clone() };
-    let failure =
+    let mut failure =
         ended.failure.map(|detected| found.failure(&schedule.program, detected, trace, lab.choices()));
+    if let Some(failure) = &mut failure {
+        failure.decision = decision(lab, options, failure);
+    }
     report(options, outcome, stats, failure.into_iter().collect(), stopped)
 }
 

@@ -153,6 +153,7 @@ fn failure(options: &Options, kind: FailureKind, message: String, iteration: u64
             sites: Vec::new(),
             events: Vec::new(),
         },
+        decision: None,
         schedule: Schedule {
             program: options.program.clone(),
             settings: options.settings.clone(),

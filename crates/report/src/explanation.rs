@@ -132,6 +132,8 @@ pub struct Explanation {
     pub objects: Vec<ObjectId>,
     /// The trace, without what does not matter.
     pub rows: Vec<Row>,
+    /// Where the failure was decided and what lets the execution pass, in row numbers, if that is known.
+    pub decision: Option<String>,
     /// The places in the source the story leads to.
     pub places: Vec<Place>,
     /// The name of each thread, by identifier.

@@ -31,6 +31,7 @@
 
 mod action;
 mod anomaly;
+mod decision;
 mod explanation;
 mod format;
 mod message;

@@ -1,6 +1,6 @@
 //! What went wrong in an execution.
 
-use crate::{ObjectId, Schedule, SiteId, ThreadId, Trace, Unseen, Verb};
+use crate::{Decision, ObjectId, Schedule, SiteId, ThreadId, Trace, Unseen, Verb};
 use std::fmt;
 
 /// The kinds of failure the runtime itself detects.
@@ -167,6 +167,9 @@ pub struct Failure {
     pub trace: Trace,
     /// The choices that repeat it.
     pub schedule: Schedule,
+    /// Where it was decided, if that was looked for and says something.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub decision: Option<Decision>,
 }
 
 impl Failure {

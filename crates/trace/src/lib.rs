@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod decision;
 mod event;
 mod failure;
 mod ids;
@@ -36,6 +37,7 @@ mod unseen;
 mod value;
 
 pub use audit::{AuditReport, Audited, Finding, Subject, Told};
+pub use decision::{Decision, Passes};
 pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Waiting};
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};

@@ -15,7 +15,7 @@ pub enum Outcome {
 }
 
 /// A share of executions with its 95 % confidence interval (Wilson score).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Share {
     /// Executions counted.

@@ -14,8 +14,8 @@
 //! Nothing is drawn, so the result is a function of the failing execution.
 
 mod few;
-mod plan;
-mod track;
+pub(crate) mod plan;
+pub(crate) mod track;
 
 use crate::lab::Lab;
 use plan::Plan;

@@ -7,7 +7,7 @@ use racefuzz_trace::{Choice, Point};
 /// An execution: which thread runs for how many events, one stretch after another; and the choices
 /// that are no threads, each known by its thread and its number there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// The thread, its events in this stretch, and its events up to the end of it.
     stretches: Vec<(u32, u32, u32)>,
     sides: Vec<(u32, u32, Choice)>,
@@ -52,6 +52,23 @@ impl Plan {
             Some(last) if last.0 == thread => last.1 += 1,
             _ => self.stretches.push((thread, 1, 0)),
         }
+    }
+
+    /// The plan of which each event is executed by the thread given here, with the same other choices.
+    pub(crate) fn in_order(&self, threads: impl IntoIterator<Item = u32>) -> Self {
+        let mut plan = Self { stretches: Vec::new(), sides: self.sides.clone() };
+        threads.into_iter().for_each(|thread| plan.note_event(thread));
+        plan.count();
+        plan
+    }
+
+    /// The plan that takes the default in place of the choice with this number among those that are no
+    /// threads and not the default, in the order in which they were made.
+    pub(crate) fn without_side(&self, number: usize) -> Self {
+        let mut plan = self.clone();
+        plan.sides.remove(number);
+        plan.count();
+        plan
     }
 
     /// The plan with other stretches.

@@ -7,7 +7,7 @@ use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{Choice, Point, ThreadId};
 
 /// What to follow.
-pub(super) enum Way<'a> {
+pub(crate) enum Way<'a> {
     Choices(&'a [Choice]),
     Plan(&'a Plan),
 }
@@ -18,20 +18,20 @@ enum Leader<'a> {
 }
 
 /// Follows a way as far as it goes.
-pub(super) struct Track<'a> {
+pub(crate) struct Track<'a> {
     leader: Leader<'a>,
     /// The stretch of the plan that is being followed.
     at: usize,
     /// Events and side choices by thread.
     done: Vec<(u32, u32)>,
     /// What happened.
-    pub(super) plan: Plan,
+    pub(crate) plan: Plan,
     /// The number of alternatives at each choice, and what was chosen of.
     pub(super) arities: Vec<(Point, u32)>,
 }
 
 impl<'a> Track<'a> {
-    pub(super) fn new(way: Way<'a>) -> Self {
+    pub(crate) fn new(way: Way<'a>) -> Self {
         let leader = match way {
             Way::Choices(choices) => Leader::Choices(Follow::new(choices)),
             Way::Plan(plan) => Leader::Plan(plan),

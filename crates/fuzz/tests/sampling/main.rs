@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod decision;
 mod laws;
 mod minimise;
 mod report;

@@ -37,7 +37,7 @@ mod write_skew;
 
 use crate::explanation::{Anomaly, Explanation, Place};
 use crate::view::View;
-use crate::{Sources, message, rows, words};
+use crate::{Sources, decision, message, rows, words};
 use racefuzz_trace::{Event, Failure, FailureKind, ObjectId, SiteId};
 
 /// A named failure, while its story still refers to events rather than to rows.
@@ -135,12 +135,14 @@ pub fn explain(failure: &Failure, sources: &dyn Sources) -> Explanation {
     finding.objects.retain(|object| rows::has_state(&view, *object));
     finding.objects.truncate(3);
     let rows = rows::build(&view, &mut finding);
+    let decision = failure.decision.as_ref().and_then(|decision| decision::sentence(decision, &rows));
     Explanation {
         anomaly: finding.anomaly,
         headline: finding.headline,
         paragraph: finding.paragraph,
         objects: finding.objects,
         rows,
+        decision,
         places: finding.places,
         thread_names: view.names.threads,
         object_names: view.names.objects,

@@ -8,6 +8,7 @@ pub(crate) use state::has_state;
 
 use crate::action::{action, attempt};
 use crate::anomaly::Finding;
+use crate::decision;
 use crate::explanation::{Anomaly, Row, RowKind};
 use crate::view::{View, is_housekeeping};
 use crate::words::{self, StepRef};
@@ -171,6 +172,11 @@ impl Writer<'_, '_> {
         let newer = self.view.newer(event).filter(|newest| self.numbers.contains_key(&newest.step));
         let beside = newer.filter(|_| marks.is_empty()).map(|newest| stale(self.view, event, newest));
         marks.extend(beside.map(|text| words::resolve(&text, |step| self.numbers.get(&step).copied())));
+        // A row that is marked anyway is found by its number.
+        let decides = self.view.failure.decision.as_ref().is_some_and(|decision| decision.step == step);
+        if decides && marks.is_empty() {
+            marks.push(decision::MARK.to_owned());
+        }
         self.rows.push(Row {
             kind: RowKind::Step,
             number: self.numbers.get(&step).copied(),

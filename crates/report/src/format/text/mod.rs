@@ -65,7 +65,9 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
             }
             body.extend(excerpts::excerpts(&pen, &story, &failure.trace, sources));
             blocks.push(body);
-            let mut foot = more(&pen, &story, others, sources);
+            let mut foot: Vec<String> =
+                story.decision.iter().flat_map(|decision| pen.paragraph(decision, 1)).collect();
+            foot.extend(more(&pen, &story, others, sources));
             foot.extend(stats::exploration(&pen, report));
             if !failure.is_replayable() {
                 let why = match failure.kind {

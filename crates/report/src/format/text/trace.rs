@@ -23,7 +23,22 @@ pub(super) fn trace(pen: &Pen<'_>, story: &Explanation) -> Vec<String> {
         return Vec::new();
     }
     let mut table = Table::new(pen, story);
-    let lines = if table.fit() { table.columns() } else { table.list() };
+    if table.fit() {
+        return trimmed(table.columns());
+    }
+    // Columns are worth more than a mark that the text below the trace gives the number of.
+    let unmarked = without_decision(story);
+    let mut narrower = Table::new(pen, &unmarked);
+    trimmed(if narrower.fit() { narrower.columns() } else { table.list() })
+}
+
+fn without_decision(story: &Explanation) -> Explanation {
+    let mut story = story.clone();
+    story.rows.iter_mut().for_each(|row| row.marks.retain(|mark| mark != crate::decision::MARK));
+    story
+}
+
+fn trimmed(lines: Vec<String>) -> Vec<String> {
     lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
