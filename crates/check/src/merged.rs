@@ -142,7 +142,7 @@ impl Merged {
             Some(why) => (Outcome::Incomplete, Some(why)),
             None if stats.executions > 0 && self.bounded => {
                 let why = format!(
-                    "threads that wait see each other's attempts, of which {MOST_ATTEMPTS} in a row were explored"
+                    "rounds of a loop that waits matter to its thread or to others, and only {MOST_ATTEMPTS} in a row were explored"
                 );
                 (Outcome::Incomplete, Some(why))
             }

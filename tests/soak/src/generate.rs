@@ -47,10 +47,15 @@ pub enum Theme {
     Boxes,
     Waiting,
     Panics,
+    Spinning,
 }
 
 impl Theme {
-    /// All of them.
+    /// Those of which programs consist that wait by trying again. Nobody only tries to take a lock: that would
+    /// see rounds which the enumerator does not go through.
+    pub const OF_WAITS: [Self; 6] =
+        [Self::Spinning, Self::Spinning, Self::Waiting, Self::Atomics, Self::Cells, Self::Parking];
+    /// All of them, but for what those do.
     pub const ALL: [Self; 14] = [
         Self::Atomics,
         Self::Cells,
@@ -212,6 +217,18 @@ fn statements(random: &mut Random, theme: Theme, program: &Program, thread: usiz
             2 => Op::Store(x, v),
             _ => Op::Add(x, v),
         }],
+        Theme::Spinning => match random.below(12) {
+            0 => vec![Op::AwaitUpdate(x, v)],
+            1 | 2 => vec![Op::AwaitSwap(x, 1), Op::Store(x, 0)],
+            3 => vec![Op::AwaitSwap(x, v)],
+            4 | 5 => vec![Op::AwaitCompareExchange(x, 0, v), Op::Store(x, 0)],
+            6 => vec![Op::AwaitCompareExchange(x, v - 1, v)],
+            7 => vec![Op::LockByTrying(0), Op::Unlock(0, v)],
+            8 => vec![Op::Lock(0), Op::Unlock(0, v)],
+            9 => vec![Op::Lock(0), Op::Store(x, v), Op::Unlock(0, 0)],
+            10 => vec![Op::AwaitLocked(0, x, v)],
+            _ => vec![Op::Add(x, v)],
+        },
         Theme::Panics => vec![if random.one_in(3) { Op::Panic } else { Op::Add(x, v) }],
     }
 }

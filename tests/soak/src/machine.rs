@@ -450,6 +450,24 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
                 next.push(way.done(0));
             }
         }
+        Op::AwaitUpdate(x, wanted) => {
+            if state.variables[x].0 == wanted {
+                way.update(x, wanted);
+                next.push(way.done(0));
+            }
+        }
+        Op::AwaitSwap(x, value) => {
+            if state.variables[x].0 != value {
+                let old = way.update(x, value);
+                next.push(way.done(old));
+            }
+        }
+        Op::AwaitCompareExchange(x, expected, value) => {
+            if state.variables[x].0 == expected {
+                way.update(x, value);
+                next.push(way.done(0));
+            }
+        }
         Op::Store(x, value) => {
             way.store(x, value);
             next.push(way.done(0));
@@ -481,8 +499,19 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
             way.state.cells[d].value = value;
             next.push(way.done(0));
         }
-        Op::Lock(m) if way.has(Held::Mutex(m)) => next.push(way.done(-9)),
-        Op::Lock(m) => {
+        Op::Lock(m) | Op::LockByTrying(m) | Op::AwaitLocked(m, ..) if way.has(Held::Mutex(m)) => {
+            next.push(way.done(-9));
+        }
+        // Rounds that fail take the lock and give it back: only who tries to take it could tell.
+        Op::AwaitLocked(m, x, wanted) => {
+            if !state.mutexes[m].owned && state.variables[x].0 == wanted {
+                way.take_mutex(m);
+                way.load(x);
+                way.give(Held::Mutex(m));
+                next.push(way.done(0));
+            }
+        }
+        Op::Lock(m) | Op::LockByTrying(m) => {
             if !state.mutexes[m].owned {
                 let seen = way.take_mutex(m);
                 next.push(way.done(seen));

@@ -69,23 +69,30 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How many waits a thread has passed just before the one in which it is; 0 if it is in none.
+/// How many waits for the same, in the same way, a thread has passed just before the one in which it is; 0 if
+/// it is in none.
 fn waits_passed(ops: &[Op], log: &[i64]) -> usize {
-    let (mut at, mut done) = (0, 0);
-    let mut passed = 0;
-    while let Some(op) = ops.get(at) {
+    let mut done: Vec<Op> = Vec::new();
+    let mut at = 0;
+    while let Some(op) = ops.get(at).copied() {
         at += 1;
         match op {
             Op::Unless(value, count) => {
-                if done == 0 || log[done - 1] != *value {
+                if done.is_empty() || log[done.len() - 1] != value {
                     at += count;
                 }
             }
-            Op::Await(..) if done == log.len() => return passed,
-            _ if done == log.len() => return 0,
-            Op::Await(..) => (done, passed) = (done + 1, passed + 1),
-            _ => (done, passed) = (done + 1, 0),
+            _ if done.len() < log.len() => done.push(op),
+            _ => return done.iter().rev().take_while(|earlier| is_same_wait(**earlier, op)).count(),
         }
     }
     0
+}
+
+fn is_same_wait(one: Op, other: Op) -> bool {
+    match (one, other) {
+        (Op::Await(x, _), Op::Await(y, _)) | (Op::AwaitUpdate(x, _), Op::AwaitUpdate(y, _)) => x == y,
+        (Op::AwaitLocked(m, x, _), Op::AwaitLocked(n, y, _)) => (m, x) == (n, y),
+        _ => false,
+    }
 }

@@ -67,6 +67,16 @@ pub enum Op {
     TakeBox(usize),
     /// Loads a variable until it is this.
     Await(usize, i64),
+    /// The same by a read-modify-write that changes nothing.
+    AwaitUpdate(usize, i64),
+    /// Swaps a value in until it finds another one.
+    AwaitSwap(usize, i64),
+    /// Replaces the one value by the other, once it is there.
+    AwaitCompareExchange(usize, i64, i64),
+    /// Tries to lock a mutex until it has it.
+    LockByTrying(usize),
+    /// Looks at a variable under a mutex until it is this.
+    AwaitLocked(usize, usize, i64),
     Yield,
     Panic,
     /// Skips the next statements unless the thread's last observation was this.
@@ -209,6 +219,17 @@ impl fmt::Display for Op {
             Self::PutBox(p, v) => write!(f, "drop(p{p}.swap(Box::new({v}), SeqCst))"),
             Self::TakeBox(p) => write!(f, "drop(p{p}.swap(null, SeqCst))"),
             Self::Await(x, v) => write!(f, "while x{x}.load(SeqCst) != {v} {{ spin_loop() }}"),
+            Self::AwaitUpdate(x, v) => write!(f, "while x{x}.fetch_or(0, SeqCst) != {v} {{ spin_loop() }}"),
+            Self::AwaitSwap(x, v) => write!(f, "while x{x}.swap({v}, SeqCst) == {v} {{ spin_loop() }}"),
+            Self::AwaitCompareExchange(x, a, b) => {
+                write!(f, "while x{x}.compare_exchange({a}, {b}, SeqCst, SeqCst).is_err() {{ spin_loop() }}")
+            }
+            Self::LockByTrying(m) => {
+                write!(f, "let g{m} = loop {{ if let Ok(g) = m{m}.try_lock() {{ break g }} yield_now() }}")
+            }
+            Self::AwaitLocked(m, x, v) => {
+                write!(f, "while {{ let _g = m{m}.lock(); x{x}.load(SeqCst) != {v} }} {{ spin_loop() }}")
+            }
             Self::Yield => write!(f, "yield_now()"),
             Self::Panic => write!(f, "panic!()"),
             Self::Unless(v, n) => write!(f, "if seen == {v} {{ /* the next {n} */ }}"),

@@ -380,6 +380,41 @@ impl<'a> Run<'a> {
                 }
                 0
             }
+            Op::AwaitUpdate(v, value) => {
+                while x[v].fetch_or(0, SeqCst) != value {
+                    hint::spin_loop();
+                }
+                0
+            }
+            Op::AwaitSwap(v, value) => loop {
+                let old = x[v].swap(value, SeqCst);
+                if old != value {
+                    break old;
+                }
+                hint::spin_loop();
+            },
+            Op::AwaitCompareExchange(v, old, new) => {
+                while x[v].compare_exchange(old, new, SeqCst, SeqCst).is_err() {
+                    hint::spin_loop();
+                }
+                0
+            }
+            Op::LockByTrying(m) | Op::AwaitLocked(m, ..) if self.holds(Held::Mutex(m)) => -9,
+            Op::LockByTrying(m) => loop {
+                if let Some(taken) = tried(objects.mutexes[m].try_lock()) {
+                    break self.keep(m, taken);
+                }
+                thread::yield_now();
+            },
+            Op::AwaitLocked(m, v, value) => loop {
+                let guard = entered(objects.mutexes[m].lock());
+                let seen = x[v].load(SeqCst);
+                drop(guard);
+                if seen == value {
+                    break 0;
+                }
+                hint::spin_loop();
+            },
             // SAFETY: racefuzz ends the execution before an access that races.
             Op::Read(d) => objects.cells[d].0.with(|cell| unsafe { *cell }),
             Op::Write(d, value) => {

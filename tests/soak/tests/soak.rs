@@ -22,10 +22,21 @@ fn outcomes_are_those_of_the_enumerator() {
         .into_iter()
         .filter(|theme| only.as_ref().is_none_or(|only| only.contains(&format!("{theme:?}"))))
         .collect();
+    agree(range(0, 1_000), &themes);
+}
+
+#[test]
+fn waits_come_to_what_the_enumerator_says() {
+    agree(range(0, 300), &Theme::OF_WAITS);
+}
+
+/// Panics unless the programs of these seeds have the outcomes that the enumerator says.
+#[track_caller]
+fn agree(seeds: std::ops::Range<u64>, themes: &[Theme]) {
     let (mut agree, mut large, mut outcomes, mut sampled) = (0, 0, 0, 0);
     let mut wrong = Vec::new();
-    for seed in range(0, 2_000) {
-        let program = generate(seed, &themes);
+    for seed in seeds {
+        let program = generate(seed, themes);
         match compare(&program, &LIMITS) {
             Verdict::Agree { outcomes: found, sampled: shown } => {
                 agree += 1;

@@ -153,3 +153,23 @@ fn endless_updates() {
         }
     });
 }
+
+/// Each finds the lock as if the other had never had it.
+#[test]
+fn two_that_look_under_a_lock_and_nobody_else() {
+    fails(ENDLESS, || {
+        let shared = Arc::new((Mutex::new(()), AtomicUsize::new(0)));
+        let threads = [1, 2].map(|wanted| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                while {
+                    let _held = shared.0.lock().unwrap();
+                    shared.1.load(SeqCst) != wanted
+                } {
+                    hint::spin_loop();
+                }
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}

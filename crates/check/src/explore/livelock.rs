@@ -87,7 +87,12 @@ impl Explore {
         let spinning: Vec<usize> = (0..self.started).filter(|thread| rounds(*thread).is_some()).collect();
         let Some(first) = spinning.first() else { return Standstill::Stuck };
         let rounds: Vec<_> = spinning.iter().filter_map(|thread| rounds(*thread)).collect();
-        let newest = rounds.iter().flatten().all(|id| self.finds_newest(*id));
+        // What a round reads of its own it will have written again.
+        let finds_newest = |round: &SmallVec<[Id; 8]>| {
+            let again = |id: &Id| self.finds_newest(*id) || round.contains(&self.graph.event(*id).rf);
+            round.iter().all(again)
+        };
+        let newest = rounds.iter().all(finds_newest);
         // The rounds of others may pass through a word that lets a thread on which only looks. Threads that
         // all undo what they do keep each other from it.
         let writes = |loc: u32| {
