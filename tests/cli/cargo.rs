@@ -207,6 +207,25 @@ fn a_package_is_driven_by_nextest_where_it_is_present() {
     }
 }
 
+#[test]
+fn repairs_are_typed_in_compiled_and_checked_again() {
+    let package = Package::new("confirmed-by-cargo");
+    // A path out of the package, as that of racefuzz, leads from the copy to the same place.
+    let ran = package.run(&["fix", "racy", "--confirm", "--no-nextest"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    let said: Vec<&str> = ran.stdout.lines().filter(|line| line.contains(" typed in: ")).collect();
+    assert!(!said.is_empty(), "{}", ran.stdout);
+    for line in &said {
+        assert!(line.ends_with("it compiles and holds, verified"), "{}", ran.stdout);
+    }
+    let all = said.len();
+    assert!(ran.stdout.contains(&format!(" confirmed: {all} of {all} repair")), "{}", ran.stdout);
+    assert_eq!(fs::read_to_string(package.path("tests/races.rs")).unwrap(), TESTS, "the source is as it was");
+
+    let nothing = package.run(&["fix", "locked", "--confirm", "--no-nextest"]);
+    assert_eq!(nothing.code, Some(0), "{}", nothing.stdout);
+}
+
 /// Tests whose outputs are compared whole.
 const FAILING: &str = r#"
 use racefuzz::{Var, sync::Arc, thread};

@@ -1,9 +1,11 @@
 //! `cargo racefuzz`: settings become environment variables, cargo does the rest.
 
-use crate::args::{CargoArgs, CargoCli, CargoCommand};
+use crate::args::{CargoArgs, CargoCli, CargoCommand, CargoFixArgs};
+use crate::confirm::{self, Scratch, TypedRepair};
 use crate::error::Failure;
 use crate::exit;
 use racefuzz::{Inject, Schedule};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
@@ -25,6 +27,9 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
         CargoCommand::Fix(args) => {
             let mut settings = vec![("RACEFUZZ_FIX", "1".to_owned())];
             settings.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY", memory.to_string())));
+            if args.confirm {
+                return fix_and_confirm(args, settings);
+            }
             drive(&args.name, Shown::All, &args.cargo, &settings)
         }
         CargoCommand::Replay(args) => {
@@ -35,6 +40,50 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             drive(path, Shown::AllOfOne, &args.cargo, &[("RACEFUZZ_REPLAY", args.token.clone())])
         }
     }
+}
+
+/// Runs the tests, which leave what can be typed in, in a folder; then types it in.
+fn fix_and_confirm(args: &CargoFixArgs, mut settings: Vec<(&str, String)>) -> Result<u8, Failure> {
+    let folder = std::env::temp_dir().join(format!("racefuzz-typed-{}", std::process::id()));
+    let write = |error| Failure::Write { file: folder.clone(), error };
+    std::fs::create_dir_all(&folder).map_err(write)?;
+    settings.push(("RACEFUZZ_TYPED", folder.to_string_lossy().into_owned()));
+    let driven = drive(&args.name, Shown::All, &args.cargo, &settings);
+    let typed = TypedRepair::read_all(&folder);
+    std::fs::remove_dir_all(&folder).map_err(write)?;
+    let code = driven?;
+    let mut agree = true;
+    for (test, repairs) in typed.map_err(write)? {
+        let mut confirmed = Vec::new();
+        let mut scratch: Option<Scratch> = None;
+        for repair in &repairs {
+            let manifest = Path::new(&repair.manifest);
+            let workspace = confirm::workspace_of(manifest).unwrap_or_else(|| manifest.to_owned());
+            let scratch = match &mut scratch {
+                Some(scratch) => scratch,
+                none => none.insert(Scratch::new(&workspace)?),
+            };
+            scratch.type_in(&repair.files, &[manifest, &workspace])?;
+            let rest = args.cargo.rest.iter().map(String::as_str);
+            let mut build = vec!["test", "--quiet", "--package", &repair.package];
+            build.extend(rest);
+            if !args.cargo.rest.iter().any(|argument| selects_targets(argument)) {
+                build.push("--tests");
+            }
+            let path = test.split_once("::").map_or(test.as_str(), |(_, path)| path);
+            let mut check = build.clone();
+            build.push("--no-run");
+            check.extend(["--", "--exact", path]);
+            let mut variables = vec![("RACEFUZZ_CHECK", "1".to_owned())];
+            variables.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY", memory.to_string())));
+            let done = scratch.check(&build, &check, &variables)?;
+            confirmed.push((format!("{test}: repair {}", repair.number), done));
+        }
+        let (text, all) = confirm::said(&confirmed, 0);
+        crate::output::print(&text)?;
+        agree &= all;
+    }
+    Ok(if agree { code } else { exit::BUG })
 }
 
 fn cargo() -> Command {

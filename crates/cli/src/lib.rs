@@ -28,6 +28,7 @@
 mod args;
 mod cargo;
 mod command;
+mod confirm;
 mod error;
 mod output;
 mod progress;

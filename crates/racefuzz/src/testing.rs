@@ -93,8 +93,11 @@ mod model {
     use crate::fuzzer::{Fuzzer, SettingError};
     use crate::regressions::Regressions;
     use crate::show;
-    use racefuzz_report::{Command, DiskSources};
-    use racefuzz_trace::{Failure, FailureDetail, FailureKind, Outcome, RunReport, Schedule, Settings};
+    use racefuzz_report::{Command, DiskSources, Patch, Sources};
+    use racefuzz_trace::{
+        Failure, FailureDetail, FailureKind, FixReport, Outcome, RunReport, Schedule, Settings,
+    };
+    use std::fs;
     use std::path::Path;
 
     /// Runs the test: kept failing schedules first, then its iterations; or proves it.
@@ -105,7 +108,7 @@ mod model {
         if std::env::var_os("RACEFUZZ_FIX").is_some_and(|value| value != "0") {
             return repair(case, body);
         }
-        if case.options.check {
+        if case.options.check || std::env::var_os("RACEFUZZ_CHECK").is_some_and(|value| value != "0") {
             return prove(case, body);
         }
         let mut fuzzer = configure(case).unwrap_or_else(|error| show::fail_test(error.to_string()));
@@ -145,13 +148,40 @@ mod model {
         options.stack_size = fuzzer.options.stack_size;
         options.roots = show::roots_of(Path::new(case.manifest_dir));
         options.settings = Settings { max_steps: options.settings.max_steps, ..fuzzer.options.settings };
-        let report = fixer.fix(body);
+        let mut report = fixer.fix(body);
         let sources = DiskSources::in_directories([Path::new(case.manifest_dir).to_owned()]);
+        racefuzz_report::put_harness_last(&mut report, &sources);
+        if let Some(folder) = std::env::var_os("RACEFUZZ_TYPED") {
+            leave_typed(case, &report, &sources, Path::new(&folder));
+        }
         let text = racefuzz_report::fix_text(&report, &sources, &show::style_from_env(), &[]);
         if report.nothing_to_fix() {
             println!("\n{text}");
         } else {
             show::fail_test(text);
+        }
+    }
+
+    /// Leaves the repairs that are verified as text for `cargo racefuzz fix --confirm`, which types them
+    /// in: a folder for each, with the package and each changed file.
+    fn leave_typed(case: &TestCase, report: &FixReport, sources: &dyn Sources, folder: &Path) {
+        let test = folder.join(format!("{}-{}", case.package, case.name.replace("::", "-")));
+        let write = |path: &Path, text: &str| {
+            path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, text))
+        };
+        let leave = |patch: &Patch| -> std::io::Result<()> {
+            let repair = test.join(patch.number.to_string());
+            write(&test.join("name"), case.name)?;
+            write(&repair.join("package"), case.package)?;
+            write(&repair.join("manifest"), case.manifest_dir)?;
+            patch.files.iter().enumerate().try_for_each(|(number, (file, text))| {
+                write(&repair.join(format!("files/{number}")), &format!("{file}\n{text}"))
+            })
+        };
+        for patch in racefuzz_report::patches(report, sources) {
+            if let Err(error) = leave(&patch) {
+                show::fail_test(format!("RACEFUZZ_TYPED={}: {error}", folder.display()));
+            }
         }
     }
 

@@ -40,6 +40,9 @@ pub(crate) struct CargoFixArgs {
     /// Which values a load may return.
     #[arg(long, value_name = "MODEL", value_parser = memory_model())]
     pub(crate) memory: Option<MemoryModel>,
+    /// Type each repair that is verified as text into a copy of the source, compile it and check it again.
+    #[arg(long)]
+    pub(crate) confirm: bool,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }

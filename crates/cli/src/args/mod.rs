@@ -3,7 +3,7 @@
 mod cargo;
 mod values;
 
-pub(crate) use cargo::{CargoArgs, CargoCli, CargoCommand};
+pub(crate) use cargo::{CargoArgs, CargoCli, CargoCommand, CargoFixArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};
@@ -258,6 +258,10 @@ pub(crate) struct FixArgs {
     /// best, with comments that say what is left to do.
     #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
     pub(crate) patch: Option<PathBuf>,
+    /// Type each repair that is verified as text into a copy of the source, compile it through cargo and
+    /// check it again.
+    #[arg(help_heading = OUTPUT, long)]
+    pub(crate) confirm: bool,
 }
 
 const AUDIT_EXAMPLES: &str = "\

@@ -2,6 +2,7 @@
 
 use super::{check_writable, find, json_text, plain_text};
 use crate::args::{FixArgs, Format};
+use crate::confirm::{self, Scratch};
 use crate::error::Failure;
 use crate::progress::CheckProgress;
 use crate::{Tool, exit, output};
@@ -23,9 +24,10 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
         fixer = fixer.max_time(time);
     }
     let progress = CheckProgress::new();
-    let report = fixer.fix_watched(scenario.program(&params), &progress);
+    let mut report = fixer.fix_watched(scenario.program(&params), &progress);
     progress.clear();
     let sources = tool.registry.sources();
+    racefuzz_report::put_harness_last(&mut report, &sources);
     if let Some(file) = &args.patch {
         write_patch(file, &report, &sources)?;
     }
@@ -41,11 +43,55 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
             plain_text(racefuzz::render_fixes_with(&report, &sources, &style, &next), args.output)
         }
     })?;
+    if args.confirm && !confirm(tool, args, &report, &sources)? {
+        return Ok(exit::BUG);
+    }
     Ok(match (report.nothing_to_fix(), &report.stopped) {
         (false, _) => exit::BUG,
         (true, None) => exit::OK,
         (true, Some(_)) => exit::INCOMPLETE,
     })
+}
+
+/// Types the repairs that are verified as text into a copy of the workspace, and checks each there with
+/// this command. Whether all of them hold.
+fn confirm(
+    tool: &Tool<'_>,
+    args: &FixArgs,
+    report: &FixReport,
+    sources: &dyn Sources,
+) -> Result<bool, Failure> {
+    let patches = racefuzz_report::patches(report, sources);
+    let folder = std::env::current_dir().map_err(Failure::Output)?;
+    let Some(workspace) = confirm::workspace_of(&folder) else {
+        return Err(Failure::Setting(
+            "--confirm needs a folder below the workspace of the scenarios".to_owned(),
+        ));
+    };
+    let mut scratch = Scratch::new(&workspace)?;
+    let memory = args.program.memory.to_string();
+    let build = ["build", "--quiet", "--bin", &tool.name];
+    let params: Vec<String> =
+        args.program.param.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mut check =
+        vec!["run", "--quiet", "--bin", &tool.name, "--", "check", &args.name, "--memory", &memory];
+    check.extend(params.iter().flat_map(|param| ["--param", param.as_str()]));
+    let mut confirmed = Vec::new();
+    for patch in &patches {
+        scratch.type_in(&patch.files, &[&folder, &workspace])?;
+        confirmed.push((format!("repair {}", patch.number), scratch.check(&build, &check, &[])?));
+    }
+    let (text, agree) = confirm::said(&confirmed, report.fixes.len() - patches.len());
+    match args.output.format {
+        Format::Text => output::print(&plain_text(text, args.output))?,
+        // The report on standard output stays JSON.
+        Format::Json => text
+            .lines()
+            .filter(|line| !line.is_empty())
+            .try_for_each(|line| output::note_line(line.trim()))
+            .map_err(Failure::Output)?,
+    }
+    Ok(agree)
 }
 
 /// Writes the repair that can be written down best, and says which it is if that is not the first.

@@ -3,10 +3,12 @@
 mod calls;
 mod edits;
 mod guard;
+mod harness;
 mod law;
 mod lines;
 mod patch;
 
+pub use harness::put_harness_last;
 pub use patch::{Patch, patch, patches};
 
 use crate::Sources;
