@@ -22,7 +22,19 @@ more_crates='
 diatomic-waker   | 0.2.3  | --lib -- loom_                                  | waker cell for one consumer
 async-event      | 0.2.1  | --lib -- loom_                                  | asynchronous event
 sharded-slab     | 0.1.7  | --features loom --lib -- loom                   | concurrent slab
+haphazard        | 0.1.8  | --test loom                                     | hazard pointers
+swap-buffer-queue | 0.2.1 | --lib                                           | buffering MPSC queue
+cordyceps        | 0.3.5  | --features std --lib -- loom::                  | intrusive lists, queues, stacks
+saa              | 5.6.2  | --features loom --lib                           | word-sized locks
+scc              | 3.8.8  | --features loom --lib                           | concurrent maps
+arcshift         | 0.4.10 | --features loom,validate,disable_slow_tests --lib | swappable shared value
 loom             | 0.7.3  | --features futures --tests                      | its own tests
+'
+
+# Those whose tests need a tokio that does something: in a workspace of their own, where the unused
+# packages are as they are.
+tokio_crates='
+tokio            | 1.54.1 | --features full --lib -- sync::tests             | synchronisation of an async runtime
 '
 
 # Packages that only the crates' benchmarks and other tests use: empty ones are built in their place.
@@ -35,14 +47,14 @@ criterion        | 0.8.99  | async_futures cargo_bench_support html_reports
 crossbeam-deque  | 0.8.99  |
 dashmap          | 6.99.0  |
 flurry           | 0.5.99  |
-futures-executor | 0.3.99  |
 memory-stats     | 1.99.0  |
 mimalloc         | 0.1.99  |
 pollster         | 0.3.99  |
 selfsimilar      | 0.1.99  |
 shumai           | 0.2.99  |
 slab             | 0.4.99  |
-tokio            | 1.99.0  | rt rt-multi-thread macros time full
+tokio            | 1.99.0  | rt rt-multi-thread macros time full test-util
+tokio-test       | 0.4.99  |
 '
 
 # Each crate has its own name for the one cfg.
@@ -167,16 +179,17 @@ EOF
     keep "$folder/lib.rs" </dev/null
 }
 
-# A workspace of loom's or shuttle's users, with racefuzz in its place.
-racefuzz_workspace() { # peer lines crates features
-    local line others=$patches
-    copy_sources "$3" "$work/$1-racefuzz/crates"
+# A workspace of loom's or shuttle's users, with racefuzz in its place. It has the peer's name, if no
+# other.
+racefuzz_workspace() { # peer lines crates features [name]
+    local line others=$patches space=${5-$1}
+    copy_sources "$3" "$work/$space-racefuzz/crates"
     for line in $2; do
         shim "shims/$1-racefuzz-$line" "$1" "$line.99" "$4" \
             "real = { package = \"racefuzz-$1\", path = \"$root/crates/$1\" }" 'pub use real::*;'
     done
-    [[ $1 != loom ]] || own_tests loom-racefuzz
-    workspace "$work/$1-racefuzz"
+    [[ $space != loom ]] || own_tests loom-racefuzz
+    workspace "$work/$space-racefuzz"
     racefuzz_patches=$patches
     patches=$others
 }

@@ -2,6 +2,7 @@
 
 use crate::{always_fails, checked, passes};
 use racefuzz_primitives::cell::{Cell, UnsafeCell};
+use racefuzz_primitives::local::lazy_static;
 use racefuzz_primitives::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::*, fence};
 use racefuzz_primitives::sync::{Arc, Barrier, Condvar, Mutex, Once, OnceLock, RwLock, mpsc};
 use racefuzz_primitives::thread;
@@ -321,6 +322,32 @@ fn handed_over_unseen() {
             assert_eq!(atomic.load(Relaxed), 7);
         }
         maker.join().unwrap();
+    });
+}
+
+lazy_static! {
+    static ref FIRST: AtomicPtr<AtomicU32> = AtomicPtr::new(null_mut());
+}
+
+/// The place of a lazy static is made by no thread, whichever comes to it first: one that has seen an address
+/// whose memory it does not know may use the static all the same.
+#[test]
+fn a_lazy_static() {
+    passes(|| {
+        let offer = || {
+            let own = Box::into_raw(Box::new(AtomicU32::new(7)));
+            if FIRST.compare_exchange(null_mut(), own, AcqRel, Relaxed).is_err() {
+                // SAFETY: made above, and nobody else has it.
+                drop(unsafe { Box::from_raw(own) });
+            }
+            assert!(!FIRST.load(Relaxed).is_null());
+        };
+        let threads = [thread::spawn(offer), thread::spawn(offer)];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        // SAFETY: the one that was the first.
+        drop(unsafe { Box::from_raw(FIRST.load(Acquire)) });
     });
 }
 

@@ -176,7 +176,7 @@ pub fn with_local<T: 'static, R>(
     if let Some(session) = backend::hosted() {
         return hosted_slot(session, false, key, make, f);
     }
-    with_slot(host_locals, key, make, f)
+    with_slot(host_locals, key, || Box::new(make()), f)
 }
 
 /// The local values of the running thread; tasks share those of their host.
@@ -195,7 +195,13 @@ pub fn with_global<T: 'static, R>(
     if let Some(session) = backend::hosted() {
         return hosted_slot(session, true, key, make, f);
     }
-    with_slot(|execution| &mut execution.globals, key, make, f)
+    // Its place is there before any thread comes to it, as that of a static is: it was allocated by none.
+    let boxed = || {
+        let value = make();
+        let _runtime = runtime_scope();
+        Box::new(value)
+    };
+    with_slot(|execution| &mut execution.globals, key, boxed, f)
 }
 
 fn hosted_slot<T: 'static, R>(
@@ -221,7 +227,7 @@ fn hosted_slot<T: 'static, R>(
 fn with_slot<T: 'static, R>(
     slots: impl Fn(&mut crate::execution::Execution) -> &mut crate::thread::Locals,
     key: usize,
-    make: impl FnOnce() -> T,
+    make: impl FnOnce() -> Box<T>,
     f: impl FnOnce(&T) -> R,
 ) -> Result<Option<R>, Absent> {
     let execution = current();
@@ -235,7 +241,7 @@ fn with_slot<T: 'static, R>(
         Err(()) => return Ok(None),
         Ok(Some(value)) => value,
         Ok(None) => {
-            let made: Box<dyn Any> = Box::new(make());
+            let made: Box<dyn Any> = make();
             let value: *const dyn Any = &raw const *made;
             let _runtime = runtime_scope();
             // SAFETY: as above.
