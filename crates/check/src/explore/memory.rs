@@ -14,6 +14,7 @@ impl Explorer for Explore {
         self.renumbered = false;
         self.left_here.clear();
         self.locs.clear();
+        self.bound.clear();
         self.pseudo.clear();
         self.left = self.graph.len();
         (self.loaded, self.given) = (self.left, self.left);
@@ -117,7 +118,7 @@ impl Memory for Explore {
         };
         self.pass(id, step);
         let loc = self.graph.event(id).loc;
-        self.graph.newest(loc) == id
+        self.diverged || self.graph.newest(loc) == id
     }
 
     fn rmw(
@@ -136,7 +137,9 @@ impl Memory for Explore {
                 self.meet(access, id);
                 let event = self.graph.event(id);
                 let (loc, rf, fresh) = (event.loc, event.rf, event.fresh);
-                if fresh {
+                if self.diverged {
+                    // The thread goes no further.
+                } else if fresh {
                     let fails = f(self.graph.word(loc, rf)).is_none();
                     let order = if fails { failure } else { access.order };
                     self.reordered |= order != self.graph.event(id).order;
@@ -178,7 +181,7 @@ impl Memory for Explore {
         };
         self.pass(id, step);
         let loc = self.graph.event(id).loc;
-        self.graph.newest(loc) == id
+        self.diverged || self.graph.newest(loc) == id
     }
 
     fn fence(&mut self, access: &Access<'_>, step: u32) {
@@ -285,7 +288,13 @@ impl Memory for Explore {
         }
         let id = held.unwrap_or(start);
         let loc = self.graph.event(id).loc;
-        self.set_loc(step.object, loc);
+        match self.loc(step.object) {
+            NOWHERE => {
+                self.diverged |= !is_new && loc != NOWHERE && !self.binds(loc);
+                self.set_loc(step.object, loc);
+            }
+            known => self.diverged |= known != loc,
+        }
         self.fill(id, step);
         self.pass(id, step.step);
         if reads && step.writes {

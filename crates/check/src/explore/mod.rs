@@ -107,6 +107,8 @@ pub(crate) struct Explore {
     told: Clock,
     /// For each object of the running execution its location.
     locs: Vec<u32>,
+    /// For each location whether its object was met in the running execution.
+    bound: Vec<bool>,
     pseudo: Vec<(u32, u32)>,
     /// For each location the number of the place where its object was made, as far as it was read.
     made: Vec<u64>,
@@ -184,6 +186,7 @@ impl Explore {
             renumbered: false,
             told: Clock::default(),
             locs: Vec::new(),
+            bound: Vec::new(),
             pseudo: Vec::new(),
             made: Vec::new(),
             left: 0,
@@ -320,11 +323,24 @@ impl Explore {
         }
     }
 
+    /// The object at a location of the graph is met in this execution; false if another one was met there.
+    fn binds(&mut self, loc: u32) -> bool {
+        if self.bound.len() <= loc as usize {
+            self.bound.resize(loc as usize + 1, false);
+        }
+        !std::mem::replace(&mut self.bound[loc as usize], true)
+    }
+
     /// An access executes an event of the graph.
     fn meet(&mut self, access: &Access<'_>, id: Id) {
         let loc = self.graph.event(id).loc;
+        if loc == NOWHERE {
+            // A fence: see `replayed`.
+            return;
+        }
         match self.loc(access.object) {
             NOWHERE => {
+                self.diverged |= !self.binds(loc);
                 self.set_loc(access.object, loc);
                 self.graph.locs[loc as usize].initial = access.initial;
             }
@@ -436,6 +452,10 @@ impl Explore {
     }
 
     fn answer(&mut self, loc: u32, write: Id) -> Read<'_> {
+        if loc == NOWHERE {
+            // The graph has a fence there: the thread goes no further, whatever it is told.
+            return Read { value: 0, release: &self.empty, source: 0, newer: None };
+        }
         let newest = self.graph.newest(loc);
         if self.renumbered && write != INIT {
             self.told = self.in_execution(&self.graph.event(write).release);
