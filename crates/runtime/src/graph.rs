@@ -264,6 +264,10 @@ pub trait Memory {
     /// events. It must not go on then, as what it is told is meant for another one.
     fn has_diverged(&self) -> bool;
 
+    /// Whether a thread is being given again what it read, to find out what it does then: none of that is
+    /// part of the execution, so it races with nothing.
+    fn is_repeating(&self) -> bool;
+
     /// The events of a thread so far.
     fn events(&self, thread: u32) -> u32;
 

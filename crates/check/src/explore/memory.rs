@@ -363,6 +363,10 @@ impl Memory for Explore {
         self.diverged
     }
 
+    fn is_repeating(&self) -> bool {
+        self.trial.is_some()
+    }
+
     fn events(&self, thread: u32) -> u32 {
         self.fronts[self.threads[thread as usize] as usize].done
     }

@@ -1,9 +1,10 @@
 //! Loops that spin: endless ones wait, bounded ones are explored round by round.
 
 use racefuzz_check::{Options, check};
+use racefuzz_primitives::cell::UnsafeCell;
 use racefuzz_primitives::sync::atomic::{
     AtomicBool, AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use racefuzz_primitives::sync::{Arc, Mutex};
 use racefuzz_primitives::{hint, thread};
@@ -148,4 +149,62 @@ fn a_spin_that_looks_at_what_its_lock_guards_waits() {
 fn a_spin_with_a_lock_that_nobody_ends_is_a_livelock() {
     let report = polled(1, |_, flag| flag.store(false, Relaxed), |_, flag| flag);
     assert_eq!(report.failures()[0].kind(), FailureKind::StepLimit);
+}
+
+/// A queue whose consumers lock it by trying, look at what the lock guards, and try again where a producer
+/// has said that it will put something there, but has not yet. A round that is only tried once more reads the
+/// lock as it was, so that it does not hold it: its use of the cell is none.
+#[test]
+fn a_cell_that_each_round_uses_under_its_lock() {
+    #[derive(Default)]
+    struct Queue {
+        head: AtomicU32,
+        ready: AtomicU32,
+        busy: AtomicBool,
+        tail: UnsafeCell<u32>,
+    }
+    // SAFETY: `tail` is used under `busy` only.
+    unsafe impl Sync for Queue {}
+    impl Queue {
+        fn put(&self) {
+            self.head.fetch_add(1, AcqRel);
+            self.ready.fetch_add(1, Release);
+        }
+        /// Whether something was taken; false if there is nothing.
+        fn take(&self) -> bool {
+            loop {
+                if self.busy.compare_exchange(false, true, AcqRel, Acquire).is_ok() {
+                    let taken = self.tail.with_mut(|tail| {
+                        // SAFETY: the lock is held.
+                        let tail = unsafe { &mut *tail };
+                        if self.ready.load(Acquire) > *tail {
+                            *tail += 1;
+                            return Some(true);
+                        }
+                        (self.head.load(Acquire) == *tail).then_some(false)
+                    });
+                    self.busy.store(false, Release);
+                    if let Some(taken) = taken {
+                        return taken;
+                    }
+                }
+                hint::spin_loop();
+            }
+        }
+    }
+    let consume: [fn(&Queue); 2] = [|queue| while queue.take() {}, |queue| _ = queue.take()];
+    for consume in consume {
+        let report = run(|| {
+            let queue = Arc::new(Queue::default());
+            let theirs = Arc::clone(&queue);
+            let producer = thread::spawn(move || theirs.put());
+            let theirs = Arc::clone(&queue);
+            let other = thread::spawn(move || consume(&theirs));
+            consume(&queue);
+            producer.join().unwrap();
+            other.join().unwrap();
+        });
+        // That rounds which see each other have no end is said, and is no failure.
+        assert!(report.failures.is_empty() && report.executions() > 0, "{report:?}");
+    }
 }

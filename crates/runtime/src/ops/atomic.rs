@@ -521,6 +521,7 @@ fn unsync<P: Primitive>(primitive: &P, kind: OpKind, site: Site) -> Result<(), A
                 .map(|by| (by.0, store.write))
         });
         let graphed = super::graphed::unordered(execution, object, now.thread, kind == OpKind::Write);
+        let graphed = graphed.filter(|_| super::graphed::is_real(execution));
         let race = race.or(graphed.map(|(other, step)| (other, WriteRef { event: 0, step })));
         execution.log(&now, &op, 0);
         execution.record(&op, site, |_, _| {});

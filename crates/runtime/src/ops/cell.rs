@@ -39,6 +39,9 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         execution.admit_birth(object, verb, site)?;
         let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
         let now = execution.event(&op);
+        if !super::graphed::is_real(execution) {
+            return Ok(false);
+        }
         if execution.memory.is_some() {
             super::counted::uses_cell(execution, object);
         }

@@ -162,6 +162,13 @@ pub(super) fn stepped(execution: &Execution, now: &Now, op: &Op, (before, after)
     }
 }
 
+/// Whether what the running thread does now is part of the execution: not so what it only repeats, to show
+/// what it does then.
+#[inline]
+pub(super) fn is_real(execution: &Execution) -> bool {
+    memory(execution).is_none_or(|memory| !memory.is_repeating())
+}
+
 /// What a non-atomic access to an atomic races with: the thread and the step.
 pub(super) fn unordered(execution: &Execution, object: u32, thread: u32, writes: bool) -> Option<(u32, u32)> {
     let clock = &execution.threads[thread as usize].clock;

@@ -100,6 +100,9 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
 /// thread. Another schedule might have it behind that; but such a use is no step of its own, so
 /// perhaps none that is tried has. Atomic uses are steps, and found when they come behind.
 pub(super) fn unordered_use(execution: &Execution, object: u32) -> Option<Access> {
+    if !super::graphed::is_real(execution) {
+        return None;
+    }
     let clock = &execution.threads[execution.current as usize].clock;
     let entry = &execution.objects[object as usize];
     entry.accesses.unordered(clock).or_else(|| {
