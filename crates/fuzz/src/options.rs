@@ -65,6 +65,7 @@ impl Options {
     /// The settings of the runtime.
     pub fn config(&self, settings: &Settings) -> Config {
         Config {
+            fair_tail: true,
             stack_size: self.stack_size,
             roots: self.roots.clone(),
             overlay: self.overlay.clone(),

@@ -14,6 +14,10 @@ pub struct Config {
     pub inject: Inject,
     /// Loads may return, and stores may go behind, any store: see [`Settings::explored`].
     pub explored: bool,
+    /// Whether what is left of an execution is scheduled fairly when an eighth of [`Config::max_steps`] is
+    /// used up, so that only one that has no end reaches them. Explorers that enumerate schedules, or judge
+    /// the end of an execution themselves, are not to be overruled.
+    pub fair_tail: bool,
     /// Bytes of stack for each thread.
     pub stack_size: usize,
     /// Whether reference counts are scheduling points: needed only where a program looks at them.
@@ -35,6 +39,7 @@ impl Config {
             max_steps: settings.max_steps,
             inject: settings.inject,
             explored: settings.explored,
+            fair_tail: false,
             stack_size: Self::DEFAULT_STACK_SIZE,
             count_points: false,
             roots: Vec::new(),

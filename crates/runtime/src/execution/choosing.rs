@@ -40,6 +40,7 @@ impl Execution {
         // SAFETY: as in `observed`.
         let chosen = unsafe { (*self.explorer).choose(alternatives) };
         assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
+        let chosen = self.fairness.alternative(point, chosen);
         self.choices.push(Choice::new(point, chosen));
         chosen as usize
     }
@@ -106,7 +107,7 @@ impl Execution {
         let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
         let index = index_of(chosen, choice.default_thread(), options);
         self.choices.push(Choice::new(Point::Thread, index));
-        chosen.0
+        self.fairness.overrule(options, chosen).0
     }
 
     /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and

@@ -16,6 +16,7 @@ use crate::memory::Seen;
 use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
+use crate::schedule::Fairness;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::statics::Statics;
@@ -84,6 +85,11 @@ pub(crate) struct Execution {
     pub(crate) console_object: u32,
 
     pub(crate) steps: u32,
+    /// Steps up to which there is nothing to be looked at but their number.
+    pub(crate) unlooked: u32,
+    /// Who runs is the explorer's choice alone: it does not keep the memory, and the fair tail has not begun.
+    pub(crate) chooses_freely: bool,
+    pub(crate) fairness: Fairness,
     pub(crate) choices: Vec<Choice>,
     /// One word per event, to find the first step in which two runs of one schedule differ.
     pub(crate) log: Vec<u64>,
@@ -235,8 +241,8 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 impl Execution {
     /// Whether it has taken as many steps as it may, or is to stop for another reason.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn is_spent(&self) -> bool {
-        self.steps >= self.config.max_steps || self.heart.stops()
+    pub(crate) fn is_spent(&mut self) -> bool {
+        (self.steps >= self.unlooked || self.heart.stops()) && self.looks_at_steps()
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]

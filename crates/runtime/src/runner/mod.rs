@@ -134,6 +134,9 @@ impl Runner {
             console: Vec::new(),
             console_object: NOBODY,
             steps: 0,
+            unlooked: 0,
+            chooses_freely: true,
+            fairness: Default::default(),
             choices: Vec::new(),
             log: Vec::new(),
             class: 0,
@@ -255,6 +258,7 @@ impl Runner {
         execution.console.clear();
         execution.console_object = NOBODY;
         execution.steps = 0;
+        execution.begin_unfairly();
         execution.choices.clear();
         execution.log.clear();
         execution.class = 0;

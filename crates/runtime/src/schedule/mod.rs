@@ -1,10 +1,12 @@
 //! Switching: a thread states what it will do next and waits to be chosen.
 
 mod ending;
+mod fairness;
 mod faults;
 mod leaving;
 
 pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn};
+pub(crate) use fairness::Fairness;
 pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};
 
@@ -202,7 +204,7 @@ impl Execution {
             stuck::step_limit(self);
             return NOBODY;
         }
-        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() && self.memory.is_none() {
+        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() && self.chooses_freely {
             return self.ask_for_any(me);
         }
         self.pick().unwrap_or_else(|| {
