@@ -9,6 +9,7 @@ use std::time::Duration;
 mod locks;
 mod polls;
 mod remembering;
+mod sampled;
 mod stuck;
 mod timed;
 
@@ -21,7 +22,11 @@ fn checker(memory: MemoryModel) -> Checker {
     Checker::new().memory_model(memory).max_time(LONG)
 }
 
-/// Panics unless the program is proved under every memory model, in at most so many executions.
+/// Executions by each strategy of a program that is proved.
+const SAMPLED: u64 = 100;
+
+/// Panics unless the program is proved under every memory model, in at most so many executions, and no
+/// strategy finds a failure.
 #[track_caller]
 pub(crate) fn verified(most: u64, program: impl Fn() + Sync) {
     for memory in MODELS {
@@ -35,9 +40,11 @@ pub(crate) fn verified(most: u64, program: impl Fn() + Sync) {
         );
         assert!(report.executions() <= most, "{memory:?}: {} executions", report.executions());
     }
+    sampled::passes(SAMPLED, &program);
 }
 
-/// Panics unless the program is proved in exactly so many executions, where every store is seen at once.
+/// Panics unless the program is proved in exactly so many executions, where every store is seen at once, and no
+/// strategy finds a failure.
 #[track_caller]
 pub(crate) fn verified_in(executions: u64, program: impl Fn() + Sync) {
     let report = checker(MemoryModel::Rc11).check(&program);
@@ -47,6 +54,7 @@ pub(crate) fn verified_in(executions: u64, program: impl Fn() + Sync) {
         "{:?}",
         report.stopped
     );
+    sampled::passes(SAMPLED, &program);
 }
 
 /// Panics unless a failure with such a message is found under every memory model.

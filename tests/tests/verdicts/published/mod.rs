@@ -5,4 +5,5 @@ mod atomic_waker;
 mod basedrop;
 mod broadcast;
 mod list_channel;
+mod spin_rwlock;
 mod token_eaten;
