@@ -6,6 +6,7 @@ mod guard;
 mod harness;
 mod law;
 mod lines;
+mod one_step;
 mod patch;
 
 pub use harness::put_harness_last;
@@ -14,7 +15,7 @@ pub use patch::{Patch, patch, patches};
 use crate::Sources;
 use lines::{has_word, imports, one_block};
 use racefuzz_trace::{Edit, Fix, FixKind, MemoryOrder, Region};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What happens to a line.
@@ -46,6 +47,8 @@ struct Changes {
     before: BTreeMap<usize, Vec<String>>,
     behind: BTreeMap<usize, Vec<String>>,
     instead: BTreeMap<usize, String>,
+    /// Lines that go.
+    gone: BTreeSet<usize>,
     /// The parts of lines that are replaced, last first.
     tokens: BTreeMap<usize, Vec<(Range<usize>, String)>>,
     /// Something is only described in a comment, or is not what was explored.
@@ -55,7 +58,7 @@ struct Changes {
 impl Changes {
     /// The lines that something happens at.
     fn touched(&self) -> Vec<usize> {
-        let all = self.before.keys().chain(self.behind.keys()).chain(self.instead.keys());
+        let all = self.before.keys().chain(self.behind.keys()).chain(self.instead.keys()).chain(&self.gone);
         let mut touched: Vec<usize> = all.copied().collect();
         touched.sort_unstable();
         touched.dedup();
@@ -108,8 +111,12 @@ fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
     for edit in fix.overlay.edits.iter().chain(&fix.besides) {
         let site = match edit {
             // Above, by their regions.
+            Edit::Lock { .. } if fix.kind == FixKind::OneStep => {
+                complete &= one_step::write(fix, sources, names, &mut files);
+                continue;
+            }
             Edit::Lock { .. } => {
-                complete &= fix.kind != FixKind::OneStep && !fix.regions.is_empty();
+                complete &= !fix.regions.is_empty();
                 continue;
             }
             Edit::Order { site, .. }
@@ -218,7 +225,10 @@ fn hunk(file: &str, text: &str, changes: &Changes) -> Hunk {
                 lines.push(Line { number: Some(number), mark: Mark::Remove, text: text.to_owned() });
                 lines.push(add(new));
             }
-            None => lines.push(Line { number: Some(number), mark: Mark::Keep, text: text.to_owned() }),
+            None => {
+                let mark = if changes.gone.contains(&number) { Mark::Remove } else { Mark::Keep };
+                lines.push(Line { number: Some(number), mark, text: text.to_owned() });
+            }
         }
         lines.extend(changes.behind.get(&number).into_iter().flatten().map(add));
     }

@@ -58,13 +58,13 @@ fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
         texts.push((file.clone(), applied(&lines, &changes)));
         // Writing to a string cannot fail.
         let _ = write!(out, "--- a/{file}\n+++ b/{file}\n");
-        let mut grown = 0usize;
+        let (mut added, mut removed) = (0usize, 0usize);
         for (first, last) in groups(&changes.touched()) {
             let (from, to) = (first.saturating_sub(CONTEXT).max(1), (last + CONTEXT).min(lines.len()));
             let (body, new) = body(&lines, from, to, &changes);
             let old = to - from + 1;
-            let _ = write!(out, "@@ -{from},{old} +{},{new} @@\n{body}", from + grown);
-            grown += new - old;
+            let _ = write!(out, "@@ -{from},{old} +{},{new} @@\n{body}", from + added - removed);
+            (added, removed) = (added + new, removed + old);
         }
     }
     (!out.is_empty()).then_some(Patch { text: out, complete, number, files: texts })
@@ -76,8 +76,9 @@ fn applied(lines: &[&str], changes: &Changes) -> String {
     for (number, line) in (1..).zip(lines) {
         let before = changes.before.get(&number).into_iter().flatten().map(String::as_str);
         let here = changes.instead.get(&number).map_or(*line, String::as_str);
+        let here = (!changes.gone.contains(&number)).then_some(here);
         let behind = changes.behind.get(&number).into_iter().flatten().map(String::as_str);
-        for line in before.chain([here]).chain(behind) {
+        for line in before.chain(here).chain(behind) {
             text.push_str(line);
             text.push('\n');
         }
@@ -102,6 +103,7 @@ fn body(lines: &[&str], from: usize, to: usize, changes: &Changes) -> (String, u
                 add(&mut body, '-', line);
                 add(&mut body, '+', replaced);
             }
+            None if changes.gone.contains(&number) => add(&mut body, '-', line),
             None => add(&mut body, ' ', line),
         }
         for added in changes.behind.get(&number).into_iter().flatten() {
