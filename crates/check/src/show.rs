@@ -10,7 +10,7 @@ use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
 use racefuzz_runtime::{Alternatives, Config, Detected, Explorer, Record, Runner, ThreadChoice};
 use racefuzz_trace::{
-    Failure, FailureDetail, FailureKind, MemoryModel, OpKind, Point, Schedule, ThreadId, Trace,
+    Failure, FailureDetail, FailureKind, MemoryModel, OpKind, Point, Schedule, Settings, ThreadId, Trace,
 };
 
 /// What it takes to run a program once more.
@@ -129,7 +129,12 @@ fn realised(
     // Where a wait times out, a schedule gives its thread the turn.
     config.inject.timeout = true;
     config.explored = explored;
+    if detected.kind == FailureKind::StepLimit {
+        // That it never ends may have been found long before the limit, which can be any number.
+        config.max_steps = config.max_steps.min(detected.step.max(Settings::DEFAULT_MAX_STEPS));
+    }
     let mut fuzz = shower.fuzz.clone();
+    fuzz.settings.max_steps = config.max_steps;
     fuzz.settings.inject = config.inject;
     fuzz.settings.explored = explored;
     // With any store to choose from, a shorter execution may be one that no memory model has.
