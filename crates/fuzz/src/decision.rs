@@ -58,7 +58,9 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
     let is_sampled = !settings.explored && settings.memory != MemoryModel::Tso && failure.is_replayable();
     let is_repeated = !matches!(failure.kind, FailureKind::Nondeterminism | FailureKind::StepLimit)
         && !matches!(failure.detail, FailureDetail::Unseen(_));
-    if !options.minimise || !is_sampled || !is_repeated {
+    // With freed memory given out again, what fails may be at work on memory that is somebody else's: it is
+    // not run once more than it must be.
+    if !options.minimise || !is_sampled || !is_repeated || settings.inject.reuse {
         return None;
     }
     let mut points = Points::new(&failure.schedule.choices);
