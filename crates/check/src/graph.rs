@@ -243,10 +243,15 @@ impl Graph {
         self.loc(loc).mo.last().copied().unwrap_or(INIT)
     }
 
+    /// The write that comes before this one in modification order.
+    pub(crate) fn write_before(&self, write: Id) -> Id {
+        let loc = self.event(write).loc;
+        self.write_at(loc, self.place(loc, write) - 1)
+    }
+
     /// The word that a location held before this write.
     pub(crate) fn word_before(&self, write: Id) -> u64 {
-        let loc = self.event(write).loc;
-        self.word(loc, self.write_at(loc, self.place(loc, write) - 1))
+        self.word(self.event(write).loc, self.write_before(write))
     }
 
     /// The word a write wrote.

@@ -214,7 +214,7 @@ impl Worker {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.takes_up_again() {
             return ended;
-        } else if self.explore.dead {
+        } else if self.explore.dead || self.explore.is_no_livelock(&ended) {
             done.blocked += 1;
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);

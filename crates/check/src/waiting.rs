@@ -82,6 +82,9 @@ pub(crate) const MOST_ATTEMPTS: u32 = 4;
 /// Equal rounds in a row that are explored of a loop whose thread acts on them.
 pub(crate) const COUNTED_ROUNDS: Rounds = 4;
 
+/// Equal rounds in a row that are a wait at the most, however often a loop is left behind as many.
+pub(crate) const MOST_REFUTED: Rounds = 16;
+
 /// The longest round that is looked for, in events.
 pub(crate) const LONGEST: usize = 256;
 
@@ -371,6 +374,9 @@ impl Trial {
 
     /// What the trial has shown.
     pub(crate) fn result(&self) -> Loops {
+        if self.purpose != Purpose::Learn && self.left && self.known >= MOST_REFUTED {
+            return Loops::counting(self.key);
+        }
         let rounds = match (self.purpose, self.left) {
             (_, false) => 1,
             // So many rounds may come, and a few for the way there.

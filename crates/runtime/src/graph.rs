@@ -116,6 +116,8 @@ pub struct Standing<'a> {
     pub(crate) enabled: &'a [ThreadId],
     /// The thread that ran last.
     pub current: u32,
+    /// Some thread waits for what another execution has.
+    pub(crate) blocked: bool,
 }
 
 impl Standing<'_> {
@@ -138,6 +140,16 @@ impl Standing<'_> {
     /// Whether a thread has neither ended nor been stopped.
     pub fn is_live(&self, thread: u32) -> bool {
         self.threads[thread as usize].status == Status::Live
+    }
+
+    /// Whether an execution in which no thread goes on is called something else than after that: a thread has
+    /// panicked, waits for a limited time or for what another execution has.
+    pub fn is_more_than_still(&self) -> bool {
+        let is_more = |thread: &Thread| {
+            let waits = thread.status == Status::Live && thread.blocked && thread.timed;
+            waits || thread.panicked.is_some()
+        };
+        self.blocked || self.threads.iter().any(is_more)
     }
 
     /// What a thread will do next.

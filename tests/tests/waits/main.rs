@@ -10,6 +10,7 @@ mod locks;
 mod polls;
 mod remembering;
 mod sampled;
+mod shared;
 mod stuck;
 mod timed;
 

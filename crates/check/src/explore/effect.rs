@@ -22,6 +22,10 @@ impl Explore {
                 continue;
             }
             match words.iter_mut().find(|(loc, ..)| *loc == event.loc) {
+                // Counts of references are not in their words: what others did in between may show.
+                Some(_) if is_count(event.verb) && !ids.contains(&self.graph.write_before(*id)) => {
+                    return (Effect::Lasting, SmallVec::new());
+                }
                 Some((_, before, now)) => {
                     *now = event.value;
                     if *before != event.value {
@@ -129,9 +133,8 @@ impl Explore {
     pub(super) fn finds_newest(&self, id: Id) -> bool {
         let event = self.graph.event(id);
         // The words of counted references say nothing.
-        let counted = matches!(event.verb, Verb::RefCount | Verb::RefClone | Verb::RefDrop);
         let same = || self.graph.word(event.loc, self.graph.newest(event.loc)) == self.read_word(id);
-        self.finds_newest_write(id) || !counted && same()
+        self.finds_newest_write(id) || !is_count(event.verb) && same()
     }
 
     pub(super) fn finds_newest_write(&self, id: Id) -> bool {
@@ -142,4 +145,9 @@ impl Explore {
         let newest = self.graph.newest(event.loc);
         newest == event.rf || self.is_own(event.thread, newest)
     }
+}
+
+/// Whether an operation is one on the count of references to something.
+fn is_count(verb: Verb) -> bool {
+    matches!(verb, Verb::RefCount | Verb::RefClone | Verb::RefDrop)
 }

@@ -20,11 +20,28 @@ pub(super) struct Round {
     pub(super) choices: u32,
 }
 
+/// What a thread does next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    /// Its place, if it says on which location it is: what counts references or asks whether a thread has
+    /// ended does not.
+    pub(super) place: Option<u64>,
+    /// Its place without the location.
+    pub(super) site: u64,
+}
+
+impl Next {
+    /// Whether it is the same operation as one that the thread has done.
+    fn is(&self, place: u64, site: u64) -> bool {
+        self.place.map_or(self.site == site, |next| next == place)
+    }
+}
+
 impl Explore {
     /// The round that a thread has just ended, if it is one that may be a wait.
     pub(super) fn round(&self, thread: u32, standing: &Standing<'_>) -> Option<Round> {
         let front = &self.fronts[thread as usize];
-        let next = self.next_place(thread, standing)?;
+        let next = self.next_operation(thread, standing);
         let trail = &front.trail;
         // Choices at the end are part of the operation that comes next.
         let end = trail.len() - trail.iter().rev().take_while(|place| is_choice(**place)).count();
@@ -32,8 +49,10 @@ impl Explore {
         // A round may begin with choices: those that its first operation makes before it is stated, which the
         // next operation has made, too, and those that it makes when it happens.
         let begins = |start: usize| {
-            let round = &trail[start..end];
-            round.starts_with(&trail[end..]) && round.iter().find(|place| !is_choice(**place)) == Some(&next)
+            trail[start..end].starts_with(&trail[end..])
+                && (start..end)
+                    .find(|at| !is_choice(trail[*at]))
+                    .is_some_and(|at| next.is(trail[at], front.sites[at]))
         };
         let longest = (end - front.seen as usize).min(LONGEST);
         for length in (1..=longest).filter(|length| begins(end - length)) {
@@ -42,7 +61,7 @@ impl Explore {
             if !repeats && !self.loops.has_waits_of(length as u32) {
                 continue;
             }
-            let key = self.key(thread, end - length..end, self.next_site(thread, standing));
+            let key = self.key(thread, end - length..end, next.site);
             let known = self.loops.rounds(key);
             let single = known == Some(1);
             if single || repeats {
@@ -142,15 +161,17 @@ impl Explore {
     pub(super) fn next_site(&self, thread: u32, standing: &Standing<'_>) -> u64 {
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
-        place(standing.site(runs_as), op.verb, NOWHERE, !op.kind.reads())
+        let writes = op.object != Op::NO_OBJECT && !op.kind.reads();
+        place(standing.site(runs_as), op.verb, NOWHERE, writes)
     }
 
-    /// The place of what a thread does next, if that is an event on a location.
-    pub(super) fn next_place(&self, thread: u32, standing: &Standing<'_>) -> Option<u64> {
+    /// What a thread does next.
+    pub(super) fn next_operation(&self, thread: u32, standing: &Standing<'_>) -> Next {
         let runs_as = self.fronts[thread as usize].runs_as;
         let op = standing.pending(runs_as);
-        let loc = (op.object != Op::NO_OBJECT).then(|| self.loc(op.object))?;
-        Some(place(standing.site(runs_as), op.verb, loc, !op.kind.reads()))
+        let loc = (op.object != Op::NO_OBJECT).then(|| self.loc(op.object));
+        let place = loc.map(|loc| place(standing.site(runs_as), op.verb, loc, !op.kind.reads()));
+        Next { place, site: self.next_site(thread, standing) }
     }
 
     /// A number of what a thread does next: its place in the source, and the thread.
@@ -166,13 +187,15 @@ impl Explore {
 
     /// The length and the number of the equal rounds that end with the event before `end`, if that is where a
     /// thread stood before another round of a loop that is known to wait.
-    pub(super) fn looped(&self, thread: u32, end: usize, next: u64, site: u64) -> Option<(usize, usize)> {
-        let trail = &self.fronts[thread as usize].trail[..end];
+    pub(super) fn looped(&self, thread: u32, end: usize, next: Next) -> Option<(usize, usize)> {
+        let front = &self.fronts[thread as usize];
+        let trail = &front.trail[..end];
         let lengths = self.loops.lengths_of_waits().map(|length| length as usize);
         let length = lengths.filter(|length| *length <= end).find(|length| {
-            let round = end - length..end;
-            trail[round.clone()].iter().find(|place| !is_choice(**place)) == Some(&next)
-                && self.loops.rounds(self.key(thread, round, site)) == Some(1)
+            let mut round = end - length..end;
+            let first = round.find(|at| !is_choice(trail[*at]));
+            first.is_some_and(|at| next.is(trail[at], front.sites[at]))
+                && self.loops.rounds(self.key(thread, end - length..end, next.site)) == Some(1)
         })?;
         let round = &trail[end - length..];
         Some((length, trail.rchunks_exact(length).take_while(|earlier| *earlier == round).count()))
@@ -220,11 +243,9 @@ impl Explore {
     /// whether they did what they were for, so they count if others have seen them.
     pub(super) fn attempts(&self, thread: u32, standing: &Standing<'_>) -> u32 {
         let front = &self.fronts[thread as usize];
-        let Some(next) = self.next_place(thread, standing) else { return 0 };
+        let next = self.next_operation(thread, standing);
         let end = front.trail.len();
-        let Some((length, equal)) = self.looped(thread, end, next, self.next_site(thread, standing)) else {
-            return 0;
-        };
+        let Some((length, equal)) = self.looped(thread, end, next) else { return 0 };
         if !self.takes_lock(thread, &((end - length) as u32..end as u32)) {
             return equal as u32;
         }

@@ -1,9 +1,10 @@
 //! Executions in which threads only go round: whether they keep each other from what they wait for.
 
+use super::finding::Next;
 use super::rounds::{Turn, Wait};
-use super::{Explore, Front, Id, Kind, Standing};
+use super::{Explore, Front, INIT, Id, Kind, Standing};
 use crate::waiting::{Effect, is_choice};
-use racefuzz_runtime::{Standstill, Wait as Awaits};
+use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
 use smallvec::SmallVec;
 
 impl Explore {
@@ -15,7 +16,8 @@ impl Explore {
         let len = front.trail.len();
         (len.saturating_sub(most)..len).rev().any(|end| {
             let Some(next) = (end..len).find(|at| !is_choice(front.trail[*at])) else { return false };
-            let known = self.looped(thread, end, front.trail[next], front.sites[next]);
+            let known =
+                self.looped(thread, end, Next { place: Some(front.trail[next]), site: front.sites[next] });
             let known = known.filter(|(_, equal)| *equal > 1).map(|(length, _)| length);
             let length = known.or_else(|| {
                 (1..=most.min(end / 2)).find(|length| {
@@ -67,13 +69,46 @@ impl Explore {
         Turn::Ends
     }
 
+    /// Whether threads seem to keep each other from what they wait for, but have had locks: what those guard
+    /// is no event, and may change from round to round.
+    pub(super) fn is_livelock_in_doubt(&self, standing: &Standing<'_>) -> bool {
+        let takes_lock = |thread: u32| match &self.fronts[thread as usize].wait {
+            Wait::Seen(round) => self.takes_lock(thread, round),
+            _ => false,
+        };
+        !self.is_over()
+            && !standing.is_more_than_still()
+            && (0..self.started as u32).any(takes_lock)
+            && matches!(self.stands_still(standing), Standstill::Livelock(_))
+    }
+
+    /// The thread that goes on next, where all take turns until they end or the steps are used up.
+    pub(super) fn take_turns(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        let started = self.started as u32;
+        let last = self.at_large.unwrap_or(started - 1);
+        let mut turns = (1..=started).map(|ahead| (last + ahead) % started);
+        let next = turns.find(|thread| standing.is_live(*thread) && standing.is_enabled(*thread));
+        self.at_large = next.or(Some(last));
+        next
+    }
+
+    /// Whether what seemed to be a livelock was none: the execution has ended.
+    pub(crate) fn is_no_livelock(&self, ended: &Ended) -> bool {
+        self.at_large.is_some() && ended.failure.is_none()
+    }
+
     /// How an execution stands in which no thread goes on.
     pub(super) fn stands_still(&self, standing: &Standing<'_>) -> Standstill {
         let waits = |front: &Front| !matches!(front.wait, Wait::No);
         if self.quiet && self.fronts[..self.started].iter().any(waits) {
             return Standstill::Discarded;
         }
-        if self.diverged || self.dead || self.anew.is_some() || self.trial.is_some() || self.learned.is_some()
+        if self.diverged
+            || self.at_large.is_some()
+            || self.dead
+            || self.anew.is_some()
+            || self.trial.is_some()
+            || self.learned.is_some()
         {
             return Standstill::Discarded;
         }
@@ -90,7 +125,7 @@ impl Explore {
         // What a round reads of its own it will have written again.
         let finds_newest = |round: &SmallVec<[Id; 8]>| {
             let again = |id: &Id| self.finds_newest(*id) || round.contains(&self.graph.event(*id).rf);
-            round.iter().all(again)
+            round.iter().all(|id| again(id) && self.finds_what_is_guarded(*id, &spinning))
         };
         let newest = rounds.iter().all(finds_newest);
         // The rounds of others may pass through a word that lets a thread on which only looks. Threads that
@@ -119,5 +154,15 @@ impl Explore {
             return Standstill::Blocked(self.fronts[*first].runs_as);
         }
         Standstill::Livelock(spinning.iter().map(|thread| self.fronts[*thread].runs_as).collect())
+    }
+
+    /// Whether an event of a round that takes a lock finds behind it what it found: nobody but threads that
+    /// go round has had the lock since, as what it guards is no event.
+    fn finds_what_is_guarded(&self, id: Id, spinning: &[usize]) -> bool {
+        let event = self.graph.event(id);
+        event.kind != Kind::Read || !event.verb.takes_lock() || self.finds_newest_write(id) || {
+            let newest = self.graph.newest(event.loc);
+            newest != INIT && spinning.contains(&(self.graph.event(newest).thread as usize))
+        }
     }
 }

@@ -23,7 +23,7 @@ impl Explorer for Explore {
         (self.trial, self.learned) = (None, None);
         (self.stutter, self.dead_end) = (None, None);
         self.quiet = std::mem::take(&mut self.quiet_next);
-        self.bounded = false;
+        (self.bounded, self.at_large) = (false, None);
         self.livelocked.clear();
         self.left_before.clear();
         self.mark = 0;
@@ -80,7 +80,13 @@ impl Memory for Explore {
             self.diverged |= !standing.enabled().iter().all(|thread| standing.may_be_kept_out(thread.0));
             return None;
         }
-        self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as)
+        if self.at_large.is_none() {
+            let next = self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as);
+            if next.is_some() || !self.is_livelock_in_doubt(standing) {
+                return next;
+            }
+        }
+        self.take_turns(standing)
     }
 
     fn load(&mut self, access: &Access<'_>, step: u32) -> Read<'_> {

@@ -142,6 +142,9 @@ pub(crate) struct Explore {
     pub(crate) bounded: bool,
     /// Freed memory may be allocated again.
     pub(crate) reuses: bool,
+    /// Threads that seem to go round for ever take turns, to see whether they do: the one whose turn it is, in
+    /// the running execution's numbers.
+    at_large: Option<u32>,
     /// Threads that keep undoing each other's work, in the running execution's numbers.
     livelocked: Vec<u32>,
     /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
@@ -198,6 +201,7 @@ impl Explore {
             trial: None,
             confirmed: BTreeMap::new(),
             reuses: false,
+            at_large: None,
             learned: None,
             left_before: Vec::new(),
             mark: 0,

@@ -90,8 +90,10 @@ impl Explore {
         let chooses = |at: u32| self.graph.event(self.graph.threads[thread as usize][at as usize]).choice;
         let same_choices = (0..round.choices).all(|at| chooses(start + at) == chooses(round.events.end + at));
         let repeatable = same_choices
+            && !self.loops.counts(round.key)
             && self.ids(thread, &round.events).iter().all(|id| {
-                let is_state = |event: &Event| event.loc != NOWHERE && !event.verb.is_atomic();
+                let is_told = |event: &Event| event.verb.is_atomic() || event.verb == Verb::IsFinished;
+                let is_state = |event: &Event| event.loc != NOWHERE && !is_told(event);
                 !is_state(self.graph.event(*id)) || self.finds_newest_write(*id)
             });
         if self.loops.rounds(round.key).is_none() {

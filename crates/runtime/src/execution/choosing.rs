@@ -74,6 +74,7 @@ impl Execution {
             objects: &self.objects[..self.object_count],
             enabled: &self.enabled,
             current: self.current,
+            blocked: self.blocked_at.is_some(),
         }
     }
 

@@ -1,0 +1,230 @@
+//! Threads that wait for what others do with something they share: its references, its lock, their end.
+
+use crate::{fails, verified};
+use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
+use racefuzz::sync::{Arc, Mutex, RwLock};
+use racefuzz::{hint, thread};
+use std::collections::VecDeque;
+use std::ptr;
+
+#[test]
+fn until_it_can_no_longer_be_upgraded() {
+    verified(4, || {
+        let owner = Arc::new(7);
+        let weak = Arc::downgrade(&owner);
+        let other = thread::spawn(move || drop(owner));
+        while weak.upgrade().is_some() {
+            thread::yield_now();
+        }
+        other.join().unwrap();
+    });
+}
+
+/// The thread may be the last owner, or find nobody left.
+#[test]
+fn looking_through_a_weak_reference() {
+    verified(60, || {
+        let number = Arc::new(AtomicUsize::new(0));
+        let weak = Arc::downgrade(&number);
+        let other = thread::spawn(move || {
+            while let Some(number) = weak.upgrade() {
+                if number.load(Acquire) == 1 {
+                    break;
+                }
+                hint::spin_loop();
+            }
+        });
+        number.store(1, Release);
+        drop(number);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn looking_through_a_reference_of_its_own() {
+    verified(4, || {
+        let number = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&number);
+        let other = thread::spawn(move || {
+            while Arc::clone(&theirs).load(Acquire) != 1 {
+                thread::yield_now();
+            }
+        });
+        number.store(1, Release);
+        other.join().unwrap();
+        assert_eq!(Arc::strong_count(&number), 1);
+    });
+}
+
+#[test]
+fn until_it_is_the_only_owner() {
+    verified(4, || {
+        let mut owner = Arc::new(7);
+        let theirs = Arc::clone(&owner);
+        let other = thread::spawn(move || drop(theirs));
+        let number = loop {
+            match Arc::try_unwrap(owner) {
+                Ok(number) => break number,
+                Err(shared) => owner = shared,
+            }
+            thread::yield_now();
+        };
+        assert_eq!(number, 7);
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn until_threads_have_ended() {
+    verified(6, || {
+        let other = thread::spawn(|| ());
+        while !other.is_finished() {
+            hint::spin_loop();
+        }
+        other.join().unwrap();
+    });
+    verified(6, || {
+        let threads = [(); 2].map(|()| thread::spawn(|| ()));
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            thread::yield_now();
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// Both only try: each keeps the other out for a moment.
+#[test]
+fn by_trying_to_read_and_to_write() {
+    verified(20, || {
+        let number = Arc::new(RwLock::new(0));
+        let theirs = Arc::clone(&number);
+        let other = thread::spawn(move || {
+            loop {
+                if let Ok(mut number) = theirs.try_write() {
+                    *number += 1;
+                    break;
+                }
+                thread::yield_now();
+            }
+        });
+        while !number.try_read().is_ok_and(|number| *number == 1) {
+            hint::spin_loop();
+        }
+        other.join().unwrap();
+    });
+    verified(200, || {
+        let number = Arc::new(Mutex::new(0));
+        let threads = [(); 3].map(|()| {
+            let number = Arc::clone(&number);
+            thread::spawn(move || {
+                loop {
+                    if let Ok(mut number) = number.try_lock() {
+                        *number += 1;
+                        break;
+                    }
+                    thread::yield_now();
+                }
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(*number.lock().unwrap(), 3);
+    });
+}
+
+/// Each round changes what the lock guards, which is no event: it looks like a thread that waits.
+#[test]
+fn for_what_rounds_under_a_lock_count() {
+    verified(20, || {
+        let shared = Arc::new((Mutex::new(0), AtomicBool::new(false)));
+        let theirs = Arc::clone(&shared);
+        let other = thread::spawn(move || {
+            loop {
+                *theirs.0.lock().unwrap() += 1;
+                if theirs.1.load(Acquire) {
+                    break;
+                }
+                hint::spin_loop();
+            }
+        });
+        while *shared.0.lock().unwrap() < 3 {
+            hint::spin_loop();
+        }
+        shared.1.store(true, Release);
+        other.join().unwrap();
+    });
+}
+
+/// Takes what is in a queue until its producer has ended; `flag_first` if it looks for that first.
+fn drains(flag_first: bool) -> impl Fn() + Sync {
+    move || {
+        let shared = Arc::new((Mutex::new(VecDeque::new()), AtomicBool::new(false)));
+        let theirs = Arc::clone(&shared);
+        let producer = thread::spawn(move || {
+            (0..2).for_each(|number| theirs.0.lock().unwrap().push_back(number));
+            theirs.1.store(true, Release);
+        });
+        let mut taken = Vec::new();
+        loop {
+            let mut ends = flag_first && shared.1.load(Acquire);
+            while let Some(number) = shared.0.lock().unwrap().pop_front() {
+                taken.push(number);
+            }
+            ends |= !flag_first && shared.1.load(Acquire);
+            if ends {
+                break;
+            }
+            hint::spin_loop();
+        }
+        assert_eq!(taken, [0, 1], "not all");
+        producer.join().unwrap();
+    }
+}
+
+#[test]
+fn for_the_end_of_a_queue() {
+    verified(200, drains(true));
+    fails("not all", drains(false));
+}
+
+/// Treiber's stack: a node that is taken out is freed.
+#[test]
+fn for_nodes_of_a_stack() {
+    struct Node {
+        number: u32,
+        next: *mut Node,
+    }
+    verified(200, || {
+        let stack = Arc::new(AtomicPtr::<Node>::new(ptr::null_mut()));
+        let theirs = Arc::clone(&stack);
+        let producer = thread::spawn(move || {
+            for number in 1..3 {
+                let node = Box::into_raw(Box::new(Node { number, next: ptr::null_mut() }));
+                loop {
+                    let next = theirs.load(Acquire);
+                    // SAFETY: nobody else has the node yet.
+                    unsafe { (*node).next = next };
+                    if theirs.compare_exchange(next, node, AcqRel, Relaxed).is_ok() {
+                        break;
+                    }
+                }
+            }
+        });
+        let (mut sum, mut taken) = (0, 0);
+        while taken < 2 {
+            let node = stack.load(Acquire);
+            if node.is_null() {
+                hint::spin_loop();
+                continue;
+            }
+            // SAFETY: only this thread takes nodes out and frees them.
+            let next = unsafe { (*node).next };
+            if stack.compare_exchange(node, next, AcqRel, Relaxed).is_ok() {
+                // SAFETY: it has just been taken out.
+                sum += unsafe { Box::from_raw(node) }.number;
+                taken += 1;
+            }
+        }
+        assert_eq!(sum, 3);
+        producer.join().unwrap();
+    });
+}
