@@ -288,19 +288,15 @@ impl Trial {
         at: usize,
     ) -> Self {
         let (rounds, steps) = (0, 0);
-        Self {
-            thread,
-            key,
-            known,
-            purpose,
-            round,
-            at,
-            rounds,
-            steps,
-            left: false,
-            poll: None,
-            written: Vec::new(),
+        // What is counted goes on from where it is: destructors that end the trial find it so.
+        let mut written: Vec<(u32, u64)> = Vec::new();
+        for (loc, word) in
+            round.iter().filter(|event| event.counts).filter_map(|event| Some((event.loc, event.wrote?)))
+        {
+            written.retain(|(known, _)| *known != loc);
+            written.push((loc, word));
         }
+        Self { thread, key, known, purpose, round, at, rounds, steps, left: false, poll: None, written }
     }
 
     /// Its rounds take locks, and begin with this operation.

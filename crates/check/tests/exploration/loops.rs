@@ -208,3 +208,33 @@ fn a_cell_that_each_round_uses_under_its_lock() {
         assert!(report.failures.is_empty() && report.executions() > 0, "{report:?}");
     }
 }
+
+/// References that are counted by hand, each clone a round of a loop: a trial of it counts on, so that the
+/// destructors at its end do not release more than there is.
+#[test]
+fn references_that_are_cloned_in_a_loop() {
+    static BELOW_ZERO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    struct Handle(std::sync::Arc<AtomicU32>);
+    impl Clone for Handle {
+        fn clone(&self) -> Self {
+            self.0.fetch_add(1, Relaxed);
+            Self(self.0.clone())
+        }
+    }
+    impl Drop for Handle {
+        fn drop(&mut self) {
+            if self.0.fetch_sub(1, Relaxed) == 0 {
+                BELOW_ZERO.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+    let report = run(|| {
+        let first = Handle(std::sync::Arc::new(AtomicU32::new(1)));
+        let clones: Vec<Handle> = (0..3).map(|_| first.clone()).collect();
+        let other = thread::spawn(move || drop(clones));
+        drop(first);
+        other.join().unwrap();
+    });
+    assert_eq!(report.outcome(), Outcome::Passed, "{report:?}");
+    assert!(!BELOW_ZERO.load(std::sync::atomic::Ordering::Relaxed));
+}
