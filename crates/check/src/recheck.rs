@@ -31,6 +31,11 @@ pub(crate) struct Unrepeatable {
 }
 
 impl Rechecks {
+    /// The runner has executed something else since the last execution, so that its log is not that one's.
+    pub(crate) fn forget_last(&mut self) {
+        self.is_last_done = true;
+    }
+
     /// Counts a complete execution that passed; whether it is to be executed again.
     pub(crate) fn counts(&mut self) -> bool {
         let index = self.executions;

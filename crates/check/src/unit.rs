@@ -235,6 +235,7 @@ impl Worker {
             let whole = self.explore.graph.clone();
             let fails = self.keep_readers_out(program, record, prefixes, done, met, show);
             self.explore.graph = whole;
+            self.rechecks.forget_last();
             if fails && ended.failure.is_none() {
                 // One that blocks was not counted.
                 done.executions += u64::from(done.executions == executions);
@@ -249,6 +250,7 @@ impl Worker {
 
     /// Holds an execution that went on behind a round that is not in its graph against the one without it.
     fn compare_with_absence(&mut self, program: &dyn Fn(), stutter: Stutter, ended: &Ended, done: &mut Done) {
+        self.rechecks.forget_last();
         let endless = |ended: &Ended| {
             ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit)
         };
