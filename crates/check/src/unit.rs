@@ -214,7 +214,14 @@ impl Worker {
             done.diverged = Some(self.explore.graph.clone());
         } else if self.explore.takes_up_again() {
             return ended;
-        } else if self.explore.dead || self.explore.is_no_livelock(&ended) {
+        } else if let Some(learned) = self.explore.refuted(&ended) {
+            let is_new = self.explore.loops.clone().learn(&learned);
+            done.bounded |= !is_new;
+            done.blocked += 1;
+            if is_new {
+                done.learned = learned;
+            }
+        } else if self.explore.dead {
             done.blocked += 1;
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);

@@ -152,6 +152,11 @@ impl Standing<'_> {
         self.blocked || self.threads.iter().any(is_more)
     }
 
+    /// Whether a thread has written to memory that is not atomic: such writes are no events.
+    pub fn writes_cells(&self, thread: u32) -> bool {
+        self.threads[thread as usize].writes_cells
+    }
+
     /// What a thread will do next.
     pub fn pending(&self, thread: u32) -> Op {
         self.threads[thread as usize].pending.op

@@ -108,6 +108,8 @@ pub(crate) struct Thread {
     /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
     pub(crate) timed: bool,
     pub(crate) expires: bool,
+    /// It has written to memory that is not atomic: noted where a `Memory` asks.
+    pub(crate) writes_cells: bool,
     /// The counted values whose destructors it is in, the innermost last: where a `Memory` asks.
     pub(crate) destroys: Vec<crate::ops::Destruction>,
     /// Gave way: not offered until another thread has acted.
@@ -187,6 +189,7 @@ impl Thread {
             refuses: Test::Never,
             timed: false,
             expires: false,
+            writes_cells: false,
             destroys: Vec::new(),
             yielded: false,
             spins: 0,
@@ -239,6 +242,7 @@ impl Thread {
         self.refuses = Test::Never;
         self.timed = false;
         self.expires = false;
+        self.writes_cells = false;
         self.destroys.clear();
         self.yielded = false;
         self.spins = 0;

@@ -34,7 +34,7 @@ impl Outcome {
 
     /// The same, where a thread that spins for ever has not passed the waits just before.
     ///
-    /// All waits are executed at one place in [`Running`](crate::Running), so that several of them, one
+    /// All waits are executed at one place in `Running`, so that several of them, one
     /// after the other, are to a checker one loop; in which of its rounds a thread is stuck that nothing
     /// lets on is no difference.
     pub fn settled(mut self, program: &Program) -> Self {

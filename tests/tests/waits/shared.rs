@@ -1,6 +1,7 @@
 //! Threads that wait for what others do with something they share: its references, its lock, their end.
 
-use crate::{fails, verified};
+use crate::{fails, not_failing, verified};
+use racefuzz::cell::UnsafeCell;
 use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use racefuzz::sync::{Arc, Mutex, RwLock};
 use racefuzz::{hint, thread};
@@ -131,10 +132,11 @@ fn by_trying_to_read_and_to_write() {
     });
 }
 
-/// Each round changes what the lock guards, which is no event: it looks like a thread that waits.
+/// Each round changes what the lock guards, which is no event: it looks like a thread that waits. That
+/// not all of its rounds are explored is said.
 #[test]
 fn for_what_rounds_under_a_lock_count() {
-    verified(20, || {
+    not_failing(|| {
         let shared = Arc::new((Mutex::new(0), AtomicBool::new(false)));
         let theirs = Arc::clone(&shared);
         let other = thread::spawn(move || {
@@ -151,6 +153,92 @@ fn for_what_rounds_under_a_lock_count() {
         }
         shared.1.store(true, Release);
         other.join().unwrap();
+    });
+}
+
+/// A lock of their own, under which they take turns.
+#[test]
+fn for_turns_under_a_lock_of_their_own() {
+    #[derive(Default)]
+    struct Guarded {
+        taken: AtomicBool,
+        turn: UnsafeCell<u32>,
+    }
+    // SAFETY: `turn` is used under the lock only.
+    unsafe impl Sync for Guarded {}
+    impl Guarded {
+        fn with<R>(&self, f: impl Fn(&mut u32) -> R) -> R {
+            while self.taken.compare_exchange(false, true, Acquire, Relaxed).is_err() {
+                hint::spin_loop();
+            }
+            // SAFETY: the lock is held.
+            let result = self.turn.with_mut(|turn| f(unsafe { &mut *turn }));
+            self.taken.store(false, Release);
+            result
+        }
+    }
+    verified(20, || {
+        let guarded = Arc::new(Guarded::default());
+        let threads = [0, 1].map(|me| {
+            let guarded = Arc::clone(&guarded);
+            thread::spawn(move || {
+                for round in 0..2 {
+                    let mine = |turn: &mut u32| {
+                        let is_mine = *turn == 2 * round + me;
+                        *turn += u32::from(is_mine);
+                        is_mine
+                    };
+                    while !guarded.with(mine) {
+                        hint::spin_loop();
+                    }
+                }
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    // Here one counts in each round, and the other looks.
+    not_failing(|| {
+        let guarded = Arc::new((Guarded::default(), AtomicBool::new(false)));
+        let theirs = Arc::clone(&guarded);
+        let other = thread::spawn(move || {
+            loop {
+                theirs.0.with(|count| *count += 1);
+                if theirs.1.load(Acquire) {
+                    break;
+                }
+                hint::spin_loop();
+            }
+        });
+        while guarded.0.with(|count| *count < 3) {
+            hint::spin_loop();
+        }
+        guarded.1.store(true, Release);
+        other.join().unwrap();
+    });
+}
+
+/// The same by a mutex: that its rounds do not all fail is noticed.
+#[test]
+fn for_turns_under_a_mutex() {
+    not_failing(|| {
+        let turn = Arc::new(Mutex::new(0));
+        let threads = [0, 1].map(|me| {
+            let turn = Arc::clone(&turn);
+            thread::spawn(move || {
+                for round in 0..2 {
+                    loop {
+                        let mut turn = turn.lock().unwrap();
+                        if *turn == 2 * round + me {
+                            *turn += 1;
+                            break;
+                        }
+                        drop(turn);
+                        thread::yield_now();
+                    }
+                }
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 

@@ -2,8 +2,8 @@
 
 use super::finding::Next;
 use super::rounds::{Turn, Wait};
-use super::{Explore, Front, INIT, Id, Kind, Standing};
-use crate::waiting::{Effect, is_choice};
+use super::{Event, Explore, Front, INIT, Id, Kind, Standing};
+use crate::waiting::{Effect, Loops, is_choice};
 use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
 use smallvec::SmallVec;
 
@@ -61,40 +61,85 @@ impl Explore {
             ids[ids.len().saturating_sub(length)..].iter().all(is_among_them)
         };
         if looping.len() > 1 && looping.iter().all(keeps_up) && (0..self.started as u32).all(waits) {
-            let threads = looping.iter().map(|thread| self.fronts[*thread as usize].runs_as);
-            self.livelocked = threads.collect();
+            let hides = |thread: &u32| {
+                let front = &self.fronts[*thread as usize];
+                let last = front.done.saturating_sub(length as u32)..front.done;
+                standing.writes_cells(front.runs_as) || self.takes_lock(*thread, &last)
+            };
+            if looping.iter().any(hides) {
+                // What they guard is no event: they go on as in their last rounds, to show that it does not
+                // change.
+                self.turns = self.last_turns(&looping, 2 * length);
+                self.at_large = Some(0);
+            } else {
+                let threads = looping.iter().map(|thread| self.fronts[*thread as usize].runs_as);
+                self.livelocked = threads.collect();
+            }
         } else {
             (self.dead, self.bounded) = (true, true);
         }
         Turn::Ends
     }
 
-    /// Whether threads seem to keep each other from what they wait for, but have had locks: what those guard
-    /// is no event, and may change from round to round.
+    /// Whether threads seem to keep each other from what they wait for, but write: what a lock guards, be it
+    /// one of their own making, is no event, and may change from round to round.
     pub(super) fn is_livelock_in_doubt(&self, standing: &Standing<'_>) -> bool {
-        let takes_lock = |thread: u32| match &self.fronts[thread as usize].wait {
-            Wait::Seen(round) => self.takes_lock(thread, round),
+        let writes = |thread: u32| match &self.fronts[thread as usize].wait {
+            Wait::Seen(round) => {
+                self.ids(thread, round).iter().any(|id| self.graph.event(*id).kind == Kind::Write)
+            }
             _ => false,
         };
         !self.is_over()
             && !standing.is_more_than_still()
-            && (0..self.started as u32).any(takes_lock)
+            && (0..self.started as u32).any(writes)
             && matches!(self.stands_still(standing), Standstill::Livelock(_))
     }
 
     /// The thread that goes on next, where all take turns until they end or the steps are used up.
     pub(super) fn take_turns(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        let at = self.at_large.unwrap_or(0);
+        self.at_large = Some(at.wrapping_add(1));
+        let goes_on = |thread: &u32| standing.is_live(*thread) && standing.is_enabled(*thread);
+        let again = self.turns.get(at as usize % self.turns.len().max(1)).copied();
         let started = self.started as u32;
-        let last = self.at_large.unwrap_or(started - 1);
-        let mut turns = (1..=started).map(|ahead| (last + ahead) % started);
-        let next = turns.find(|thread| standing.is_live(*thread) && standing.is_enabled(*thread));
-        self.at_large = next.or(Some(last));
-        next
+        again.filter(goes_on).or_else(|| (0..started).map(|ahead| (at + ahead) % started).find(goes_on))
     }
 
-    /// Whether what seemed to be a livelock was none: the execution has ended.
-    pub(crate) fn is_no_livelock(&self, ended: &Ended) -> bool {
-        self.at_large.is_some() && ended.failure.is_none()
+    /// The threads that did the last operations of these, each of which did so many events, in the running
+    /// execution's numbers: if their rounds have as many, the same turns lead to the same rounds.
+    fn last_turns(&self, looping: &[u32], events: usize) -> Vec<u32> {
+        let mut is_last = vec![false; self.graph.events.len()];
+        for thread in looping {
+            let ids = &self.graph.threads[*thread as usize];
+            ids[ids.len().saturating_sub(events)..].iter().for_each(|id| is_last[*id as usize] = true);
+        }
+        let mut last = crate::linearize::order(&self.graph, None);
+        last.retain(|id| is_last[*id as usize]);
+        let is_turn =
+            |event: &&Event| event.kind != Kind::Choice && !(event.kind == Kind::Write && event.rmw);
+        let turns = last.iter().map(|id| self.graph.event(*id)).filter(is_turn);
+        turns.map(|event| self.fronts[event.thread as usize].runs_as).collect()
+    }
+
+    /// Notes whose rounds are taken for waits.
+    pub(super) fn doubt(&mut self) {
+        let fronts = self.fronts[..self.started].iter();
+        let waits = fronts.filter(|front| matches!(front.wait, Wait::Seen(_)));
+        self.doubted = waits.map(|front| front.taken_back.key).collect();
+    }
+
+    /// What is learned of the loops of threads that seemed to be in a livelock, and have ended all the same:
+    /// the last of their rounds were no waits.
+    pub(crate) fn refuted(&self, ended: &Ended) -> Option<Loops> {
+        if self.at_large.is_none() || ended.failure.is_some() {
+            return None;
+        }
+        let mut learned = Loops::default();
+        for key in &self.doubted {
+            learned.learn(&self.loops.told_apart(*key));
+        }
+        Some(learned)
     }
 
     /// How an execution stands in which no thread goes on.

@@ -24,6 +24,8 @@ impl Explorer for Explore {
         (self.stutter, self.dead_end) = (None, None);
         self.quiet = std::mem::take(&mut self.quiet_next);
         (self.bounded, self.at_large) = (false, None);
+        self.doubted.clear();
+        self.turns.clear();
         self.livelocked.clear();
         self.left_before.clear();
         self.mark = 0;
@@ -82,8 +84,14 @@ impl Memory for Explore {
         }
         if self.at_large.is_none() {
             let next = self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as);
-            if next.is_some() || !self.is_livelock_in_doubt(standing) {
+            if next.is_some() {
                 return next;
+            }
+            if self.at_large.is_none() {
+                if !self.is_livelock_in_doubt(standing) {
+                    return None;
+                }
+                self.doubt();
             }
         }
         self.take_turns(standing)

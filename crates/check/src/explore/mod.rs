@@ -142,9 +142,12 @@ pub(crate) struct Explore {
     pub(crate) bounded: bool,
     /// Freed memory may be allocated again.
     pub(crate) reuses: bool,
-    /// Threads that seem to go round for ever take turns, to see whether they do: the one whose turn it is, in
-    /// the running execution's numbers.
+    /// Threads that seem to go round for ever take turns, to see whether they do: how many there were.
     at_large: Option<u32>,
+    /// The loops whose rounds were taken for waits then.
+    doubted: Vec<u64>,
+    /// Whose turns these are, again and again, in the running execution's numbers; all threads' if empty.
+    turns: Vec<u32>,
     /// Threads that keep undoing each other's work, in the running execution's numbers.
     livelocked: Vec<u32>,
     /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
@@ -202,6 +205,7 @@ impl Explore {
             confirmed: BTreeMap::new(),
             reuses: false,
             at_large: None,
+            doubted: Vec::new(),
             learned: None,
             left_before: Vec::new(),
             mark: 0,
@@ -210,6 +214,7 @@ impl Explore {
             dead: false,
             dead_end: None,
             bounded: false,
+            turns: Vec::new(),
             livelocked: Vec::new(),
             anew: None,
             known_to_wait: Vec::new(),

@@ -44,6 +44,7 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         }
         if execution.memory.is_some() {
             super::counted::uses_cell(execution, object);
+            execution.threads[now.thread as usize].writes_cells |= kind == OpKind::Write;
         }
         let access = Access { thread: now.thread, time: now.time, step: now.write.step, verb, site };
         let clock = &execution.threads[now.thread as usize].clock;
