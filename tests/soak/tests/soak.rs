@@ -22,12 +22,12 @@ fn outcomes_are_those_of_the_enumerator() {
         .into_iter()
         .filter(|theme| only.as_ref().is_none_or(|only| only.contains(&format!("{theme:?}"))))
         .collect();
-    agree(range(0, 1_000), &themes);
+    agree(range(0, 600), &themes);
 }
 
 #[test]
 fn waits_come_to_what_the_enumerator_says() {
-    agree(range(0, 300), &Theme::OF_WAITS);
+    agree(range(0, 150), &Theme::OF_WAITS);
 }
 
 /// Panics unless the programs of these seeds have the outcomes that the enumerator says.
