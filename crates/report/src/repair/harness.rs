@@ -4,7 +4,7 @@
 //! that it hands to threads. A change there may make the test pass and leaves the code as wrong as it
 //! was, so it comes behind the changes of the code.
 
-use super::lines::code;
+use super::law::closing;
 use crate::Sources;
 use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Site};
 
@@ -67,31 +67,13 @@ fn changed(edit: &Edit) -> Vec<&Site> {
 /// The test functions of a file: first and last line, counted from 1.
 fn tests(lines: &[&str]) -> Vec<(usize, usize)> {
     let starts = (1..).zip(lines).filter(|(_, line)| is_test(line)).map(|(number, _)| number);
-    starts.map(|first| (first, end_of_item(lines, first))).collect()
+    starts.map(|first| (first, closing(lines, first + 1))).collect()
 }
 
 /// Whether a line is an attribute whose last name is `test`.
 fn is_test(line: &str) -> bool {
     let path = line.trim_start().strip_prefix("#[").and_then(|rest| rest.split([']', '(']).next());
     path.and_then(|path| path.trim().rsplit("::").next()) == Some("test")
-}
-
-/// The line with the brace that ends the item behind an attribute.
-fn end_of_item(lines: &[&str], first: usize) -> usize {
-    let (mut depth, mut opened) = (0i32, false);
-    for (number, line) in (first + 1..).zip(&lines[first..]) {
-        for c in code(line).chars() {
-            match c {
-                '{' => (depth, opened) = (depth + 1, true),
-                '}' => depth -= 1,
-                _ => {}
-            }
-        }
-        if opened && depth <= 0 {
-            return number;
-        }
-    }
-    lines.len()
 }
 
 #[cfg(test)]
