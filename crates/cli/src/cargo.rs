@@ -1,11 +1,12 @@
 //! `cargo racefuzz`: settings become environment variables, cargo does the rest.
 
 use crate::args::{CargoArgs, CargoCli, CargoCommand, CargoFixArgs};
-use crate::confirm::{self, Scratch, TypedRepair};
+use crate::confirm::{self, Check, Repair, Scratch, TypedRepair};
 use crate::error::Failure;
 use crate::exit;
 use racefuzz::{Inject, Schedule};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
@@ -52,38 +53,47 @@ fn fix_and_confirm(args: &CargoFixArgs, mut settings: Vec<(&str, String)>) -> Re
     let typed = TypedRepair::read_all(&folder);
     std::fs::remove_dir_all(&folder).map_err(write)?;
     let code = driven?;
-    let mut agree = true;
-    for (test, repairs) in typed.map_err(write)? {
-        let mut confirmed = Vec::new();
-        let mut scratch: Option<Scratch> = None;
-        for repair in &repairs {
-            let manifest = Path::new(&repair.manifest);
+    let typed = typed.map_err(write)?;
+    let mut repairs: BTreeMap<PathBuf, Vec<Repair>> = BTreeMap::new();
+    for (test, typed) in &typed {
+        for one in typed {
+            let manifest = Path::new(&one.manifest);
             let workspace = confirm::workspace_of(manifest).unwrap_or_else(|| manifest.to_owned());
-            let scratch = match &mut scratch {
-                Some(scratch) => scratch,
-                none => none.insert(Scratch::new(&workspace)?),
-            };
-            scratch.type_in(&repair.files, &[manifest, &workspace])?;
-            let rest = args.cargo.rest.iter().map(String::as_str);
-            let mut build = vec!["test", "--quiet", "--package", &repair.package];
-            build.extend(rest);
-            if !args.cargo.rest.iter().any(|argument| selects_targets(argument)) {
-                build.push("--tests");
-            }
-            let path = test.split_once("::").map_or(test.as_str(), |(_, path)| path);
-            let mut check = build.clone();
-            build.push("--no-run");
-            check.extend(["--", "--exact", path]);
-            let mut variables = vec![("RACEFUZZ_CHECK", "1".to_owned())];
-            variables.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY", memory.to_string())));
-            let done = scratch.check(&build, &check, &variables)?;
-            confirmed.push((format!("{test}: repair {}", repair.number), done));
+            repairs.entry(workspace.clone()).or_default().push(repair(args, test, one, workspace));
         }
-        let (text, all) = confirm::said(&confirmed, 0);
+    }
+    let mut agree = true;
+    for (workspace, repairs) in repairs {
+        let confirmed = Scratch::in_target_of(&workspace)?.confirm(&repairs)?;
+        let (text, all) = confirm::said(repairs.iter().zip(&confirmed), 0);
         crate::output::print(&text)?;
         agree &= all;
     }
     Ok(if agree { code } else { exit::BUG })
+}
+
+/// What a test has left to be typed in, and how to check it.
+fn repair(args: &CargoFixArgs, test: &str, typed: &TypedRepair, workspace: PathBuf) -> Repair {
+    let mut build =
+        vec!["test".to_owned(), "--quiet".to_owned(), "--package".to_owned(), typed.package.clone()];
+    build.extend(args.cargo.rest.iter().cloned());
+    if !args.cargo.rest.iter().any(|argument| selects_targets(argument)) {
+        build.push("--tests".to_owned());
+    }
+    let path = test.split_once("::").map_or(test, |(_, path)| path);
+    let mut check = build.clone();
+    check.extend(["--", "--exact", path].map(str::to_owned));
+    build.push("--no-run".to_owned());
+    let mut variables = vec![("RACEFUZZ_CHECK".to_owned(), "1".to_owned())];
+    variables.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY".to_owned(), memory.to_string())));
+    Repair {
+        name: format!("{test}: repair {}", typed.number),
+        files: typed.files.clone(),
+        folders: vec![PathBuf::from(&typed.manifest), workspace],
+        build,
+        check: Check::Cargo(check),
+        variables,
+    }
 }
 
 fn cargo() -> Command {

@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Output(io::Error),
     /// Cargo cannot be run.
     Cargo(String),
+    /// A repair that cannot be typed in.
+    Confirm(crate::confirm::Error),
 }
 
 impl fmt::Display for Failure {
@@ -63,9 +65,16 @@ impl fmt::Display for Failure {
                 write!(f, "cannot write {}: {}", path.display(), reason(error))
             }
             Self::Checkpoint(error) => error.fmt(f),
+            Self::Confirm(error) => error.fmt(f),
             Self::Closed => f.write_str("standard output was closed before the report was written"),
             Self::Output(error) => write!(f, "cannot write to standard output: {}", reason(error)),
         }
+    }
+}
+
+impl From<crate::confirm::Error> for Failure {
+    fn from(error: crate::confirm::Error) -> Self {
+        Self::Confirm(error)
     }
 }
 

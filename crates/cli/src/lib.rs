@@ -28,7 +28,7 @@
 mod args;
 mod cargo;
 mod command;
-mod confirm;
+pub mod confirm;
 mod error;
 mod output;
 mod progress;

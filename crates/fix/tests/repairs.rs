@@ -1,11 +1,11 @@
 //! Repairs as a reviewer would have them, as people read them, and typed in: what is verified is the text.
 
 use racefuzz::scenario::{Expected, Registry};
+use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 #[path = "repairs/defects.rs"]
 mod defects;
@@ -177,30 +177,48 @@ fn the_shape_of_the_code_does_not_change_the_repair() {
     }
 }
 
-/// A repair as text: the program, its number, and each changed file with its new text.
+/// A repair of a scenario as text: the scenario, its number, and each changed file with its new text.
 type Repaired = (&'static str, usize, Vec<(String, String)>);
 
-/// A crate that holds every racy program once for each repair that is verified as text, with that
-/// repair typed in; a program checks them all again.
+/// A package that holds every racy program once for each repair that is verified as text, so that all can
+/// be typed in at once: as `racefuzz fix --confirm` does it, and checked by that package's binary.
 struct Typed {
     folder: tempfile::TempDir,
-    /// By module: the program to check, and the repair.
-    checked: Vec<(String, String)>,
-    main: String,
+    repairs: Vec<Repair>,
+    modules: String,
+    /// The arms that tell programs by the names of their repairs.
+    programs: String,
 }
+
+/// Cargo tells packages in one target folder apart by their names.
+const PACKAGE: &str = "typed-repairs";
 
 impl Typed {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("src")).unwrap();
-        Self { folder, checked: Vec::new(), main: String::new() }
+        Self { folder, repairs: Vec::new(), modules: String::new(), programs: String::new() }
     }
 
     fn source(&self, path: &str) -> PathBuf {
         self.folder.path().join("src").join(path)
     }
 
-    /// The scenarios, with one repair of each at most in a module of their own.
+    /// A repair, with the expression that checks the program which it is typed into.
+    fn add(&mut self, name: String, files: Vec<(String, String)>, checked: &str) {
+        self.programs.push_str(&format!("        {name:?} => {checked},\n"));
+        let package = || ["--quiet", "--offline", "--package", PACKAGE].map(str::to_owned);
+        self.repairs.push(Repair {
+            files,
+            folders: vec![self.folder.path().join("src")],
+            build: [&["build".to_owned()][..], &package()].concat(),
+            check: Check::Binary(PACKAGE.to_owned(), vec![name.clone()]),
+            variables: Vec::new(),
+            name,
+        });
+    }
+
+    /// The scenarios, with one repair of each file at most in a module of their own.
     fn add_scenarios(&mut self, registry: &Registry) {
         let mut rounds: Vec<Vec<Repaired>> = Vec::new();
         for scenario in registry.iter().filter(|scenario| scenario.expected != Expected::Holds) {
@@ -223,18 +241,17 @@ impl Typed {
             copy(&scenarios, &self.source(&module));
             fs::rename(self.source(&format!("{module}/lib.rs")), self.source(&format!("{module}/mod.rs")))
                 .unwrap();
-            self.main.push_str(&format!("mod {module};\n"));
+            self.modules.push_str(&format!("mod {module};\n"));
             for (name, repair, files) in round {
-                for (file, text) in files {
-                    let path = file.strip_prefix("scenarios/src/").expect("a scenario");
-                    fs::write(self.source(&format!("{module}/{path}")), text).unwrap();
-                }
-                let what = format!("{name}, repair {repair}");
-                let call = format!(
+                let here = |file: &str| {
+                    format!("{module}/{}", file.strip_prefix("scenarios/src/").expect("a scenario"))
+                };
+                let files = files.into_iter().map(|(file, text)| (here(&file), text)).collect();
+                let checked = format!(
                     "{{ let registry = {module}::registry(); let it = registry.find({name:?}).unwrap(); \
                      let params = it.params(&[]).unwrap(); it.checker(&params).check(it.program(&params)) }}"
                 );
-                self.checked.push((what, call));
+                self.add(format!("{name}, repair {repair}"), files, &checked);
             }
         }
     }
@@ -242,49 +259,39 @@ impl Typed {
     fn add_program(&mut self, name: &str, program: fn()) {
         for patch in patches(&repairs(name, program), &sources()) {
             let module = format!("{name}{}", patch.number);
-            let [(_, text)] = &patch.files[..] else { panic!("{name} is one file") };
-            fs::write(self.source(&format!("{module}.rs")), text).unwrap();
-            self.main.push_str(&format!("#[allow(dead_code)]\nmod {module};\n"));
-            let what = format!("{name}, repair {}", patch.number);
-            self.checked.push((what, format!("racefuzz::Checker::new().check({module}::{name})")));
+            let [(file, text)] = &patch.files[..] else { panic!("{name} is one file") };
+            let original = sources().text(file).expect("a file with programs").into_owned();
+            fs::write(self.source(&format!("{module}.rs")), original).unwrap();
+            self.modules.push_str(&format!("mod {module};\n"));
+            let checked = format!("racefuzz::Checker::new().check({module}::{name})");
+            let files = vec![(format!("{module}.rs"), text.clone())];
+            self.add(format!("{name}, repair {}", patch.number), files, &checked);
         }
     }
 
-    /// Compiles and checks them all: what is said of each, by line.
-    fn check(mut self) -> String {
-        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
+    /// Types them all in and checks them: what is said, and whether all hold.
+    fn confirm(self) -> (String, bool) {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
         let manifest = format!(
-            "[package]\nname = \"typed-repairs\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
-             racefuzz = {{ path = {:?}, features = [\"allocator\"] }}\n\n[profile.dev]\ndebug = 0\n\n[workspace]\n",
-            crates.join("racefuzz")
+            "[package]\nname = \"{PACKAGE}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+             racefuzz = {{ path = {:?} }}\n\n[profile.dev]\ndebug = 0\n\n[workspace]\n",
+            top.join("crates/racefuzz")
         );
-        self.main.push_str("fn main() {\n");
-        for (what, call) in &self.checked {
-            self.main.push_str(&format!(
-                "    let report = {call};\n    println!(\"{what}: {{:?}}\", report.outcome());\n"
-            ));
-        }
-        self.main.push_str("}\n");
+        let main = format!(
+            "#![allow(warnings)]\n{}fn main() {{\n    let name = std::env::args().nth(1).unwrap();\n    \
+             let report = match name.as_str() {{\n{}        _ => panic!(\"no program\"),\n    }};\n    \
+             print!(\"{{}}\", racefuzz::render(&report));\n    \
+             std::process::exit((report.outcome() != racefuzz::Outcome::Passed).into());\n}}\n",
+            self.modules, self.programs
+        );
         fs::write(self.folder.path().join("Cargo.toml"), manifest).unwrap();
-        fs::write(self.source("main.rs"), self.main).unwrap();
+        fs::write(self.source("main.rs"), main).unwrap();
         // The versions that are here already.
-        fs::copy(crates.join("../Cargo.lock"), self.folder.path().join("Cargo.lock")).unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["run", "--quiet"])
-            .current_dir(self.folder.path())
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("typed"))
-            .env("CARGO_NET_OFFLINE", "true")
-            .env("RUSTFLAGS", "-Awarnings");
-        for (variable, _) in std::env::vars_os() {
-            let name = variable.to_string_lossy();
-            if ["CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST"].iter().any(|prefix| name.starts_with(prefix)) {
-                cargo.env_remove(&variable);
-            }
-        }
-        let ran = cargo.output().expect("cargo runs");
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        String::from_utf8(ran.stdout).unwrap()
+        fs::copy(top.join("Cargo.lock"), self.folder.path().join("Cargo.lock")).unwrap();
+        // Where other tests have built the library for a package of their own.
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere");
+        let confirmed = Scratch::new(self.folder.path(), &target).unwrap().confirm(&self.repairs).unwrap();
+        said(self.repairs.iter().zip(&confirmed), 0)
     }
 }
 
@@ -313,10 +320,9 @@ fn what_is_verified_holds_when_typed_in() {
     for (name, program) in SHAPES {
         typed.add_program(name, *program);
     }
-    let count = typed.checked.len();
+    let count = typed.repairs.len();
     assert!(count >= 53, "only {count} repairs can be typed in");
-    let said = typed.check();
-    let wrong: Vec<&str> = said.lines().filter(|line| !line.ends_with(": Passed")).collect();
-    assert!(wrong.is_empty() && said.lines().count() == count, "{said}");
-    println!("{count} repairs typed in and checked");
+    let (text, all) = typed.confirm();
+    assert!(all, "{text}");
+    println!("{text}");
 }

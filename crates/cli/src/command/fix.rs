@@ -2,12 +2,12 @@
 
 use super::{check_writable, find, json_text, plain_text};
 use crate::args::{FixArgs, Format};
-use crate::confirm::{self, Scratch};
+use crate::confirm::{self, Check, Repair, Scratch};
 use crate::error::Failure;
 use crate::progress::CheckProgress;
 use crate::{Tool, exit, output};
 use racefuzz::FixReport;
-use racefuzz_report::{Command as Next, Sources};
+use racefuzz_report::{Command as Next, Patch, Sources};
 use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
@@ -68,20 +68,24 @@ fn confirm(
             "--confirm needs a folder below the workspace of the scenarios".to_owned(),
         ));
     };
-    let mut scratch = Scratch::new(&workspace)?;
+    let owned = |arguments: &[&str]| arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let memory = args.program.memory.to_string();
-    let build = ["build", "--quiet", "--bin", &tool.name];
     let params: Vec<String> =
         args.program.param.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut check =
         vec!["run", "--quiet", "--bin", &tool.name, "--", "check", &args.name, "--memory", &memory];
     check.extend(params.iter().flat_map(|param| ["--param", param.as_str()]));
-    let mut confirmed = Vec::new();
-    for patch in &patches {
-        scratch.type_in(&patch.files, &[&folder, &workspace])?;
-        confirmed.push((format!("repair {}", patch.number), scratch.check(&build, &check, &[])?));
-    }
-    let (text, agree) = confirm::said(&confirmed, report.fixes.len() - patches.len());
+    let repair = |patch: &Patch| Repair {
+        name: format!("repair {}", patch.number),
+        files: patch.files.clone(),
+        folders: vec![folder.clone(), workspace.clone()],
+        build: owned(&["build", "--quiet", "--bin", &tool.name]),
+        check: Check::Cargo(owned(&check)),
+        variables: Vec::new(),
+    };
+    let repairs: Vec<Repair> = patches.iter().map(repair).collect();
+    let confirmed = Scratch::in_target_of(&workspace)?.confirm(&repairs)?;
+    let (text, agree) = confirm::said(repairs.iter().zip(&confirmed), report.fixes.len() - patches.len());
     match args.output.format {
         Format::Text => output::print(&plain_text(text, args.output))?,
         // The report on standard output stays JSON.

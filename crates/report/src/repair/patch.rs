@@ -2,7 +2,7 @@
 
 use super::{Changes, Names, Typed, changes, push, static_name};
 use crate::Sources;
-use racefuzz_trace::{Fix, FixReport, LockName};
+use racefuzz_trace::{Certainty, Fix, FixReport, LockName};
 use std::fmt::Write;
 
 /// A unified diff against the source, for `patch -p1`.
@@ -35,9 +35,11 @@ pub fn patch(report: &FixReport, sources: &dyn Sources) -> Option<Patch> {
     partial
 }
 
-/// All repairs that can be written down as a whole, best first: what is typed in is what was explored.
+/// All repairs that are verified and can be written down as a whole, best first: what is typed in is what
+/// was explored.
 pub fn patches(report: &FixReport, sources: &dyn Sources) -> Vec<Patch> {
-    let all = (1..).zip(&report.fixes).filter_map(|(number, fix)| diff(fix, number, sources));
+    let verified = (1..).zip(&report.fixes).filter(|(_, fix)| fix.verdict.certainty == Certainty::Verified);
+    let all = verified.filter_map(|(number, fix)| diff(fix, number, sources));
     all.filter(|patch| patch.complete).collect()
 }
 
