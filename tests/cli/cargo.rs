@@ -69,9 +69,7 @@ impl Package {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
         let manifest = format!(
             "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-             [dev-dependencies]\nracefuzz = {{ path = {:?} }}\n\n\
-             [profile.dev]\ndebug = 0\n\n[workspace]\n",
-            top.join("crates/racefuzz")
+             [profile.dev]\ndebug = 0\n\n[workspace]\n"
         );
         fs::create_dir(package.path("src")).unwrap();
         fs::create_dir(package.path("tests")).unwrap();
@@ -80,6 +78,15 @@ impl Package {
         fs::copy(top.join("Cargo.lock"), package.path("Cargo.lock")).unwrap();
         fs::write(package.path("src/lib.rs"), "//! A package that uses racefuzz in its tests.\n").unwrap();
         fs::write(package.path("tests/races.rs"), TESTS).unwrap();
+        let library = top.join("crates/racefuzz");
+        let set_up = package.run(&["init", "--path", library.to_str().unwrap()]);
+        assert_eq!(set_up.code, Some(0), "{}", set_up.stdout);
+        // So that the library is compiled once for all tests here.
+        let manifest = fs::read_to_string(package.path("Cargo.toml")).unwrap();
+        let with_json = manifest.replace("racefuzz = { ", "racefuzz = { features = [\"json\"], ");
+        fs::write(package.path("Cargo.toml"), with_json).unwrap();
+        // Its first test is not what these tests are about.
+        fs::remove_file(package.path("tests/racefuzz.rs")).unwrap();
         package
     }
 
@@ -97,11 +104,22 @@ impl Package {
     /// A program in the package's folder, with `RUST_BACKTRACE` as given.
     fn ran(&self, program: &str, arguments: &[&str], backtrace: &str) -> Ran {
         let mut command = Command::new(program);
+        // `cargo racefuzz` switches the imports; cargo has to be told to.
+        let flags = (program == env!("CARGO")).then_some(("RUSTFLAGS", "--cfg racefuzz"));
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
-            if ["NEXTEST", "RACEFUZZ", "CARGO_PKG", "CARGO_BIN", "CARGO_MANIFEST", "INSTA"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            if [
+                "NEXTEST",
+                "RACEFUZZ",
+                "RUSTFLAGS",
+                "CARGO_ENCODED_RUSTFLAGS",
+                "CARGO_PKG",
+                "CARGO_BIN",
+                "CARGO_MANIFEST",
+                "INSTA",
+            ]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
             {
                 command.env_remove(&variable);
             }
@@ -112,6 +130,7 @@ impl Package {
             .env("CARGO_NET_OFFLINE", "true")
             .env("CARGO_TERM_COLOR", "never")
             .env("RUST_BACKTRACE", backtrace)
+            .envs(flags)
             .args(arguments);
         command.output().expect("it runs").into()
     }
@@ -126,7 +145,7 @@ fn has_nextest() -> bool {
 
 /// The token in the report of a failing test.
 fn token(output: &str) -> &str {
-    let (_, rest) = output.split_once("RACEFUZZ_REPLAY='").expect("a replay command");
+    let (_, rest) = output.split_once("cargo racefuzz replay '").expect("a replay command");
     rest.split('\'').next().unwrap()
 }
 
@@ -150,6 +169,12 @@ fn drive(name: &str, more: &[&str]) {
     let kept = fs::read_to_string(package.path("racefuzz-regressions/races.txt")).unwrap();
     let token = token(&first.stdout);
     assert!(kept.contains(token), "{kept}");
+
+    let asked = run(&["run", "racy", "--seed", "43"]);
+    assert_eq!(asked.code, Some(1), "{}", asked.stdout);
+    assert!(asked.stdout.contains("seed 43"), "a seed that is given is obeyed: {}", asked.stdout);
+    assert!(asked.stdout.contains("a kept schedule of racefuzz-regressions/races.txt still fails"));
+    fs::write(package.path("racefuzz-regressions/races.txt"), &kept).unwrap();
 
     let second = run(&["run", "racy"]);
     assert_eq!(second.code, Some(1), "{}", second.stdout);
@@ -178,6 +203,20 @@ fn drive(name: &str, more: &[&str]) {
     let shown = nothing.stdout + &nothing.stderr;
     assert_eq!(nothing.code, Some(0), "{shown}");
     assert!(shown.contains("nothing to fix"), "{shown}");
+
+    let proved = run(&["check", "locked"]);
+    assert_eq!(proved.code, Some(0), "{}", proved.stdout);
+    assert!(proved.stdout.contains("verified: all 2 executions of races::locked pass"), "{}", proved.stdout);
+    let refuted = run(&["check", "racy", "--memory", "sc"]);
+    assert_eq!(refuted.code, Some(1), "{}", refuted.stdout);
+    assert!(refuted.stdout.contains("lost update on `n`"), "{}", refuted.stdout);
+    let short = run(&["check", "locked", "--max-executions", "1"]);
+    assert_eq!(short.code, Some(3), "{}", short.stdout);
+    assert!(short.stdout.contains("incomplete"), "{}", short.stdout);
+    let audited = run(&["audit", "locked"]);
+    assert_eq!(audited.code, Some(0), "{}", audited.stdout);
+    assert!(audited.stdout.contains("races::locked: nothing fails"), "{}", audited.stdout);
+    assert!(audited.stdout.contains("needed"), "{}", audited.stdout);
 
     for arguments in [&["run", "nothing_like_it"][..], &["replay", "races::nothing:118dEX7gr"]] {
         let none = run(arguments);
@@ -224,6 +263,80 @@ fn repairs_are_typed_in_compiled_and_checked_again() {
 
     let nothing = package.run(&["fix", "locked", "--confirm", "--no-nextest"]);
     assert_eq!(nothing.code, Some(0), "{}", nothing.stdout);
+}
+
+/// The kinds of report, each from the tests of one package.
+#[test]
+fn reports_are_one_document_of_json() {
+    let package = Package::new("told-by-cargo");
+    for (command, wanted) in [("run", 1), ("check", 1), ("fix", 1), ("audit", 1)] {
+        let arguments = [command, "ac", "--format", "json"];
+        let ran = package.ran(env!("CARGO_BIN_EXE_cargo-racefuzz"), &arguments, "0");
+        assert_eq!(ran.code, Some(wanted), "{command}: {}", ran.stderr);
+        let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect(command);
+        let tests = document["tests"].as_array().unwrap();
+        assert_eq!((tests.len(), &tests[0]["package"]), (1, &"told-by-cargo".into()), "{}", ran.stdout);
+        let text = tests[0]["report"].to_string();
+        assert!(text.contains("races::racy"), "{command}: {text}");
+    }
+}
+
+#[test]
+fn a_package_is_set_up() {
+    let folder = crate::support::folder();
+    let path = |path: &str| folder.path().join(path);
+    let init = |arguments: &[&str]| -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"));
+        command.current_dir(folder.path()).env("CARGO_NET_OFFLINE", "true").arg("init").args(arguments);
+        command.output().unwrap().into()
+    };
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let library = top.join("crates/racefuzz").to_str().unwrap().to_owned();
+    let mut text = String::new();
+    let mut say = |title: &str, ran: &Ran, files: &[&str]| {
+        text.push_str(&format!("$ {title}\n{}{}", ran.stdout, ran.stderr));
+        for file in files {
+            let content = fs::read_to_string(path(file)).unwrap().replace(&library, "../racefuzz");
+            // Relative, and so another one for each temporary folder.
+            let content = content.lines().map(|line| match line.split_once(", path = ") {
+                Some((line, _)) => format!("{line}, path = .. }}"),
+                None => line.to_owned(),
+            });
+            text.push_str(&format!("--- {file}\n{}\n", content.collect::<Vec<_>>().join("\n")));
+        }
+    };
+    let manifest = "[package]\nname = \"mine\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    fs::create_dir(path("src")).unwrap();
+    fs::write(path("Cargo.toml"), manifest).unwrap();
+    fs::write(path("src/main.rs"), "fn main() {}\n").unwrap();
+    say("cargo racefuzz init          # a binary", &init(&["--path", &library]), &[]);
+    fs::write(path("src/lib.rs"), "//! Mine.\n\npub struct Queue;\n").unwrap();
+    let all = ["Cargo.toml", "src/lib.rs", "src/sync.rs", "tests/racefuzz.rs"];
+    say("cargo racefuzz init", &init(&["--path", &library]), &all);
+    say("cargo racefuzz init          # again", &init(&["--path", &library]), &[]);
+    fs::write(path("Cargo.toml"), manifest).unwrap();
+    fs::remove_file(path("src/sync.rs")).unwrap();
+    fs::remove_dir_all(path("tests")).unwrap();
+    say("cargo racefuzz init --feature", &init(&["--feature", "--path", &library]), &all);
+    crate::support::snapshot("cli__cargo_init", &text);
+}
+
+#[test]
+fn each_command_has_a_man_page_and_a_completion() {
+    for binary in [env!("CARGO_BIN_EXE_cargo-racefuzz"), env!("CARGO_BIN_EXE_racefuzz")] {
+        let output =
+            |arguments: &[&str]| -> Ran { Command::new(binary).args(arguments).output().unwrap().into() };
+        let page = output(&["man"]);
+        assert_eq!(page.code, Some(0), "{}", page.stderr);
+        for command in ["run", "check", "fix", "audit", "replay"] {
+            assert!(page.stdout.contains(command), "{}", page.stdout);
+            let page = output(&["man", command]);
+            assert_eq!((page.code, page.stdout.contains(".SH SYNOPSIS")), (Some(0), true), "{command}");
+            assert!(output(&["completions", "bash"]).stdout.contains(command));
+        }
+        let none = output(&["man", "walk"]);
+        assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""), "{}", none.stderr);
+    }
 }
 
 /// Tests whose outputs are compared whole.
@@ -295,7 +408,7 @@ fn a_failing_test_shows_its_report_once_and_nothing_else() {
 #[test]
 fn wrong_arguments_are_said_in_one_line() {
     let mut text = String::new();
-    for line in ["", "run", "run racy --seed x", "run racy --sed 1", "replay nothing", "walk", "racefuzz run"]
+    for line in ["", "fix", "run racy --seed x", "run racy --sed 1", "replay nothing", "walk", "racefuzz fix"]
     {
         let output =
             Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz")).args(line.split_whitespace()).output();
@@ -304,7 +417,9 @@ fn wrong_arguments_are_said_in_one_line() {
         assert_eq!(ran.stderr.lines().count(), 1, "{line}: {}", ran.stderr);
         text.push_str(&format!("cargo racefuzz {line}\n  {}", ran.stderr));
     }
-    for line in ["--help", "run --help", "fix --help", "replay --help"] {
+    for line in
+        ["--help", "run --help", "check --help", "fix --help", "audit --help", "replay --help", "init --help"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"))
             .arg("racefuzz")
             .args(line.split_whitespace())

@@ -30,6 +30,7 @@ mod cargo;
 mod command;
 pub mod confirm;
 mod error;
+mod manual;
 mod output;
 mod progress;
 

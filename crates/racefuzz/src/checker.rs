@@ -1,6 +1,6 @@
 //! Proving as a call.
 
-use crate::fuzzer::{SettingError, read, read_memory};
+use crate::env::{SettingError, read, read_memory, read_optional, read_time};
 use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_check::{Observer, Options};
@@ -95,7 +95,8 @@ impl Checker {
     }
 
     /// Takes settings from the environment variables `RACEFUZZ_MEMORY`, `_WORKERS`, `_MAX_STEPS`,
-    /// `_STACK_SIZE` and `_MAX_MEMORY` (in bytes, or such as `512M` and `2G`).
+    /// `_STACK_SIZE`, `_MAX_EXECUTIONS`, `_PREEMPTIONS`, `_MAX_TIME` (in seconds, or such as `500ms` and
+    /// `5m`) and `_MAX_MEMORY` (in bytes, or such as `512M` and `2G`).
     ///
     /// # Errors
     /// A variable with a value that is none.
@@ -105,6 +106,9 @@ impl Checker {
         read("RACEFUZZ_WORKERS", &mut options.workers)?;
         read("RACEFUZZ_MAX_STEPS", &mut options.settings.max_steps)?;
         read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        read_optional("RACEFUZZ_MAX_EXECUTIONS", &mut options.max_executions)?;
+        read_optional("RACEFUZZ_PREEMPTIONS", &mut options.preemptions)?;
+        read_time(&mut options.max_time)?;
         read_memory(&mut options.max_memory)?;
         options.workers = options.workers.max(1);
         Ok(self)

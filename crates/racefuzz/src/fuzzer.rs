@@ -1,10 +1,10 @@
 //! Fuzzing as a call.
 
+use crate::env::{SettingError, read, read_memory, read_time};
 use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_fuzz::{Observer, Options, Replayed};
 use racefuzz_trace::{MemoryModel, Outcome, RunReport, Schedule, Strategy};
-use std::fmt;
 use std::time::Duration;
 
 /// Runs a program under many schedules.
@@ -115,8 +115,8 @@ impl Fuzzer {
     }
 
     /// Takes settings from the environment variables `RACEFUZZ_SEED`, `_ITERATIONS`, `_STRATEGY`,
-    /// `_MEMORY`, `_WORKERS`, `_MAX_STEPS`, `_DEPTH`, `_INJECT`, `_STACK_SIZE` and `_MAX_MEMORY` (in bytes,
-    /// or such as `512M` and `2G`).
+    /// `_MEMORY`, `_WORKERS`, `_MAX_STEPS`, `_DEPTH`, `_INJECT`, `_STACK_SIZE`, `_MAX_TIME` (in seconds, or
+    /// such as `500ms` and `5m`) and `_MAX_MEMORY` (in bytes, or such as `512M` and `2G`).
     ///
     /// # Errors
     /// A variable with a value that is none.
@@ -131,6 +131,7 @@ impl Fuzzer {
         read("RACEFUZZ_DEPTH", &mut options.depth)?;
         read("RACEFUZZ_INJECT", &mut options.settings.inject)?;
         read("RACEFUZZ_STACK_SIZE", &mut options.stack_size)?;
+        read_time(&mut options.max_time)?;
         read_memory(&mut options.max_memory)?;
         if options.settings.memory == MemoryModel::Tso {
             return Err(SettingError::new("RACEFUZZ_MEMORY", "tso", "the fuzzer samples `sc` and `rc11`"));
@@ -169,66 +170,6 @@ impl Default for Fuzzer {
 struct Unobserved;
 
 impl Observer for Unobserved {}
-
-/// A setting whose value is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettingError {
-    variable: String,
-    value: String,
-    reason: String,
-}
-
-impl SettingError {
-    pub(crate) fn new(variable: &str, value: &str, reason: impl fmt::Display) -> Self {
-        Self { variable: variable.to_owned(), value: value.to_owned(), reason: reason.to_string() }
-    }
-}
-
-impl fmt::Display for SettingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}: {}", self.variable, self.value, self.reason)
-    }
-}
-
-impl std::error::Error for SettingError {}
-
-pub(crate) fn read<T: std::str::FromStr<Err: fmt::Display>>(
-    variable: &str,
-    into: &mut T,
-) -> Result<(), SettingError> {
-    let Ok(value) = std::env::var(variable) else { return Ok(()) };
-    *into = value.trim().parse().map_err(|error| SettingError::new(variable, &value, error))?;
-    Ok(())
-}
-
-/// So many bytes, as people write them: `1048576`, `512M`, `2G`, with or without `iB`.
-///
-/// # Errors
-/// Anything else, and zero.
-pub fn bytes(text: &str) -> Result<u64, &'static str> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1u64 << 30,
-        _ => 0,
-    };
-    let number = digits.parse::<u64>().unwrap_or(0);
-    match number.checked_mul(unit) {
-        Some(bytes) if bytes > 0 => Ok(bytes),
-        _ => Err("a size above zero is needed, such as 512M or 2G"),
-    }
-}
-
-/// The limit on memory that the environment asks for.
-pub(crate) fn read_memory(into: &mut Option<u64>) -> Result<(), SettingError> {
-    const NAME: &str = "RACEFUZZ_MAX_MEMORY";
-    let Ok(value) = std::env::var(NAME) else { return Ok(()) };
-    *into = Some(bytes(&value).map_err(|error| SettingError::new(NAME, &value, error))?);
-    Ok(())
-}
 
 /// Runs the program under `iterations` schedules, for tests.
 ///

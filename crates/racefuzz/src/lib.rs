@@ -47,6 +47,8 @@ static GLOBAL: alloc::Allocator = alloc::Allocator::new();
 #[cfg(feature = "model")]
 mod checker;
 #[cfg(feature = "model")]
+mod env;
+#[cfg(feature = "model")]
 mod fixer;
 #[cfg(feature = "model")]
 mod fuzzer;
@@ -111,9 +113,11 @@ pub use racefuzz_primitives::{note, println};
 #[cfg(feature = "model")]
 pub use checker::{Checker, Engineer, check, provide_loom};
 #[cfg(feature = "model")]
+pub use env::{SettingError, bytes, duration};
+#[cfg(feature = "model")]
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
-pub use fuzzer::{Fuzzer, SettingError, bytes, fuzz, replay};
+pub use fuzzer::{Fuzzer, fuzz, replay};
 #[cfg(feature = "checkpoint")]
 pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]

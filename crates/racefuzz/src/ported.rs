@@ -5,7 +5,8 @@
 //! shuttle's interfaces share, and where it is decided how their tests are run.
 
 use crate::checker::Checker;
-use crate::fuzzer::{Fuzzer, SettingError};
+use crate::env::SettingError;
+use crate::fuzzer::Fuzzer;
 use crate::show;
 use racefuzz_check::{Observer, Progress};
 use racefuzz_report::{Command, DiskSources};

@@ -40,6 +40,11 @@ impl Regressions {
             .collect()
     }
 
+    /// The file, relative to the package.
+    pub(crate) fn file(&self) -> &str {
+        &self.shown
+    }
+
     /// Keeps a failing schedule; the file's name if it was not there yet. `RACEFUZZ_REGRESSIONS=off`
     /// keeps nothing, and neither does a folder that cannot be written.
     pub(crate) fn keep(&self, failure: &Failure) -> Option<String> {

@@ -3,13 +3,15 @@
 mod cargo;
 mod values;
 
-pub(crate) use cargo::{CargoArgs, CargoCli, CargoCommand, CargoFixArgs};
+pub(crate) use cargo::{
+    CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoRunArgs,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::path::PathBuf;
 use std::time::Duration;
-use values::{duration, memory_model, named, number, parameter};
+use values::{memory_model, named, number, parameter};
 
 /// More would not end in a lifetime.
 const MOST_ITERATIONS: u64 = 1 << 48;
@@ -65,6 +67,12 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print the man page of the tool, or of one of its commands.
+    #[command(after_help = MAN_EXAMPLES)]
+    Man {
+        /// The command.
+        command: Option<String>,
+    },
 }
 
 const RUN_EXAMPLES: &str = "\
@@ -109,7 +117,7 @@ pub(crate) struct RunArgs {
     #[arg(help_heading = SEARCH, long)]
     pub(crate) keep_going: bool,
     /// Stop after this long, such as 30s or 5m; a run cut short without a bug is incomplete.
-    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
     /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
     #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
@@ -183,7 +191,7 @@ pub(crate) struct CheckArgs {
     #[arg(help_heading = SEARCH, long, short = 'n', value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: Option<u64>,
     /// Stop after this long, such as 30s or 5m.
-    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
     /// Stop when the process has taken so much memory, such as 512M or 2G; without a bug it is incomplete.
     #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
@@ -242,7 +250,7 @@ pub(crate) struct FixArgs {
     #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: u64,
     /// Stop after this long, such as 30s or 5m.
-    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
     /// Stop when the process has taken so much memory, such as 512M or 2G.
     #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
@@ -283,7 +291,7 @@ pub(crate) struct AuditArgs {
     #[arg(help_heading = SEARCH, long, default_value_t = 4_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) max_executions: u64,
     /// Stop after this long, such as 30s or 5m.
-    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(help_heading = SEARCH, long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
     /// Stop when the process has taken so much memory, such as 512M or 2G.
     #[arg(help_heading = SEARCH, long, default_value = "2G", value_name = "SIZE", value_parser = racefuzz::bytes)]
@@ -319,6 +327,11 @@ Examples:
   racefuzz completions bash > ~/.local/share/bash-completion/completions/racefuzz
   racefuzz completions zsh > ~/.zfunc/_racefuzz
   racefuzz completions fish > ~/.config/fish/completions/racefuzz.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  racefuzz man | man -l -
+  racefuzz man check > racefuzz-check.1";
 
 #[derive(Args, Debug)]
 #[command(after_help = REPLAY_EXAMPLES)]

@@ -1,7 +1,6 @@
 //! What the values of options may be.
 
 use racefuzz::MemoryModel;
-use std::time::Duration;
 
 /// A parser for one of a set of names, which help and completion show.
 pub(super) fn named<T>(names: &'static [&'static str]) -> impl clap::builder::TypedValueParser<Value = T>
@@ -35,20 +34,4 @@ pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("NAME=VALUE is needed".to_owned()),
     }
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let seconds = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| !time.is_zero())
-        .ok_or_else(|| "a time above zero is needed, such as 500ms, 30s, 5m or 1h".to_owned())
 }

@@ -11,7 +11,7 @@ mod threads;
 
 use crate::args::{Cli, Command, Format, OutputArgs};
 use crate::error::{Failure, nearest};
-use crate::{Tool, exit, output};
+use crate::{Tool, exit, manual, output};
 use clap::CommandFactory;
 use racefuzz::scenario::Scenario;
 use racefuzz::{MemoryModel, Outcome, Report, Settings};
@@ -28,12 +28,8 @@ pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
         Command::Replay(args) => replay::run(tool, args),
         Command::List(args) => list::run(tool, args),
         Command::Show(args) => show::run(tool, args),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), tool.name.as_str(), &mut script);
-            output::print(&String::from_utf8_lossy(&script))?;
-            Ok(exit::OK)
-        }
+        Command::Completions { shell } => manual::completions(*shell, Cli::command(), &tool.name),
+        Command::Man { command } => manual::page(Cli::command(), &tool.name, command.as_deref()),
     }
 }
 

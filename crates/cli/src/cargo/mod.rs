@@ -1,0 +1,110 @@
+//! `cargo racefuzz`: settings become environment variables, cargo does the rest.
+
+mod drive;
+mod init;
+mod reports;
+mod switch;
+mod typed;
+
+use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoRunArgs, Format};
+use crate::error::Failure;
+use crate::output;
+use clap::CommandFactory;
+use drive::{Driven, Shown};
+use racefuzz::{Inject, Schedule};
+
+pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
+    match &cli.command {
+        CargoCommand::Run(args) => {
+            let name = args.name.as_deref();
+            drive(name, Shown::Failing, &args.cargo, settings_of_run(args), args.format)
+        }
+        CargoCommand::Check(args) => {
+            let name = args.name.as_deref();
+            drive(name, Shown::All, &args.cargo, settings_of_check(args), args.format)
+        }
+        CargoCommand::Fix(args) => {
+            let settings = settings_of_repair("RACEFUZZ_FIX", args.memory);
+            if args.confirm {
+                return typed::fix_and_confirm(args, settings);
+            }
+            drive(Some(&args.name), Shown::All, &args.cargo, settings, args.format)
+        }
+        CargoCommand::Audit(args) => {
+            let settings = settings_of_repair("RACEFUZZ_AUDIT", args.memory);
+            drive(Some(&args.name), Shown::All, &args.cargo, settings, args.format)
+        }
+        CargoCommand::Replay(args) => {
+            let schedule: Schedule =
+                args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
+            // A test's path within its binary is its name without the crate.
+            let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
+            let settings = vec![("RACEFUZZ_REPLAY", args.token.clone())];
+            drive(Some(path), Shown::AllOfOne, &args.cargo, settings, args.format)
+        }
+        CargoCommand::Init(args) => init::init(args),
+        CargoCommand::Completions { shell } => {
+            crate::manual::completions(*shell, CargoCli::command(), "cargo-racefuzz")
+        }
+        CargoCommand::Man { command } => {
+            crate::manual::page(CargoCli::command(), "cargo-racefuzz", command.as_deref())
+        }
+    }
+}
+
+/// Settings of one kind of run, as the tests read them from their environment.
+type Settings = Vec<(&'static str, String)>;
+
+fn settings_of_run(args: &CargoRunArgs) -> Settings {
+    let mut settings = Settings::new();
+    let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
+    set("RACEFUZZ_SEED", args.seed.map(|seed| seed.to_string()));
+    set("RACEFUZZ_ITERATIONS", args.iterations.map(|iterations| iterations.to_string()));
+    set("RACEFUZZ_STRATEGY", args.strategy.map(|strategy| strategy.to_string()));
+    set("RACEFUZZ_MEMORY", args.memory.map(|memory| memory.to_string()));
+    set("RACEFUZZ_DEPTH", args.depth.map(|depth| depth.to_string()));
+    set("RACEFUZZ_MAX_STEPS", args.max_steps.map(|steps| steps.to_string()));
+    set("RACEFUZZ_MAX_TIME", args.max_time.map(|time| format!("{}ms", time.as_millis().max(1))));
+    set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
+    let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
+    set("RACEFUZZ_INJECT", (!args.inject.is_empty()).then(|| inject.to_string()));
+    settings
+}
+
+fn settings_of_check(args: &CargoCheckArgs) -> Settings {
+    let mut settings = vec![("RACEFUZZ_CHECK", "1".to_owned())];
+    let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
+    set("RACEFUZZ_MEMORY", args.memory.map(|memory| memory.to_string()));
+    set("RACEFUZZ_MAX_EXECUTIONS", args.max_executions.map(|most| most.to_string()));
+    set("RACEFUZZ_PREEMPTIONS", args.preemptions.map(|most| most.to_string()));
+    set("RACEFUZZ_MAX_STEPS", args.max_steps.map(|steps| steps.to_string()));
+    set("RACEFUZZ_MAX_TIME", args.max_time.map(|time| format!("{}ms", time.as_millis().max(1))));
+    set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
+    settings
+}
+
+fn settings_of_repair(request: &'static str, memory: Option<racefuzz::MemoryModel>) -> Settings {
+    let mut settings = vec![(request, "1".to_owned())];
+    settings.extend(memory.map(|memory| ("RACEFUZZ_MEMORY", memory.to_string())));
+    settings
+}
+
+/// Runs the tests that a name selects, and prints their reports as JSON where that is asked for.
+fn drive(
+    name: Option<&str>,
+    shown: Shown,
+    cargo: &crate::args::CargoArgs,
+    mut settings: Settings,
+    format: Format,
+) -> Result<u8, Failure> {
+    match format {
+        Format::Text => Driven { name, shown, cargo, settings: &settings, json: false }.run(),
+        Format::Json => {
+            let folder = reports::Folder::new("reports")?;
+            settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
+            let code = Driven { name, shown, cargo, settings: &settings, json: true }.run()?;
+            output::print(&folder.collect()?)?;
+            Ok(code)
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The compiler's `--cfg racefuzz`, for packages that switch their imports with it.
+
+use super::drive::{cannot, cargo};
+use crate::error::Failure;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Stdio;
+
+/// What a manifest says that switches imports by it: in `[target.'cfg(racefuzz)'.dependencies]` or among
+/// the names that the compiler is told to expect.
+const SWITCH: &str = "cfg(racefuzz)";
+const FLAG: &str = "--cfg racefuzz";
+
+/// Cargo's arguments that switch the imports of the packages that are tested; none where no manifest
+/// asks for it, so that nothing is built twice.
+///
+/// Flags in `RUSTFLAGS` hide those of any configuration: then the flag is expected to be among them.
+pub(super) fn arguments(package: Option<&str>) -> Result<Vec<String>, Failure> {
+    if !is_switched(package)? {
+        return Ok(Vec::new());
+    }
+    if let Some(flags) = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|flags| !flags.is_empty()))
+    {
+        if flags.replace('\x1f', " ").contains(FLAG) {
+            return Ok(Vec::new());
+        }
+        let text = format!("this package switches its imports by `cfg(racefuzz)`: add `{FLAG}` to RUSTFLAGS");
+        return Err(Failure::Cargo(text));
+    }
+    let flags = "target.'cfg(all())'.rustflags=['--cfg', 'racefuzz']";
+    Ok(vec!["--config".to_owned(), flags.to_owned()])
+}
+
+/// Whether the manifest of the package, or of any package of the workspace, speaks of the switch.
+fn is_switched(package: Option<&str>) -> Result<bool, Failure> {
+    let mut command = cargo();
+    command.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::null());
+    let metadata = command.output().map_err(|error| cannot(&error))?;
+    // Without a package cargo says so itself, when it is asked for its tests.
+    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(false) };
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let named = packages.filter(|known| package.is_none_or(|package| known["name"] == package));
+    let manifests = named.filter_map(|known| known["manifest_path"].as_str());
+    Ok(manifests
+        .into_iter()
+        .any(|manifest| std::fs::read_to_string(Path::new(manifest)).is_ok_and(|text| text.contains(SWITCH))))
+}
