@@ -1,8 +1,9 @@
 //! `cargo racefuzz` over a package of somebody else's.
 
 use crate::support::Ran;
+use crate::support::package::Package;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const TESTS: &str = r#"
@@ -57,85 +58,6 @@ async fn awaiting() {
 }
 "#;
 
-/// The package, new for each test.
-struct Package {
-    folder: tempfile::TempDir,
-}
-
-impl Package {
-    /// Cargo tells packages in one target folder apart by their names, wherever they lie.
-    fn new(name: &str) -> Self {
-        let package = Self { folder: crate::support::folder() };
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
-        let manifest = format!(
-            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-             [profile.dev]\ndebug = 0\n\n[workspace]\n"
-        );
-        fs::create_dir(package.path("src")).unwrap();
-        fs::create_dir(package.path("tests")).unwrap();
-        fs::write(package.path("Cargo.toml"), manifest).unwrap();
-        // The versions that are here already.
-        fs::copy(top.join("Cargo.lock"), package.path("Cargo.lock")).unwrap();
-        fs::write(package.path("src/lib.rs"), "//! A package that uses racefuzz in its tests.\n").unwrap();
-        fs::write(package.path("tests/races.rs"), TESTS).unwrap();
-        let library = top.join("crates/racefuzz");
-        let set_up = package.run(&["init", "--path", library.to_str().unwrap()]);
-        assert_eq!(set_up.code, Some(0), "{}", set_up.stdout);
-        // So that the library is compiled once for all tests here.
-        let manifest = fs::read_to_string(package.path("Cargo.toml")).unwrap();
-        let with_json = manifest.replace("racefuzz = { ", "racefuzz = { features = [\"json\"], ");
-        fs::write(package.path("Cargo.toml"), with_json).unwrap();
-        // Its first test is not what these tests are about.
-        fs::remove_file(package.path("tests/racefuzz.rs")).unwrap();
-        package
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let mut ran = self.ran(env!("CARGO_BIN_EXE_cargo-racefuzz"), arguments, "0");
-        // Of cargo's messages and the tests' no matter which stream carries what.
-        ran.stdout.push_str(&ran.stderr);
-        ran
-    }
-
-    /// A program in the package's folder, with `RUST_BACKTRACE` as given.
-    fn ran(&self, program: &str, arguments: &[&str], backtrace: &str) -> Ran {
-        let mut command = Command::new(program);
-        // `cargo racefuzz` switches the imports; cargo has to be told to.
-        let flags = (program == env!("CARGO")).then_some(("RUSTFLAGS", "--cfg racefuzz"));
-        for (variable, _) in std::env::vars_os() {
-            let name = variable.to_string_lossy();
-            if [
-                "NEXTEST",
-                "RACEFUZZ",
-                "RUSTFLAGS",
-                "CARGO_ENCODED_RUSTFLAGS",
-                "CARGO_PKG",
-                "CARGO_BIN",
-                "CARGO_MANIFEST",
-                "INSTA",
-            ]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-            {
-                command.env_remove(&variable);
-            }
-        }
-        command
-            .current_dir(self.folder.path())
-            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("elsewhere"))
-            .env("CARGO_NET_OFFLINE", "true")
-            .env("CARGO_TERM_COLOR", "never")
-            .env("RUST_BACKTRACE", backtrace)
-            .envs(flags)
-            .args(arguments);
-        command.output().expect("it runs").into()
-    }
-}
-
 fn has_nextest() -> bool {
     Command::new(env!("CARGO"))
         .args(["nextest", "--version"])
@@ -156,7 +78,7 @@ fn rows(output: &str) -> Vec<String> {
 }
 
 fn drive(name: &str, more: &[&str]) {
-    let package = Package::new(name);
+    let package = Package::new(name, TESTS);
     let run = |arguments: &[&str]| package.run(&[arguments, more].concat());
 
     let first = run(&["run", "racy", "--seed", "42"]);
@@ -248,7 +170,7 @@ fn a_package_is_driven_by_nextest_where_it_is_present() {
 
 #[test]
 fn repairs_are_typed_in_compiled_and_checked_again() {
-    let package = Package::new("confirmed-by-cargo");
+    let package = Package::new("confirmed-by-cargo", TESTS);
     // A path out of the package, as that of racefuzz, leads from the copy to the same place.
     let ran = package.run(&["fix", "racy", "--confirm", "--no-nextest"]);
     assert_eq!(ran.code, Some(1), "{}", ran.stdout);
@@ -268,7 +190,7 @@ fn repairs_are_typed_in_compiled_and_checked_again() {
 /// The kinds of report, each from the tests of one package.
 #[test]
 fn reports_are_one_document_of_json() {
-    let package = Package::new("told-by-cargo");
+    let package = Package::new("told-by-cargo", TESTS);
     for (command, wanted) in [("run", 1), ("check", 1), ("fix", 1), ("audit", 1)] {
         let arguments = [command, "ac", "--format", "json"];
         let ran = package.ran(env!("CARGO_BIN_EXE_cargo-racefuzz"), &arguments, "0");
@@ -386,7 +308,7 @@ fn called() {
 
 #[test]
 fn a_failing_test_shows_its_report_once_and_nothing_else() {
-    let package = Package::new("shown-by-cargo");
+    let package = Package::new("shown-by-cargo", TESTS);
     fs::write(package.path("tests/races.rs"), FAILING).unwrap();
     // One at a time: what is kept of one does not change the other's output.
     let shown = |backtrace: &str| {

@@ -3,11 +3,12 @@
 mod arguments;
 mod cargo;
 mod check;
+mod documents;
 mod engines;
 mod fix;
 mod interrupts;
 mod looks;
-mod readme;
+mod newcomer;
 mod replay;
 mod support;
 mod traces;

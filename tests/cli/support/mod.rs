@@ -1,5 +1,8 @@
 //! Runs the binary as a user does, without the habits of the machine the tests run on.
 
+pub mod markdown;
+pub mod package;
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -16,7 +16,8 @@ pub(super) fn fix_and_confirm(args: &CargoFixArgs, mut settings: Settings) -> Re
     std::fs::create_dir_all(&folder).map_err(write)?;
     settings.push(("RACEFUZZ_TYPED", folder.to_string_lossy().into_owned()));
     let name = Some(args.name.as_str());
-    let driven = Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, json: false }.run();
+    let driven =
+        Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, json: false }.run();
     let typed = TypedRepair::read_all(&folder);
     std::fs::remove_dir_all(&folder).map_err(write)?;
     let code = driven?;
