@@ -1,5 +1,6 @@
 //! From a graph whose execution fails to a failure that can be shown and replayed.
 
+use crate::explore::Departure;
 use crate::graph::{Graph, Id};
 use crate::linearize;
 use crate::options::Options;
@@ -8,7 +9,7 @@ use crate::unit::Worker;
 use crate::waiting::Loops;
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Guard, Origin, shrink};
-use racefuzz_runtime::{Alternatives, Config, Detected, Explorer, Record, Runner, ThreadChoice};
+use racefuzz_runtime::{Alternatives, Config, Detected, Ended, Explorer, Record, Runner, ThreadChoice};
 use racefuzz_trace::{
     Failure, FailureDetail, FailureKind, MemoryModel, OpKind, Point, Schedule, Settings, ThreadId, Trace,
 };
@@ -169,10 +170,15 @@ fn realised(
     })
 }
 
-/// The execution as the checker ran it. Its schedule is empty: no choices of the runtime lead there.
+/// The execution as the checker ran it. Its schedule is empty: no choices of the runtime lead there. If the
+/// program does not do again what it did, that is what is shown.
 fn recorded(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
     let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
     let ended = worker.record(shower.program, WorkItem::of(graph, None));
+    if let Some(departure) = worker.departure() {
+        let first = format!("{}: {}", detected.kind, detected.message);
+        return unlike_before(shower, departure.clone(), ended, Some(first), index);
+    }
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     fail(shower, ended.failure.unwrap_or(detected), trace, index)
 }
@@ -202,11 +208,28 @@ pub(crate) fn fail(shower: &Shower<'_>, detected: Detected, trace: Trace, index:
 pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure {
     let mut worker = Worker::new(shower.config.clone(), shower.loops, false);
     let ended = worker.record(shower.program, WorkItem::of(graph, None));
+    let departure = worker.departure().cloned().unwrap_or_else(|| Departure {
+        expected: "what it did before and does once more".to_owned(),
+        found: "something else".to_owned(),
+        happened: false,
+    });
+    unlike_before(shower, departure, ended, None, index)
+}
+
+/// The program left the events that it was to repeat, perhaps those of a failure that it showed before.
+fn unlike_before(
+    shower: &Shower<'_>,
+    departure: Departure,
+    ended: Ended,
+    unrepeated: Option<String>,
+    index: u64,
+) -> Failure {
     let trace = ended.trace.unwrap_or_else(|| unreachable!("it was recorded"));
-    let step = trace.events.len() as u32;
+    let step = (trace.events.len() as u32).saturating_sub(u32::from(departure.happened));
     let message = "the program behaves differently when the same events are repeated: it depends on \
                    something besides its schedule"
         .to_owned();
+    let Departure { expected, found, .. } = departure;
     let detected = Detected {
         kind: FailureKind::Nondeterminism,
         message,
@@ -215,11 +238,11 @@ pub(crate) fn diverged(shower: &Shower<'_>, graph: Graph, index: u64) -> Failure
         identity: 0,
         detail: Some(FailureDetail::Nondeterminism {
             step,
-            expected: "the event that was there before".to_owned(),
-            found: "another one".to_owned(),
+            expected,
+            found,
             left_over: ended.left_over,
             kept: false,
-            unrepeated: None,
+            unrepeated,
         }),
     };
     fail(shower, detected, trace, index)

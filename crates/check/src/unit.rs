@@ -4,7 +4,7 @@
 //! order of the whole exploration, so that any number of workers comes to the same counts and the
 //! same first failure.
 
-use crate::explore::{After, Explore, Stutter};
+use crate::explore::{After, Departure, Explore, Stutter};
 use crate::graph::Graph;
 use crate::kept_out;
 use crate::model;
@@ -355,6 +355,11 @@ impl Worker {
         let ended = self.runner.run(program, &mut self.explore, Record::Trace);
         self.explore.later.clear();
         ended
+    }
+
+    /// Where the last execution has left its graph.
+    pub(crate) fn departure(&self) -> Option<&Departure> {
+        self.explore.departure.as_ref()
     }
 
     /// As [`record`](Self::record), in the middle of an exploration, which goes on as if nothing had

@@ -180,3 +180,27 @@ fn a_failure_that_does_not_repeat_says_so() {
     let text = racefuzz::render(&report);
     assert!(text.contains("only this time") && text.contains("does not repeat"), "{text}");
 }
+
+#[test]
+fn a_failure_whose_events_do_not_repeat_is_no_other_failure() {
+    // In the first execution only, one load comes before the assertion that fails.
+    let runs = StdUsize::new(0);
+    let report = Checker::new().check(|| {
+        let x = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&x);
+        let other = thread::spawn(move || theirs.store(1, Ordering::SeqCst));
+        if runs.fetch_add(1, Ordering::Relaxed) == 0 {
+            assert_eq!(x.load(Ordering::SeqCst), 7, "only this time");
+        }
+        x.fetch_add(1, Ordering::SeqCst);
+        other.join().unwrap();
+    });
+    let failure = &report.failures()[0];
+    assert_eq!(failure.kind(), FailureKind::Nondeterminism, "{failure:?}");
+    let FailureDetail::Nondeterminism { unrepeated: Some(first), expected, found, .. } = &failure.detail
+    else {
+        panic!("{failure:?}")
+    };
+    assert!(first.contains("only this time"), "{first}");
+    assert_eq!((expected.as_str(), found.as_str()), ("main: load", "main: fetch_add"));
+}

@@ -20,6 +20,7 @@ impl Explorer for Explore {
         (self.loaded, self.given) = (self.left, self.left);
         self.part = Part::default();
         (self.diverged, self.dead, self.anew) = (false, false, None);
+        self.departure = None;
         (self.trial, self.learned) = (None, None);
         (self.stutter, self.dead_end) = (None, None);
         self.quiet = std::mem::take(&mut self.quiet_next);
@@ -68,18 +69,20 @@ impl Memory for Explore {
                 match self.revisited.take() {
                     Some(read) if self.graph.event(read).thread == thread => self.block_revisited(read),
                     _ => {
-                        self.diverged = true;
+                        self.departs_in_silence(standing);
                         return None;
                     }
                 }
             } else {
-                self.diverged = true;
+                self.departs_in_silence(standing);
                 return None;
             }
         }
         if self.graph.kept_out {
             // Nothing is added. It ends as its graph says only if no other thread could go on.
-            self.diverged |= !standing.enabled().iter().all(|thread| standing.may_be_kept_out(thread.0));
+            if !standing.enabled().iter().all(|thread| standing.may_be_kept_out(thread.0)) {
+                self.departs_in_silence(standing);
+            }
             return None;
         }
         if self.at_large.is_none() {
@@ -165,7 +168,9 @@ impl Memory for Explore {
                 } else {
                     // A compare_exchange that turns out otherwise.
                     let writes = f(self.graph.word(loc, rf)).is_some();
-                    self.diverged |= writes != self.graph.event(id).rmw;
+                    if writes != self.graph.event(id).rmw {
+                        self.departs_by(access, if writes { ", which succeeded" } else { ", which failed" });
+                    }
                 }
                 id
             }
@@ -304,10 +309,13 @@ impl Memory for Explore {
         let loc = self.graph.event(id).loc;
         match self.loc(step.object) {
             NOWHERE => {
-                self.diverged |= !is_new && loc != NOWHERE && !self.binds(loc);
+                if !is_new && loc != NOWHERE && !self.binds(loc) {
+                    self.departs_on_other(step);
+                }
                 self.set_loc(step.object, loc);
             }
-            known => self.diverged |= known != loc,
+            known if known != loc => self.departs_on_other(step),
+            _ => {}
         }
         self.fill(id, step);
         self.pass(id, step.step);

@@ -8,6 +8,7 @@
 //! revisit.
 
 mod atomic;
+mod departing;
 mod effect;
 mod finding;
 mod leaving;
@@ -20,6 +21,7 @@ mod stutter;
 mod taking_back;
 mod trying;
 
+pub(crate) use departing::Departure;
 pub(crate) use stutter::{After, Stutter};
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
@@ -33,6 +35,9 @@ use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, ThreadId, Verb};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+/// What a program does otherwise that executes the operation of its graph on another object.
+const OTHER_OBJECT: &str = ", on another object";
 
 /// Graphs whose memory is kept for others.
 const SPARE: usize = 64;
@@ -168,6 +173,8 @@ pub(crate) struct Explore {
     spare: Vec<Graph>,
     /// The program did something else than before.
     pub(crate) diverged: bool,
+    /// Where that was.
+    pub(crate) departure: Option<Departure>,
     empty: Clock,
     /// Graphs of which everything that is explored needs more preemptions are left out.
     pub(crate) preemptions: Option<u32>,
@@ -225,6 +232,7 @@ impl Explore {
             quiet_next: false,
             spare: Vec::new(),
             diverged: false,
+            departure: None,
             empty: Clock::default(),
             preemptions: None,
             order: model::Order::default(),
@@ -349,11 +357,14 @@ impl Explore {
         }
         match self.loc(access.object) {
             NOWHERE => {
-                self.diverged |= !self.binds(loc);
+                if !self.binds(loc) {
+                    self.departs_by(access, OTHER_OBJECT);
+                }
                 self.set_loc(access.object, loc);
                 self.graph.locs[loc as usize].initial = access.initial;
             }
-            known => self.diverged |= known != loc,
+            known if known != loc => self.departs_by(access, OTHER_OBJECT),
+            _ => {}
         }
         self.note_made(access, loc);
         self.refresh(access, id);
@@ -388,7 +399,8 @@ impl Explore {
         let id = *self.graph.threads[thread as usize].get(done)?;
         let event = self.graph.event(id);
         if event.kind != kind || event.verb != verb {
-            self.diverged = true;
+            let runs_as = self.fronts[thread as usize].runs_as;
+            self.departs(thread, || departing::operation(runs_as, verb));
         }
         Some(id)
     }

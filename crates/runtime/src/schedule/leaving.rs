@@ -51,7 +51,7 @@ pub(crate) fn stop_diverged() -> Absent {
     let execution = current();
     if !execution.is_null() {
         // SAFETY: see `execution::with`.
-        unsafe { (*execution).phase = Phase::TearDown };
+        unsafe { ((*execution).phase, (*execution).discarded) = (Phase::TearDown, true) };
     }
     let _ = torn();
     Absent::TearDown
