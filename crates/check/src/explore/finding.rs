@@ -1,7 +1,7 @@
 //! Rounds of threads that repeat themselves: what is a round, which loop it belongs to, and how often
 //! others have seen such rounds.
 
-use super::{Explore, Id, Kind, NOWHERE, Standing};
+use super::{Explore, Front, Id, Kind, NOWHERE, Standing};
 use crate::waiting::{LONGEST, is_choice, mix, place};
 use racefuzz_runtime::Op;
 use racefuzz_trace::Verb;
@@ -46,16 +46,8 @@ impl Explore {
         // Choices at the end are part of the operation that comes next.
         let end = trail.len() - trail.iter().rev().take_while(|place| is_choice(**place)).count();
         let choices = trail.len() - end;
-        // A round may begin with choices: those that its first operation makes before it is stated, which the
-        // next operation has made, too, and those that it makes when it happens.
-        let begins = |start: usize| {
-            trail[start..end].starts_with(&trail[end..])
-                && (start..end)
-                    .find(|at| !is_choice(trail[*at]))
-                    .is_some_and(|at| next.is(trail[at], front.sites[at]))
-        };
         let longest = (end - front.seen as usize).min(LONGEST);
-        for length in (1..=longest).filter(|length| begins(end - length)) {
+        for length in self.lengths(thread, end, longest, next) {
             let events = (end - length) as u32..end as u32;
             let repeats = self.is_equal(thread, &events, 1, false);
             if !repeats && !self.loops.has_waits_of(length as u32) {
@@ -78,6 +70,34 @@ impl Explore {
             }
         }
         None
+    }
+
+    /// The lengths, up to `longest`, of what ends before `end` and begins with the operation that comes
+    /// next, ascending. A round may begin with choices: those that its first operation makes before it is
+    /// stated, which the next operation has made, too, and those that it makes when it happens.
+    fn lengths(
+        &self,
+        thread: u32,
+        end: usize,
+        longest: usize,
+        next: Next,
+    ) -> impl Iterator<Item = usize> + '_ {
+        let Front { trail, sites, .. } = &self.fronts[thread as usize];
+        let made = &trail[end..];
+        let least = end - longest;
+        // Most operations are elsewhere, which a look at one of the two numbers tells.
+        let (numbers, number) = match next.place {
+            Some(place) => (trail, place),
+            None => (sites, next.site),
+        };
+        let at = (least..end).rev().filter(move |at| numbers[*at] == number && !is_choice(trail[*at]));
+        let starts = at.flat_map(move |at| {
+            let choices = trail[least..at].iter().rev().take_while(|place| is_choice(**place)).count();
+            (at - choices..=at).rev()
+        });
+        starts
+            .filter(move |start| made.is_empty() || trail[*start..end].starts_with(made))
+            .map(move |start| end - start)
     }
 
     /// A number of a loop and of the place where its rounds are looked at: in the middle of one the thread
@@ -109,13 +129,17 @@ impl Explore {
     pub(super) fn is_equal(&self, thread: u32, events: &Range<u32>, back: u32, strict: bool) -> bool {
         let length = events.len() as u32;
         let Some(start) = events.start.checked_sub(length * back) else { return false };
+        let trail = &self.fronts[thread as usize].trail;
+        let places = |start: u32| &trail[start as usize..(start + length) as usize];
+        // Where two rounds differ, it is most often in their last events, as they begin alike.
+        if !places(events.start).iter().rev().eq(places(start).iter().rev()) {
+            return false;
+        }
         let ids = &self.graph.threads[thread as usize];
-        events.clone().zip(start..).all(|(at, earlier)| {
-            let front = &self.fronts[thread as usize];
-            let (now, before) = (ids[at as usize], ids[earlier as usize]);
-            front.trail[at as usize] == front.trail[earlier as usize]
-                && self.does_the_same(now, before, strict)
-        })
+        events
+            .clone()
+            .zip(start..)
+            .all(|(at, earlier)| self.does_the_same(ids[at as usize], ids[earlier as usize], strict))
     }
 
     pub(super) fn does_the_same(&self, now: Id, before: Id, strict: bool) -> bool {
