@@ -132,10 +132,10 @@ fn signal() -> libc::c_int {
 /// The functions in which a thread must not be left: they hold the allocator's locks.
 static ALLOCATOR: OnceLock<Vec<usize>> = OnceLock::new();
 
+/// Looks up where the allocator is, which no handler can.
 #[cfg(unix)]
-fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
+pub(crate) fn know_allocator() {
+    ALLOCATOR.get_or_init(|| {
         let names = [
             c"malloc",
             c"free",
@@ -148,7 +148,15 @@ fn install() {
         // SAFETY: looks names up in what is loaded.
         let address =
             |name: &std::ffi::CStr| unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) } as usize;
-        let _ = ALLOCATOR.set(names.into_iter().map(address).filter(|address| *address != 0).collect());
+        names.into_iter().map(address).filter(|address| *address != 0).collect()
+    });
+}
+
+#[cfg(unix)]
+fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        know_allocator();
         // What a backtrace needs is loaded now, and not in the handler.
         let _ = Backtrace::force_capture();
         // SAFETY: a zeroed `sigaction` is a valid value; the pointers are to a live local; the handler
@@ -221,9 +229,66 @@ unsafe fn leave(execution: *mut Execution) -> ! {
     }
 }
 
+/// Leaves a coroutine that a signal would end the process for, if its thread is being torn down: a
+/// destructor has met what the execution was cut off in the middle of (a reference given back whose
+/// holder was not told, a validation that aborts), as no code expects an atomic operation to unwind.
+/// What the execution came to is known by then.
+///
+/// Returns if that is not so, or not to be had: where the runtime or the system's allocator was struck.
+///
+/// # Safety
+/// Called from the handler of `signal`, with the context that it was given, on the thread that runs the
+/// execution.
+#[cfg(unix)]
+pub(crate) unsafe fn leave_torn(signal: libc::c_int, context: *mut libc::c_void, execution: *mut Execution) {
+    // SAFETY: passed on to the caller; plain reads of what does not change while a coroutine runs. Where
+    // the program's code was struck there is no reference into the execution.
+    unsafe {
+        let Some(struck) = stack_pointer(context) else { return };
+        let torn = (*execution).phase == Phase::TearDown && is_on_stack(execution, struck);
+        if !torn || !crate::alloc::in_program() || in_allocator() {
+            return;
+        }
+        let mut mask = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut mask);
+        libc::sigaddset(&raw mut mask, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const mask, std::ptr::null_mut());
+        // What comes next on this thread is the runtime's code.
+        std::mem::forget(crate::alloc::runtime_scope());
+        crate::execution::set_current(execution);
+        crate::schedule::give_up(execution)
+    }
+}
+
+/// The stack pointer of what a signal has interrupted, where that is known.
+///
+/// # Safety
+/// `context` is what the kernel gave to the handler.
+#[cfg(unix)]
+unsafe fn stack_pointer(context: *mut libc::c_void) -> Option<usize> {
+    // SAFETY: passed on to the caller.
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    return unsafe {
+        let context = context.cast::<libc::ucontext_t>().as_ref()?;
+        Some(context.uc_mcontext.gregs[libc::REG_RSP as usize] as usize)
+    };
+    // SAFETY: passed on to the caller.
+    #[cfg(all(target_os = "linux", target_arch = "aarch64"))]
+    return unsafe { Some(context.cast::<libc::ucontext_t>().as_ref()?.uc_mcontext.sp as usize) };
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    {
+        let _ = context;
+        None
+    }
+}
+
 /// Whether the handler runs on the stack of the execution's current thread.
 fn on_program_stack(execution: *mut Execution) -> bool {
-    let here = std::ptr::from_ref(&execution) as usize;
+    is_on_stack(execution, std::ptr::from_ref(&execution) as usize)
+}
+
+/// Whether an address is one on the stack of the execution's current thread.
+fn is_on_stack(execution: *mut Execution, here: usize) -> bool {
     // SAFETY: plain reads of what does not change while a coroutine runs, but in the runtime's own
     // code, which the watchdog tells from the backtrace.
     unsafe {

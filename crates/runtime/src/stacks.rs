@@ -64,6 +64,7 @@ mod unix {
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGILL, libc::SIGFPE];
 
     pub(super) fn install() {
+        crate::interrupt::know_allocator();
         let previous = SIGNALS.map(|signal| {
             let mut action = MaybeUninit::<libc::sigaction>::zeroed();
             let mut old = MaybeUninit::<libc::sigaction>::zeroed();
@@ -106,6 +107,9 @@ mod unix {
         }
         let (running, heart) = crate::interrupt::running();
         if !running.is_null() {
+            // SAFETY: the kernel passes the context that the signal has interrupted, on the thread that
+            // runs this execution.
+            unsafe { crate::interrupt::leave_torn(signal, context, running) };
             crate::crash::struck(signal, running, heart);
         }
         let index = SIGNALS.iter().position(|known| *known == signal).unwrap_or(0);

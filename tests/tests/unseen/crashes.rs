@@ -131,3 +131,48 @@ fn an_explorer_inside_a_program_is_its_failure() {
         assert!(racefuzz::render(&report).contains("crashes.rs:"), "{}", racefuzz::render(&report));
     }
 }
+
+/// A resource of which its holder gives back a part before it waits for somebody, and the rest after: one
+/// that is dropped in between aborts, as code without a panic in sight may.
+struct Halved {
+    is_half: bool,
+}
+
+impl Halved {
+    fn give_back(mut self, ready: &AtomicUsize) {
+        self.is_half = true;
+        while ready.load(Ordering::SeqCst) == 0 {
+            std::hint::spin_loop();
+        }
+        self.is_half = false;
+    }
+}
+
+impl Drop for Halved {
+    fn drop(&mut self) {
+        if self.is_half {
+            std::process::abort();
+        }
+    }
+}
+
+/// The executions that an exploration cuts off leave threads in the middle of what no code expects to
+/// unwind.
+#[test]
+fn a_destructor_may_abort_where_an_execution_is_cut_off() {
+    let program = |fails: bool| {
+        move || {
+            let ready = Arc::new(AtomicUsize::new(0));
+            let theirs = Arc::clone(&ready);
+            let other = thread::spawn(move || Halved { is_half: false }.give_back(&theirs));
+            assert!(!fails, "the failure");
+            ready.store(1, Ordering::SeqCst);
+            other.join().unwrap();
+        }
+    };
+    let report = Checker::new().check(program(false));
+    assert_eq!(report.outcome(), Outcome::Passed, "{report:?}");
+    for report in [Checker::new().check(program(true)), Fuzzer::new().iterations(50).fuzz(program(true))] {
+        assert_eq!(report.failures()[0].message(), "the failure");
+    }
+}

@@ -197,6 +197,12 @@ pub(crate) fn program_scope() -> Scope {
     Scope(IN_PROGRAM.replace(true))
 }
 
+/// Whether the program's code runs, inside an execution, on this operating-system thread.
+#[cfg(unix)]
+pub(crate) fn in_program() -> bool {
+    IN_PROGRAM.get()
+}
+
 /// Runs code of the program inside an execution, without a reference into it.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn by_program<R>(code: impl FnOnce() -> R) -> R {
