@@ -13,6 +13,9 @@ use std::mem::MaybeUninit;
 
 type Fiber = Coroutine<(), (), (), DefaultStack>;
 
+/// Threads of an execution whose stacks are kept for the next one though they are of a size of their own.
+const LARGE_KEPT: u32 = 16;
+
 /// Words of a body that need no allocation.
 const WORDS: usize = 24;
 
@@ -21,8 +24,8 @@ pub(crate) struct Lane {
     fiber: Option<Fiber>,
     /// The lowest and highest address of its stack.
     stack: (usize, usize),
-    /// Its stack is of a size of its own.
-    large: bool,
+    /// The size of its stack if it is one of its own, else 0.
+    large: usize,
     /// Takes the body out of `space` and runs it; the body is read before anything of it runs.
     call: unsafe fn(*mut Lane),
     space: [MaybeUninit<u64>; WORDS],
@@ -30,13 +33,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        Self {
-            fiber: None,
-            stack: (0, 0),
-            large: false,
-            call: nothing,
-            space: [MaybeUninit::uninit(); WORDS],
-        }
+        Self { fiber: None, stack: (0, 0), large: 0, call: nothing, space: [MaybeUninit::uninit(); WORDS] }
     }
 
     /// Makes sure there is a coroutine, with a stack of this size if that is more than usual.
@@ -51,22 +48,23 @@ impl Lane {
     #[cold]
     fn make(&mut self, stacks: &mut StackPool, size: Option<usize>) -> std::io::Result<()> {
         let size = size.filter(|size| stacks.is_large(*size));
-        if self.fiber.is_some() && size.is_none() {
+        if self.fiber.is_some() && size.is_none_or(|size| size == self.large) {
             return Ok(());
         }
         let stack = stacks.take(size)?;
         self.clear(stacks);
         self.stack = bounds(&stack);
-        self.large = size.is_some();
+        self.large = size.unwrap_or(0);
         // SAFETY: `parked_loop` borrows nothing.
         self.fiber = Some(unsafe { Fiber::with_stack_unchecked(stack, parked_loop) });
         Ok(())
     }
 
-    /// The thread has ended: a stack of a size of its own is given back.
+    /// The thread of this number has ended: a stack of a size of its own is given back, unless it is one
+    /// of the first threads, of which the next execution will most probably have one like it.
     #[inline]
-    pub(crate) fn ended(&mut self, stacks: &mut StackPool) {
-        if self.large {
+    pub(crate) fn ended(&mut self, number: u32, stacks: &mut StackPool) {
+        if self.large != 0 && number >= LARGE_KEPT {
             self.clear(stacks);
         }
     }
@@ -75,7 +73,7 @@ impl Lane {
     fn clear(&mut self, stacks: &mut StackPool) {
         let large = std::mem::take(&mut self.large);
         let stack = self.fiber.take().map(into_stack);
-        if let Some(stack) = stack.filter(|_| !large) {
+        if let Some(stack) = stack.filter(|_| large == 0) {
             stacks.give(stack);
         }
     }
@@ -133,10 +131,32 @@ impl Lane {
         }
     }
 
-    /// Leaves the coroutine where it stands, with its stack and all that is on it.
-    pub(crate) fn abandon(&mut self) {
-        std::mem::forget(self.fiber.take());
-        self.large = false;
+    /// Leaves the coroutine where it stands, with all that is on its stack.
+    pub(crate) fn abandon(&mut self) -> Abandoned {
+        Abandoned {
+            fiber: std::mem::ManuallyDrop::new(self.fiber.take()),
+            large: std::mem::take(&mut self.large) != 0,
+        }
+    }
+}
+
+/// A coroutine that was left where it stood, and never runs again. What is on its stack stays as it is
+/// unless the stack is reclaimed.
+pub(crate) struct Abandoned {
+    fiber: std::mem::ManuallyDrop<Option<Fiber>>,
+    large: bool,
+}
+
+impl Abandoned {
+    /// Gives its stack back, without a destructor for what is on it.
+    ///
+    /// # Safety
+    /// Nobody uses what is on the stack any more: the threads of its execution have ended, or were abandoned.
+    pub(crate) unsafe fn reclaim(self, stacks: &mut StackPool) {
+        let fiber = std::mem::ManuallyDrop::into_inner(self.fiber);
+        if let Some(stack) = fiber.map(into_stack).filter(|_| !self.large) {
+            stacks.give(stack);
+        }
     }
 }
 
@@ -161,9 +181,10 @@ fn parked_loop(yielder: &Yielder<(), ()>, (): ()) {
     }
 }
 
-/// Takes a parked coroutine apart.
+/// Takes a coroutine apart that is parked, or was abandoned.
 fn into_stack(mut fiber: Fiber) -> DefaultStack {
-    // SAFETY: it stands in `parked_loop`, which holds nothing that would have to be dropped.
+    // SAFETY: it stands in `parked_loop`, which holds nothing that would have to be dropped, or is one of
+    // which nothing is used any more.
     unsafe { fiber.force_reset() };
     fiber.into_stack()
 }

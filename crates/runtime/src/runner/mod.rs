@@ -430,7 +430,7 @@ unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
         let suspended = Lane::resume(lane);
         if !suspended {
             (&mut (*execution).threads)[thread as usize].live = false;
-            (*lane).ended(&mut (*execution).stacks);
+            (*lane).ended(thread, &mut (*execution).stacks);
         }
         suspended
     }

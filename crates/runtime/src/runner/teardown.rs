@@ -4,8 +4,10 @@ use super::root::put_root;
 use super::{record_ends, resume};
 use crate::alloc::by_program;
 use crate::execution::{Execution, Phase, current};
+use crate::lane::Abandoned;
 use crate::ops;
 use crate::thread::Locals;
+use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Ends every thread that is left, the youngest first, so that nobody's borrowed data goes before
@@ -31,6 +33,7 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
             }
         }
         let mut lenders: Vec<u32> = Vec::new();
+        let mut abandoned: SmallVec<[Abandoned; 2]> = SmallVec::new();
         for thread in (0..count).rev() {
             if !(&(*execution).threads)[thread as usize].live {
                 continue;
@@ -39,7 +42,10 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
             let given_up = (&(*execution).threads)[thread as usize].given_up || lenders.contains(&thread);
             if given_up || resume(execution, thread) {
                 // It goes on in spite of everything, or somebody who does borrows from it.
-                abandon(&mut *execution, thread);
+                let coroutine = abandon(&mut *execution, thread);
+                if (*execution).left != Some(thread) {
+                    abandoned.push(coroutine);
+                }
                 let thread = &(&(*execution).threads)[thread as usize];
                 if thread.scoped {
                     lenders.extend(thread.parent);
@@ -48,19 +54,24 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
         }
         while release_one_by_one(&mut *execution) {
             if resume(execution, 0) {
-                abandon(&mut *execution, 0);
+                abandoned.push(abandon(&mut *execution, 0));
             }
             (*execution).statics.put_back();
         }
         (*execution).statics.put_back_all();
+        // Their execution is over. But where a thread was interrupted, something of std's may wait on its
+        // stack that is older than the execution.
+        for coroutine in abandoned {
+            coroutine.reclaim(&mut (*execution).stacks);
+        }
     }
 }
 
-/// Leaves a thread where it stands, with its stack and all that is on it.
-fn abandon(execution: &mut Execution, thread: u32) {
-    execution.lanes[thread as usize].abandon();
+/// Leaves a thread where it stands, with all that is on its stack.
+fn abandon(execution: &mut Execution, thread: u32) -> Abandoned {
     execution.threads[thread as usize].live = false;
     execution.abandoned += 1;
+    execution.lanes[thread as usize].abandon()
 }
 
 /// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one

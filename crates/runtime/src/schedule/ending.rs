@@ -16,6 +16,10 @@ const TORN_LIMIT: u32 = 1_000_000;
 /// something count one: destructors of large collections do many of them.
 const TORN_WEIGHT: u32 = 50;
 
+/// How much it counts that a thread gives way while it is torn down: it does so for others, of whom none will
+/// ever act, so that a destructor which waits for one of them is soon given up.
+const TORN_WAIT: u32 = 10_000;
+
 /// The root runs oracles after every thread has ended: nothing to choose, nothing to wait for.
 pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), Absent> {
     let me = execution.current;
@@ -71,6 +75,14 @@ pub(crate) fn leave_if_torn(absent: Absent) -> Absent {
     match absent {
         Absent::Outside => absent,
         Absent::TearDown => torn().err().unwrap_or(absent),
+    }
+}
+
+/// A thread gives way to others although the execution is over.
+#[cold]
+pub(crate) fn waited_in_vain(absent: Absent) {
+    if absent == Absent::TearDown {
+        count_torn(TORN_WAIT);
     }
 }
 

@@ -5,7 +5,7 @@ mod fairness;
 mod faults;
 mod leaving;
 
-pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn};
+pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn, waited_in_vain};
 pub(crate) use fairness::Fairness;
 pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};

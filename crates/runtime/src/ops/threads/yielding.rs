@@ -15,11 +15,13 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     if let Some(session) = backend::hosted() {
         return session.yield_now();
     }
-    overlay::before_local(site)?;
-    let graphed = enter(|execution| {
-        execution.give_way();
-        execution.memory.is_some()
-    })?;
+    let graphed = overlay::before_local(site).and_then(|()| {
+        enter(|execution| {
+            execution.give_way();
+            execution.memory.is_some()
+        })
+    });
+    let graphed = graphed.inspect_err(|absent| crate::schedule::waited_in_vain(*absent))?;
     let op = local_op(verb);
     if graphed {
         // It commutes with everything.
