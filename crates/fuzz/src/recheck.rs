@@ -253,6 +253,7 @@ fn is_anybodys(verb: Verb) -> bool {
         verb,
         Verb::CellRead
             | Verb::CellWrite
+            | Verb::Unsync
             | Verb::RefClone
             | Verb::RefDrop
             | Verb::Alloc

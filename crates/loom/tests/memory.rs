@@ -149,3 +149,26 @@ fn a_stack_of_boxes() {
     verified(1, 2, true);
     verified(2, 1, false);
 }
+
+/// The last owner of a value looks at an atomic in it, without a step; which owner that is, an execution
+/// leaves open.
+#[test]
+fn whoever_is_the_last_may_look() {
+    struct Looked(AtomicU32);
+    impl Drop for Looked {
+        fn drop(&mut self) {
+            self.0.with_mut(|value| assert_eq!(*value, 5));
+        }
+    }
+    loom::model(|| {
+        let mine = Arc::new(Looked(AtomicU32::new(1)));
+        let theirs = Arc::clone(&mine);
+        let other = thread::spawn(move || {
+            theirs.0.fetch_or(4, Acquire);
+            theirs.0.fetch_and(5, AcqRel);
+        });
+        mine.0.load(Relaxed);
+        drop(mine);
+        other.join().unwrap();
+    });
+}

@@ -229,6 +229,10 @@ unsafe fn leave(execution: *mut Execution) -> ! {
     }
 }
 
+/// Whether [`leave_torn`] can tell what a signal has interrupted.
+pub(crate) const LEAVES_TORN: bool =
+    cfg!(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")));
+
 /// Leaves a coroutine that a signal would end the process for, if its thread is being torn down: a
 /// destructor has met what the execution was cut off in the middle of (a reference given back whose
 /// holder was not told, a validation that aborts), as no code expects an atomic operation to unwind.

@@ -66,6 +66,10 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
     });
     if aborts {
         if execution.phase == Phase::TearDown {
+            if crate::interrupt::LEAVES_TORN && on_coroutine(execution) {
+                explain();
+                return;
+            }
             abandon(execution);
         }
         abort(execution);
@@ -265,14 +269,30 @@ fn abort(execution: &mut Execution) {
     }
 }
 
+fn on_coroutine(execution: &Execution) -> bool {
+    execution.threads.get(execution.current as usize).is_some_and(|thread| !thread.yielder.is_null())
+}
+
+/// Says, once for the process, what the standard library is about to announce again and again.
+fn explain() {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        eprintln!(
+            "racefuzz: a destructor panics while an execution is taken apart that is over already; nothing is aborted, \
+             in spite of:"
+        );
+    });
+}
+
 /// A panic left a destructor while its thread was torn down, which no schedule of the program does
 /// by itself: the thread is abandoned, in place of the process.
 ///
-/// Called from the hook, which does not return: what comes next in it is the end of the process.
+/// Called from the hook, which does not return: what comes next in it is the end of the process. The hook
+/// stays locked, so that nobody can replace it any more, and who tries waits for ever: libtest does, at its
+/// end. So where the signal that ends the process can be caught, the hook returns, and the thread is left
+/// [there](crate::interrupt::leave_torn).
 fn abandon(execution: &mut Execution) {
-    let on_coroutine =
-        execution.threads.get(execution.current as usize).is_some_and(|thread| !thread.yielder.is_null());
-    if on_coroutine && can_uncount() {
+    if on_coroutine(execution) && can_uncount() {
         // The mark that a hook is running.
         uncount();
         // SAFETY: the hook runs on the coroutine of the current thread; `execution` is not used

@@ -176,3 +176,34 @@ fn a_destructor_may_abort_where_an_execution_is_cut_off() {
         assert_eq!(report.failures()[0].message(), "the failure");
     }
 }
+
+#[test]
+#[ignore = "leaves threads behind"]
+fn panicking_destructors() {
+    struct Halved(Arc<AtomicUsize>);
+    impl Drop for Halved {
+        fn drop(&mut self) {
+            assert!(!std::thread::panicking(), "in the middle");
+        }
+    }
+    let report = Checker::new().check(|| {
+        let ready = Arc::new(AtomicUsize::new(0));
+        let theirs = Halved(Arc::clone(&ready));
+        let other = thread::spawn(move || {
+            while theirs.0.load(Ordering::SeqCst) == 0 {
+                std::hint::spin_loop();
+            }
+        });
+        ready.store(1, Ordering::SeqCst);
+        other.join().unwrap();
+    });
+    assert_eq!(report.outcome(), Outcome::Passed, "{report:?}");
+}
+
+/// libtest replaces the panic hook at its end, so that a thread which stays in the hook keeps it waiting.
+#[test]
+fn panics_in_destructors_that_are_cut_off_do_not_keep_the_process_from_ending() {
+    let (text, signal, code) = child("panicking_destructors");
+    assert_eq!((signal, code), (None, Some(0)), "{text}");
+    assert_eq!(text.matches("nothing is aborted, in spite of:").count(), 1, "{text}");
+}
