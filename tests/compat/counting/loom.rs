@@ -27,6 +27,12 @@ pub mod model {
         }
     }
 
+    impl Default for Builder {
+        fn default() -> Self {
+            Self(real::model::Builder::default())
+        }
+    }
+
     impl Deref for Builder {
         type Target = real::model::Builder;
         fn deref(&self) -> &Self::Target {
