@@ -29,13 +29,13 @@ const PROGRAMS: &[Explained] = &[
     (
         "used_by_main",
         programs::used_by_main,
-        "use after free of `node#1`",
+        "use after free of `*node`",
         &["because the store is", "orders them"],
     ),
     (
         "used_by_other",
         programs::used_by_other,
-        "use after free of `node#1`",
+        "use after free of `*node`",
         &["because the store is", "orders them"],
     ),
     ("cut_sequence", programs::cut_sequence, "lost wake-up of main", &["it read 0 from `shared.1`"]),

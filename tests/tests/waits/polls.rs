@@ -383,18 +383,3 @@ fn a_barrier_with_a_sense() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
-
-/// A statistic that nobody reads.
-#[test]
-fn counting_the_rounds() {
-    verified(8, || {
-        let shared = Arc::new((AtomicBool::new(false), AtomicUsize::new(0)));
-        let theirs = Arc::clone(&shared);
-        let other = thread::spawn(move || theirs.0.store(true, Release));
-        while !shared.0.load(Acquire) {
-            shared.1.fetch_add(1, Relaxed);
-            thread::yield_now();
-        }
-        other.join().unwrap();
-    });
-}

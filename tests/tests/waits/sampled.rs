@@ -86,13 +86,6 @@ fn much_to_do_for_the_holder_of_a_lock() {
 #[test]
 fn a_lock_that_is_taken_again_at_once() {
     passes(EXECUTIONS, &|| {
-        let flag = Arc::new(Mutex::new(false));
-        let theirs = Arc::clone(&flag);
-        let other = thread::spawn(move || *theirs.lock().unwrap() = true);
-        while !*flag.lock().unwrap() {}
-        other.join().unwrap();
-    });
-    passes(EXECUTIONS, &|| {
         let shared = Arc::new((AtomicBool::new(false), AtomicBool::new(false)));
         let lock = |shared: &(AtomicBool, AtomicBool), set: bool| {
             while shared.0.swap(true, Acquire) {

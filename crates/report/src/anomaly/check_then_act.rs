@@ -54,6 +54,48 @@ fn acted(view: &View<'_>) -> Option<Finding> {
     Some(tell(view, last, change, None, None))
 }
 
+/// A thread looked at an object, another changed it, and the first read it again and changed it all the
+/// same: what it went on for was the first look.
+pub(super) fn reread(view: &View<'_>) -> Option<Finding> {
+    let found = view.accesses().rev().find_map(|act| {
+        let object = act.object.filter(|_| writes(act) && !updates(act) && !view.is_late(act))?;
+        let own: Vec<&Event> = view
+            .accesses_of(object)
+            .filter(|event| event.thread == act.thread && event.step < act.step)
+            .collect();
+        // The looks since its last change.
+        let first = own.iter().rposition(|event| writes(event)).map_or(0, |at| at + 1);
+        let (again, looks) = own[first..].split_last()?;
+        let look = *looks.first()?;
+        let change = view.accesses_of(object).rfind(|event| {
+            event.thread != act.thread && writes(event) && event.step > look.step && event.step < again.step
+        })?;
+        let counts = look.read != again.read && view.observed(object, act.step);
+        (counts && (view.concerns(act.thread) || view.concerns(change.thread))).then_some((look, change, act))
+    });
+    let (look, change, act) = found?;
+    Some(tell(view, look, change, Some(act), None))
+}
+
+/// A thread changed what the failing check saw, right after it had looked at something else that another
+/// thread changed in between.
+pub(super) fn elsewhere(view: &View<'_>) -> Option<Finding> {
+    let found = view.accesses().rev().find_map(|act| {
+        let object = act.object.filter(|_| writes(act) && !updates(act))?;
+        let before = |event: &&Event| event.thread == act.thread && event.step < act.step;
+        let look = view.accesses().rfind(before).filter(|look| {
+            reads(look) && !updates(look) && look.object != Some(object) && !view.is_stale(look)
+        })?;
+        let change = view.accesses_of(look.object?).rfind(|event| {
+            event.thread != act.thread && writes(event) && (look.step..act.step).contains(&event.step)
+        })?;
+        let last = !view.accesses_of(object).any(|event| writes(event) && event.step > act.step);
+        (last && view.observed(object, act.step)).then_some((look, change, act))
+    });
+    let (look, change, act) = found?;
+    Some(tell(view, look, change, Some(act), None))
+}
+
 /// `lock` is what was given back between the check and the act, if the caller knows it.
 fn tell(
     view: &View<'_>,

@@ -4,9 +4,9 @@
 use super::Finding;
 use super::unsafe_publication::{flag_between, why};
 use crate::explanation::Anomaly;
-use crate::view::View;
+use crate::view::{View, reads, writes};
 use crate::words::list;
-use racefuzz_trace::{FailureDetail, ObjectId, RacingAccess};
+use racefuzz_trace::{Event, FailureDetail, ObjectId, RacingAccess};
 
 pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let FailureDetail::DataRace { object, first, second } = &view.failure.detail else { return None };
@@ -78,13 +78,50 @@ fn locks(view: &View<'_>, first: &RacingAccess, second: &RacingAccess) -> String
     let names =
         |objects: &[ObjectId]| list(&objects.iter().map(|object| view.object(*object)).collect::<Vec<_>>());
     let (one, two) = (held(first), held(second));
+    let unseen = unseen(view, first, second).or_else(|| unseen(view, second, first));
     let (first, second) = (view.thread(first.thread), view.thread(second.thread));
     match (one.is_empty(), two.is_empty()) {
-        (true, true) => {
-            "neither thread holds a lock, and nothing the one did before is seen by the other".into()
-        }
+        (true, true) => match unseen {
+            Some(unseen) => format!("neither thread holds a lock, and {unseen}"),
+            None => "neither thread holds a lock, and nothing the one did before is seen by the other".into(),
+        },
         (false, true) => format!("{first} holds {}, but {second} holds no lock", names(&one)),
         (true, false) => format!("{second} holds {}, but {first} holds no lock", names(&two)),
         (false, false) => format!("{first} holds {}, {second} holds {}", names(&one), names(&two)),
     }
+}
+
+/// What the one thread had stored, before its access, to keep the other one away, and the other did not
+/// see when it looked.
+fn unseen(view: &View<'_>, by: &RacingAccess, of: &RacingAccess) -> Option<String> {
+    let (until, end) = (by.step?, of.step?);
+    let looks = |event: &&Event| {
+        event.thread == of.thread
+            && event.step < end
+            && reads(event)
+            && !writes(event)
+            && view.is_stale(event)
+    };
+    let missed = |look: &Event| {
+        let news = |event: &&Event| {
+            event.thread == by.thread
+                && writes(event)
+                && Some(event.step) > view.knew(look)
+                && event.step < until.min(look.step)
+                && event.wrote != look.read
+        };
+        view.accesses_of(look.object?).rfind(news)
+    };
+    let (look, store) = view.accesses().rev().filter(looks).find_map(|look| Some((look, missed(look)?)))?;
+    Some(format!(
+        "{} read {} from {} (step {}) although {} had stored {} before (step {}): {}",
+        view.thread(look.thread),
+        view.read(look),
+        look.object.map_or_else(String::new, |object| view.object(object)),
+        view.step(look),
+        view.thread(store.thread),
+        view.wrote(store),
+        view.step(store),
+        view.not_visible(store, look),
+    ))
 }

@@ -4,7 +4,7 @@ use super::{Finding, fate, taken};
 use crate::explanation::Anomaly;
 use crate::view::View;
 use crate::words::{StepRef, list};
-use racefuzz_trace::{FailureDetail, ObjectId, SiteId, ThreadId, Verb, WaitEdge};
+use racefuzz_trace::{Event, FailureDetail, ObjectId, SiteId, ThreadId, Verb, WaitEdge};
 
 /// A cycle of threads, each of which holds what the one before it wants.
 pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
@@ -164,12 +164,53 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
         ),
     };
     let others = waiting.iter().filter(|other| other.thread != edge.thread && other.verb != Verb::Join);
-    let others: Vec<_> = others.map(|other| view.thread(other.thread)).collect();
+    let (locked, others): (Vec<_>, Vec<_>) = others.partition(|other| lock_holder(other).is_some());
+    for other in locked {
+        if let Some((holder, site)) = lock_holder(other) {
+            finding.paragraph.push_str(&format!(" {}.", clause(view, other, holder, site)));
+            finding = finding.about(other.object).at(
+                other.site,
+                format!("{} waits for {} here", view.thread(other.thread), wanted(view, other)),
+            );
+        }
+    }
+    let others: Vec<_> = others.into_iter().map(|other| view.thread(other.thread)).collect();
     if !others.is_empty() {
         let verb = if others.len() == 1 { "waits" } else { "wait" };
         finding.paragraph.push_str(&format!(" {} {verb} as well.", list(&others)));
     }
+    if let Some(astray) = astray(view, edge) {
+        let (notifier, name) = (view.thread(astray.thread), astray.object.map(|object| view.object(object)));
+        finding.paragraph.push_str(&format!(
+            " {notifier} notified {} (step {}), where nobody was waiting.",
+            name.unwrap_or_default(),
+            view.step(astray),
+        ));
+        finding = finding
+            .mark(astray, "somewhere else".to_owned())
+            .at(astray.site, format!("{notifier} notifies here"));
+    }
     Some(finding.at(edge.site, format!("{thread} waits here")))
+}
+
+/// The thread that holds the lock which another waits for, and where it took it.
+fn lock_holder(edge: &WaitEdge) -> Option<(ThreadId, Option<SiteId>)> {
+    let holder = edge.holders.iter().find(|(holder, _)| *holder != edge.thread)?;
+    edge.verb.takes_lock().then_some(*holder)
+}
+
+/// The last notification of another condition variable than the one that a thread sleeps on, on which
+/// nobody was waiting.
+fn astray<'a>(view: &View<'a>, edge: &WaitEdge) -> Option<&'a Event> {
+    if !matches!(edge.verb, Verb::Wait | Verb::Woken) {
+        return None;
+    }
+    view.events.iter().rfind(|event| {
+        matches!(event.verb, Verb::NotifyOne | Verb::NotifyAll)
+            && event.object != edge.object
+            && event.thread != edge.thread
+            && event.other.is_none()
+    })
 }
 
 /// Who is missing for a wait on something other than a lock to end.

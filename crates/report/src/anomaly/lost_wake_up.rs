@@ -91,22 +91,25 @@ fn flag_missed(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
             view.step(missed),
         )
     };
-    // What the other one looked at, to find out whether there was somebody to wake.
-    let looked = |event: &&Event| event.thread == missed.thread && reads(event) && !writes(event);
-    let asked = view.accesses().rfind(|event| looked(event) && event.object != Some(object));
+    let asked = asked(view, look, missed);
     let nobody = match asked {
-        Some(asked) => format!(
-            "{writer}, which read {} from {} (step {}), does not wake it",
-            view.read(asked),
-            asked.object.map_or_else(String::new, |object| view.object(object)),
-            view.step(asked),
-        ),
-        None => format!("{writer} does not wake it"),
+        Some(asked) => format!("{writer} does not wake it, because {}", found_nobody(view, asked, edge)),
+        None => match done_before(view, look, missed, asleep) {
+            Some((given, taken)) => format!(
+                "{writer} does not wake it: it was done with {} (step {}) before {thread} took it (step {})",
+                given.object.map_or_else(String::new, |object| view.object(object)),
+                view.step(given),
+                view.step(taken),
+            ),
+            None => format!("{writer} does not wake it"),
+        },
     };
-    let what = edge.object.map_or_else(String::new, |object| format!(" on {}", view.object(object)));
+    let polled = matches!(edge.verb, Verb::Await | Verb::Poll);
+    let on = edge.object.filter(|_| !polled);
+    let what = on.map_or_else(String::new, |object| format!(" on {}", view.object(object)));
     let sleeps = if edge.verb == Verb::Park { "parks" } else { "sleeps" };
     let paragraph = format!("{thread} {sleeps}{what} at {place} for ever, because {why}; and {nobody}.");
-    let headline = match edge.object {
+    let headline = match on {
         Some(object) => format!("lost wake-up on {}", view.object(object)),
         None => format!("lost wake-up of {thread}"),
     };
@@ -120,6 +123,69 @@ fn flag_missed(view: &View<'_>, edge: &WaitEdge) -> Option<Finding> {
         finding = finding.from(asked);
     }
     Some(finding)
+}
+
+/// What the thread that stored looked at, to find out whether there was somebody to wake: what it read
+/// behind the store, or else before.
+fn asked<'a>(view: &View<'a>, look: &Event, missed: &Event) -> Option<&'a Event> {
+    let others =
+        |event: &&Event| event.thread == missed.thread && event.object != look.object && reads(event);
+    let behind = |event: &&Event| others(event) && event.step > missed.step;
+    view.accesses().rfind(behind).or_else(|| view.accesses().rfind(|event| others(event) && !writes(event)))
+}
+
+/// What told a thread that there was nobody to wake, as a clause.
+fn found_nobody(view: &View<'_>, asked: &Event, edge: &WaitEdge) -> String {
+    let object = asked.object.map_or_else(String::new, |object| view.object(object));
+    let read = format!("it read {} from {object} (step {})", view.read(asked), view.step(asked));
+    let sleeper = view.thread(edge.thread);
+    let theirs = |event: &&Event| event.thread == edge.thread && writes(event);
+    if let Some(newer) = view.newer(asked).filter(|newer| newer.thread == edge.thread) {
+        let stored = format!("{sleeper} had stored {} before (step {})", view.wrote(newer), view.step(newer));
+        return match writes(asked) {
+            // A read-modify-write reads what is next to it in modification order, and comes before the rest.
+            true => format!(
+                "{read}, and comes before the store of {} by {sleeper} (step {}) in the order of all stores to {object}",
+                view.wrote(newer),
+                view.step(newer),
+            ),
+            false => format!("{read} although {stored}: {}", view.not_visible(newer, asked)),
+        };
+    }
+    let later = asked
+        .object
+        .and_then(|object| view.accesses_of(object).find(|event| theirs(event) && event.step > asked.step));
+    match later {
+        Some(later) => {
+            format!(
+                "{read}, and {sleeper} stored {} only then (step {})",
+                view.wrote(later),
+                view.step(later)
+            )
+        }
+        None => read,
+    }
+}
+
+/// A lock that the thread that stored had given back, behind its store, before the sleeper took it: the
+/// one looked under it for somebody to wake, the other was not there yet.
+fn done_before<'a>(
+    view: &View<'a>,
+    look: &Event,
+    missed: &Event,
+    asleep: u32,
+) -> Option<(&'a Event, &'a Event)> {
+    let gives =
+        |event: &&Event| event.thread == missed.thread && event.step > missed.step && event.verb.gives_lock();
+    view.events.iter().filter(gives).find_map(|given| {
+        let takes = |event: &&Event| {
+            event.thread == look.thread
+                && event.object == given.object
+                && event.verb.takes_lock()
+                && (given.step.max(look.step)..asleep).contains(&event.step)
+        };
+        Some((given, view.events.iter().find(takes)?))
+    })
 }
 
 fn tell(view: &View<'_>, edge: &WaitEdge, too_early: bool) -> Option<Finding> {
@@ -149,10 +215,12 @@ fn tell(view: &View<'_>, edge: &WaitEdge, too_early: bool) -> Option<Finding> {
     let (notify, paragraph, mark) = match (early, stolen) {
         (Some(notify), _) => {
             let notifier = view.thread(notify.thread);
+            let why = wait.and_then(|wait| unheard(view, wait, notify)).unwrap_or_else(|| {
+                format!("Nothing made {thread} look whether there was still something to wait for.")
+            });
             let paragraph = format!(
                 "{thread} sleeps on {name} {sleeps} and nobody will wake it, because {notifier} had notified {name} \
-                 in step {} already, when nobody was waiting: a notification is not kept for later. Nothing made \
-                 {thread} look whether there was still something to wait for.",
+                 in step {} already, when nobody was waiting: a notification is not kept for later. {why}",
                 view.step(notify),
             );
             (*notify, paragraph, "too early")
@@ -196,6 +264,66 @@ fn tell(view: &View<'_>, edge: &WaitEdge, too_early: bool) -> Option<Finding> {
         finding = finding.about(looked.and_then(|event| event.object));
     }
     Some(finding)
+}
+
+/// How a thread came to wait for what had happened: it had looked before that, and the mutex did not keep
+/// the two together; or it had the mutex behind that, and did not look.
+fn unheard(view: &View<'_>, wait: &Event, notify: &Event) -> Option<String> {
+    let (thread, notifier) = (view.thread(wait.thread), view.thread(notify.thread));
+    let own = |event: &&Event| event.thread == wait.thread;
+    // What is given back in order to wait.
+    let mutex =
+        view.events.iter().filter(own).find(|event| event.step > wait.step && event.verb.gives_lock())?;
+    let lock = view.object(mutex.object?);
+    let taken =
+        view.held(wait.thread, wait.step).into_iter().rfind(|held| Some(held.object) == mutex.object)?;
+    let looks = |event: &&Event| own(event) && reads(event) && (taken.taken..wait.step).contains(&event.step);
+    let change = |look: &Event| {
+        let news = |event: &&Event| {
+            event.thread == notify.thread
+                && writes(event)
+                && Some(event.step) > view.knew(look)
+                && event.step < notify.step
+        };
+        view.accesses_of(look.object?).rfind(news)
+    };
+    let looks = view.accesses().rev().filter(looks);
+    let missed = looks.filter_map(|look| Some((look, change(look)?))).next();
+    if let Some((look, change)) = missed {
+        let object = look.object.map_or_else(String::new, |object| view.object(object));
+        let (read, wrote) = (view.read(look), view.wrote(change));
+        let (looked, stored) = (view.step(look), view.step(change));
+        if change.step < look.step {
+            return Some(format!(
+                "{thread} had looked and read {read} from {object} (step {looked}), although {notifier} had stored \
+                 {wrote} before (step {stored}): {}.",
+                view.not_visible(change, look),
+            ));
+        }
+        let held = view.held(change.thread, change.step).iter().any(|held| Some(held.object) == mutex.object);
+        let without = match held {
+            true => String::new(),
+            false => format!(
+                " {thread} holds {lock} from the one to the other, but {notifier} stored and notified without it."
+            ),
+        };
+        return Some(format!(
+            "{thread} had read {read} from {object} (step {looked}), and {notifier} stored {wrote} between that and \
+             the wait (step {stored}).{without}"
+        ));
+    }
+    let given = view.events.iter().rfind(|event| {
+        event.thread == notify.thread
+            && event.object == mutex.object
+            && event.verb.gives_lock()
+            && event.step < notify.step.min(taken.taken)
+    })?;
+    Some(format!(
+        "{thread} took {lock} (step {}) when {notifier} had given it back (step {}): what {notifier} had changed was \
+         there to be seen, and {thread} did not look again, or at something else.",
+        crate::words::StepRef(taken.taken),
+        view.step(given),
+    ))
 }
 
 /// The number of events that had been executed when the thread fell asleep.

@@ -11,7 +11,8 @@
 //!    show; then the narrow patterns on one object (ABA, lost update); then any other step out of
 //!    the order of execution, because such steps are only left in where the failure needs them;
 //!    then the wider patterns on one object (dirty read, non-repeatable read), then those over two objects (write skew, read skew), then the wide
-//!    ones (check-then-act, order violation);
+//!    ones (check-then-act, order violation), of which those come last that say least of how the
+//!    failing check came to see what it saw;
 //! 4. what matches nothing is a failed assertion or a panic and is not called anything else.
 
 mod aba;
@@ -123,6 +124,8 @@ const DETECTORS: &[(FailureKind, &[Detector])] = &[
             read_skew::detect,
             check_then_act::detect,
             order_violation::detect,
+            check_then_act::reread,
+            check_then_act::elsewhere,
         ],
     ),
 ];

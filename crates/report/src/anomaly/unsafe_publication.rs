@@ -84,11 +84,13 @@ pub(super) fn detect_birth(view: &View<'_>) -> Option<Finding> {
         }
         None => (String::new(), "nothing that the one did before is seen by the other".to_owned()),
     };
+    let place = view.place(first.site);
+    // An object that has no name is called by that place.
+    let made = if name.contains(&place) { String::new() } else { format!(" (at {place})") };
     let paragraph = format!(
-        "{maker} made {name} (at {}). {way}Making it is a plain write, and nothing orders that before the {} by {user} \
+        "{maker} made {name}{made}. {way}Making it is a plain write, and nothing orders that before the {} by {user} \
          (at {}), because {reason}. In Rust this is undefined behaviour: {user} may find memory that does not hold \
          the object yet.",
-        view.place(first.site),
         second.verb.word(),
         view.place(second.site),
     );

@@ -6,7 +6,7 @@ pub(crate) use source::name_at;
 
 use crate::Sources;
 use crate::words::clean;
-use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, ThreadId, Trace};
+use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, Site, ThreadId, Trace};
 use std::collections::{HashMap, HashSet};
 
 /// The names in one trace.
@@ -19,7 +19,18 @@ impl Names {
     pub(crate) fn new(trace: &Trace, sources: &dyn Sources) -> Self {
         let threads = thread_names(trace);
         let objects = trace.objects.iter().map(|object| object_name(object, trace, sources, &threads));
-        let mut objects: Vec<_> = objects.collect();
+        let named: Vec<Option<String>> = objects.collect();
+        let fields = match named.iter().all(Option::is_some) {
+            true => HashMap::new(),
+            false => field_names(trace, sources, &named),
+        };
+        let unnamed = |object: &ObjectInfo| {
+            let field = fields.get(&object.id).map(|(_, field)| clean(field));
+            field.unwrap_or_else(|| place_name(object, trace))
+        };
+        let objects = trace.objects.iter().zip(named);
+        let mut objects: Vec<_> =
+            objects.map(|(object, name)| name.unwrap_or_else(|| unnamed(object))).collect();
         tell_apart_from_contents(trace, &mut objects);
         Self { objects: distinct(objects), threads }
     }
@@ -50,25 +61,71 @@ fn thread_names(trace: &Trace) -> Vec<String> {
     distinct(names.collect())
 }
 
-fn object_name(object: &ObjectInfo, trace: &Trace, sources: &dyn Sources, threads: &[String]) -> String {
+/// What the user called an object where it was made, if that can be told.
+fn object_name(
+    object: &ObjectInfo,
+    trace: &Trace,
+    sources: &dyn Sources,
+    threads: &[String],
+) -> Option<String> {
     if let Some(name) = object.name.as_deref().filter(|name| !name.trim().is_empty()) {
-        return clean(name);
+        return Some(clean(name));
     }
     if object.kind == ObjectKind::Console {
-        return "console".to_owned();
+        return Some("console".to_owned());
     }
     let Some(site) = object.created.and_then(|site| trace.sites.get(site.index())) else {
         return match object.kind {
             // A park token has no constructor; its thread is what people know.
-            ObjectKind::Thread => parked_thread(object.id, trace, threads)
-                .unwrap_or_else(|| format!("thread handle {}", object.id.0)),
-            kind => kind.word().to_owned(),
+            ObjectKind::Thread => Some(
+                parked_thread(object.id, trace, threads)
+                    .unwrap_or_else(|| format!("thread handle {}", object.id.0)),
+            ),
+            _ => None,
         };
     };
-    sources
-        .text(&site.file)
-        .and_then(|text| source::name_at(&text, site.line, site.column))
-        .map_or_else(|| format!("{} at {site}", object.kind.word()), |name| clean(&name))
+    let text = sources.text(&site.file)?;
+    let name = clean(&source::name_at(&text, site.line, site.column)?);
+    // What is bound is the pointer to it.
+    let points = object.kind == ObjectKind::Allocation && !name.starts_with('*');
+    Some(if points { format!("*{name}") } else { name })
+}
+
+/// The fields that objects without a name are in, as the calls of their methods have them: of several the
+/// first in the source.
+fn field_names<'t>(
+    trace: &'t Trace,
+    sources: &dyn Sources,
+    named: &[Option<String>],
+) -> HashMap<ObjectId, (&'t Site, String)> {
+    let mut fields: HashMap<ObjectId, (&Site, String)> = HashMap::new();
+    for event in &trace.events {
+        let Some(object) =
+            event.object.filter(|object| named.get(object.index()).is_some_and(Option::is_none))
+        else {
+            continue;
+        };
+        let Some(site) = trace.sites.get(event.site.index()) else { continue };
+        if fields.get(&object).is_some_and(|(known, _)| *known <= site) {
+            continue;
+        }
+        let text = sources.text(&site.file);
+        if let Some(field) = text.and_then(|text| source::field_at(&text, site.line, site.column)) {
+            fields.insert(object, (site, field));
+        }
+    }
+    fields
+}
+
+/// A name for what has none: what it is, and where it was made, if that is known.
+fn place_name(object: &ObjectInfo, trace: &Trace) -> String {
+    let word = object.kind.word();
+    // What no step has used was met where it is gone; that is not where it was made.
+    let used = || trace.events.iter().any(|event| event.object == Some(object.id));
+    match object.created.and_then(|site| trace.sites.get(site.index())) {
+        Some(site) if used() => format!("{word} at {site}"),
+        _ => word.to_owned(),
+    }
 }
 
 /// The thread whose token the object is: the one that parks on it or is unparked through it.

@@ -20,7 +20,7 @@ pub(crate) fn name_at(text: &str, line: u32, column: u32) -> Option<String> {
             let suffix: String = content.chars().skip(column).collect();
             // The site is a constructor only if an expression starts here.
             suffix.chars().next().filter(|c| c.is_alphanumeric() || *c == '_')?;
-            return Reader { rest: &before, suffix: String::new() }.read();
+            return Reader { rest: &before, prefix: "", suffix: String::new() }.read();
         }
         before.push_str(content.split("//").next().unwrap_or(""));
         before.push('\n');
@@ -30,6 +30,8 @@ pub(crate) fn name_at(text: &str, line: u32, column: u32) -> Option<String> {
 
 struct Reader<'a> {
     rest: &'a str,
+    /// `*` for what the name only points to.
+    prefix: &'static str,
     /// The place inside a tuple or array: `.1`, `[2]`.
     suffix: String,
 }
@@ -43,7 +45,11 @@ impl Reader<'_> {
                 '&' | '*' => self.cut(1),
                 '=' => return self.assigned(),
                 ':' if !self.rest.ends_with("::") => return self.field(),
-                '(' | '[' | ',' => self.step_out()?,
+                '(' | '[' | ',' => {
+                    if let Some(place) = self.step_out()? {
+                        return self.named(&place);
+                    }
+                }
                 '|' => self.closure()?,
                 _ if self.rest.ends_with("move") => self.cut(4),
                 '{' if self.rest.ends_with("unsafe {") => self.cut("unsafe {".len()),
@@ -95,11 +101,12 @@ impl Reader<'_> {
     fn named(&self, name: &str) -> Option<String> {
         let first = name.chars().next()?;
         let good = (first.is_alphabetic() || first == '_') && name != "_";
-        good.then(|| format!("{name}{}", self.suffix))
+        good.then(|| format!("{}{name}{}", self.prefix, self.suffix))
     }
 
-    /// Leaves the innermost bracket, past what stands before in it.
-    fn step_out(&mut self) -> Option<()> {
+    /// Leaves the innermost bracket, past what stands before in it; the name of the place, if the bracket
+    /// is that of a write through a pointer.
+    fn step_out(&mut self) -> Option<Option<String>> {
         let (mut depth, mut commas, mut open) = (0, 0, None);
         for (index, c) in self.rest.char_indices().rev() {
             match c {
@@ -119,15 +126,24 @@ impl Reader<'_> {
         let callee = self.postfix();
         if bracket == '[' {
             self.suffix.insert_str(0, &format!("[{commas}]"));
-            return (callee.is_empty() || callee == "vec!").then_some(());
+            return (callee.is_empty() || callee == "vec!").then_some(None);
         }
         if callee.is_empty() {
             self.suffix.insert_str(0, &format!(".{commas}"));
-            return Some(());
+            return Some(None);
         }
         let last = callee.rsplit(['.', ':']).next()?;
+        if last == "into_raw" && commas == 0 {
+            self.prefix = "*";
+            return Some(None);
+        }
+        // `pointer.write(..)` and `ptr::write(pointer, ..)`.
+        if let Some(pointer) = callee.strip_suffix(".write").filter(|_| commas == 0) {
+            self.prefix = "*";
+            return Some(Some(pointer.rsplit('.').next()?.to_owned()));
+        }
         let tuple_struct = last.chars().next().is_some_and(char::is_uppercase);
-        (commas == 0 && (tuple_struct || WRAPPERS.contains(&last))).then_some(())
+        (commas == 0 && (tuple_struct || WRAPPERS.contains(&last))).then_some(None)
     }
 
     /// Takes the path or method chain at the end, e.g. `Arc::new` or `(0..3).map`.
@@ -169,6 +185,21 @@ fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
+/// The name of the field whose method is called at `line` and `column` (both from 1), as the call has it:
+/// `names` in `self.names.lock()`. A variable has no such name: it may stand for many objects.
+pub(crate) fn field_at(text: &str, line: u32, column: u32) -> Option<String> {
+    let content = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let before: String = content.chars().take(usize::try_from(column).ok()?.checked_sub(1)?).collect();
+    let mut rest = before.trim_end().strip_suffix('.')?;
+    if let Some(index) = rest.strip_suffix(']') {
+        rest = &index[..index.rfind('[')?];
+    }
+    let start = rest.rfind(|c: char| !is_name(c)).map_or(0, |at| at + 1);
+    let (path, name) = rest.split_at(start);
+    let named = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    (named && path.ends_with('.')).then(|| name.to_owned())
+}
+
 /// The last place where `word` starts and no other word runs into it.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     text.rmatch_indices(word).map(|(at, _)| at).find(|at| !text[..*at].ends_with(is_name))
@@ -176,7 +207,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::name_at;
+    use super::{field_at, name_at};
 
     /// The name of what is constructed at the `^` in the text (the mark is removed).
     fn at(marked: &str) -> Option<String> {
@@ -215,6 +246,32 @@ mod tests {
         assert_eq!(at("let locks = [Mutex::new(0), ^Mutex::new(1)];").unwrap(), "locks[1]");
         assert_eq!(at("let v = vec![^Mutex::new(1)];").unwrap(), "v[0]");
         assert_eq!(at("let (tx, rx) = ^mpsc::channel();").unwrap(), "(tx, rx)");
+    }
+
+    #[test]
+    fn what_a_name_points_to() {
+        assert_eq!(at("let p = Box::into_raw(Box::new(^AtomicU32::new(1)));").unwrap(), "*p");
+        let field = "Self { data: AtomicPtr::new(Box::into_raw(Box::new(^AtomicU32::new(3)))) }";
+        assert_eq!(at(field).unwrap(), "*data");
+        assert_eq!(at("unsafe { cells.write(^AtomicU32::new(3)) };").unwrap(), "*cells");
+        assert_eq!(
+            at("let p = Box::into_raw(Box::new(Node { next: ^AtomicPtr::new(q) }));").unwrap(),
+            "next"
+        );
+    }
+
+    #[test]
+    fn fields_by_the_calls_of_their_methods() {
+        let of = |marked: &str| {
+            let column = marked.find('^').unwrap() + 1;
+            field_at(&marked.replacen('^', "", 1), 1, column as u32)
+        };
+        assert_eq!(of("self.names.^lock().unwrap()").unwrap(), "names");
+        assert_eq!(of("t.wants[1 - me].^load(Acquire)").unwrap(), "wants");
+        assert_eq!(of("unsafe { &*node }.next.^load(Relaxed)").unwrap(), "next");
+        for none in ["items.^lock()", "pair.0.^lock()", "get(p).^lock()", "^lock()", "rows[0].^lock()"] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

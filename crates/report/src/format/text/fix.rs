@@ -63,7 +63,8 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
         (Some(all), Some(good)) if base.weak_only && all > 1 && all == good => {
             format!("all {} interleavings are good", wide(all))
         }
-        (Some(all), Some(good)) if all > 1 => {
+        // Where what fails has the steps of what does not, in the same order, the counts tell nothing.
+        (Some(all), Some(good)) if all > 1 && good < all => {
             format!("{} of {} schedules are good", wide(good), wide(all))
         }
         _ if base.complete => {
@@ -75,9 +76,14 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
     lines.extend(pen.paragraph(&story.paragraph, 6));
     if base.weak_only {
         let memory = report.settings.memory;
+        let pair = crate::anomaly::reordering(failure, sources).map(|(pair, why)| match &story.paragraph {
+            // The reason stands there already.
+            told if told.contains(&why) => format!(": {pair}"),
+            _ => format!(": {pair}, because {why} and nothing else orders them"),
+        });
         let text = format!(
             "Every interleaving of the steps is right: it is a reordering that {memory} allows which breaks it{}.",
-            crate::anomaly::reordering(failure, sources).map_or_else(String::new, |pair| format!(": {pair}")),
+            pair.unwrap_or_default(),
         );
         lines.extend(pen.paragraph(&text, 6));
     }

@@ -202,7 +202,8 @@ fn ratio(parallelism: Parallelism) -> String {
 
 fn kept_words(kept: Kept) -> String {
     if kept.schedules > kept.of {
-        return format!("permits {} good schedules, {} before", wide(kept.schedules), wide(kept.of));
+        let schedules = if kept.schedules == 1 { "schedule" } else { "schedules" };
+        return format!("permits {} good {schedules}, {} before", wide(kept.schedules), wide(kept.of));
     }
     let of = if kept.relative { "schedules that the most permissive repair keeps" } else { "good schedules" };
     let share = 100.0 * kept.share();
