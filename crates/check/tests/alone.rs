@@ -6,38 +6,21 @@ use racefuzz_primitives::alloc::Allocator;
 use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use racefuzz_primitives::sync::{Arc, mpsc};
 use racefuzz_primitives::thread;
-use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
-use racefuzz_trace::{MemoryModel, Settings, ThreadId};
+use racefuzz_runtime::{Config, Record, Runner};
+use racefuzz_trace::{MemoryModel, Settings};
+use random::Random;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::{Mutex, PoisonError};
+
+#[path = "../../primitives/tests/laws/random.rs"]
+mod random;
 
 #[global_allocator]
 static GLOBAL: Allocator = Allocator::new();
 
 /// One test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, count: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % u64::from(count)) as u32
-    }
-}
-
-impl Explorer for Random {
-    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
-        choice.options[self.below(choice.options.len() as u32) as usize]
-    }
-
-    fn choose(&mut self, alternatives: Alternatives) -> u32 {
-        self.below(alternatives.count)
-    }
-}
 
 /// A map whose order depends on addresses has the same order in every execution.
 #[test]

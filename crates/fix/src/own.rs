@@ -119,10 +119,9 @@ impl Search<'_> {
                 created.extend(place.map(|place| trace.site(place).clone()));
             }
             for edge in waiting.iter().filter(|edge| cycle.len() > 1 && cycle.contains(&edge.thread)) {
-                let held = waiting
-                    .iter()
-                    .flat_map(|other| &other.holders)
-                    .find(|(holder, _)| *holder == edge.thread);
+                // That of one lock alone can be no other.
+                let others = waiting.iter().filter(|other| other.object != edge.object);
+                let held = others.flat_map(|other| &other.holders).find(|(holder, _)| *holder == edge.thread);
                 if let Some((_, Some(first))) = held {
                     let (first, second) = (trace.site(*first).clone(), trace.site(edge.site).clone());
                     let pair = (first, second, created.iter().cloned().collect());
@@ -151,9 +150,11 @@ impl Search<'_> {
         for known in &self.known {
             let Some(FailureDetail::Deadlock { waiting, cycle }) = &known.bad.detail else { continue };
             let trace = &known.bad.trace;
-            let alone = waiting.iter().filter(|edge| **cycle == [edge.thread]);
-            for edge in alone {
-                let mine = edge.holders.iter().find(|(holder, _)| *holder == edge.thread);
+            let stuck = waiting.iter().filter(|edge| cycle.contains(&edge.thread));
+            for edge in stuck {
+                // A reader may be kept out by a writer that waits for what the reader has: then it says so.
+                let same = waiting.iter().filter(|other| other.object == edge.object);
+                let mine = same.flat_map(|other| &other.holders).find(|(holder, _)| *holder == edge.thread);
                 let created = edge.object.and_then(|object| trace.object(object).created);
                 let (Some((_, Some(taken))), Some(created)) = (mine, created) else { continue };
                 let edit = Edit::LetGo {

@@ -4,83 +4,90 @@ use racefuzz::scenario::{Expected, Registry};
 use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches};
+use racefuzz_tests::defects::{SOURCES, freeing, ordering, shapes, text_of, updating, waking};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "repairs/defects.rs"]
-mod defects;
-#[path = "repairs/programs.rs"]
-mod programs;
-#[path = "repairs/shapes.rs"]
-mod shapes;
+/// A program: its name, its file, itself, and how the repair is called that its maintainers chose, or one as
+/// good; what stands in braces is for the line on which it stands in the source.
+type Defect = (&'static str, &'static str, fn(), &'static str);
 
-const FILE: &str = "crates/fix/tests/repairs/programs.rs";
-const TEXT: &str = include_str!("repairs/programs.rs");
-
-/// The programs, with how the repair is called that their maintainers chose; what stands in braces is for
-/// the line on which it stands in the source.
-const PROGRAMS: &[(&str, fn(), &str)] = &[
-    ("unlock_relaxed", programs::unlock_relaxed, "Release on line {shared.locked.store(0, Relaxed)}"),
+const PROGRAMS: &[Defect] = &[
+    (
+        "unlock_relaxed",
+        "ordering",
+        ordering::unlock_relaxed,
+        "Release on line {shared.locked.store(0, Relaxed)}",
+    ),
     (
         "notify_unlocked",
-        programs::notify_unlocked,
+        "waking",
+        waking::notify_unlocked,
         "`shared.0` over lines {other.2.store}..{other.1.notify_one}",
     ),
-    ("broadcast", programs::broadcast, "`tail` over line {self.freed.notify_one}"),
-    ("debts", programs::debts, "SeqCst as the failure ordering on line {SeqCst, Acquire}"),
+    ("broadcast", "waking", waking::broadcast, "`tail` over line {self.freed.notify_one}"),
+    ("debts", "freeing", freeing::debts, "SeqCst as the failure ordering on line {SeqCst, Acquire}"),
     (
         "atomic_waker",
-        programs::atomic_waker,
+        "waking",
+        waking::atomic_waker,
         "a swap in place of the store on line {store(WAITING, Release)}",
     ),
     (
         "eaten_token",
-        programs::eaten_token,
-        "behind the wait that parks on line {            thread::park();\n        }\n    }} the thread unparks itself",
+        "waking",
+        waking::eaten_token,
+        "behind the wait that parks on line {            thread::park();\n        }\n    }\n\n    fn wait_and} the thread unparks itself",
     ),
     (
         "counted_twice",
-        programs::counted_twice,
+        "updating",
+        updating::counted_twice,
         "a lock over lines {let hits = other}..{other.0.set} and {let hits = counts}..{counts.0.set}",
     ),
-];
-
-const DEFECTS_TEXT: &str = include_str!("repairs/defects.rs");
-
-/// More of them, with what each was reported as.
-const DEFECTS: &[(&str, fn(), &str)] = &[
-    ("get_mut", defects::get_mut, "Acquire on line {shared.owners.load(Relaxed)}"),
-    ("into_unique", defects::into_unique, "AcqRel on line {shared.owners.fetch_sub(1, Release)}"),
+    ("get_mut", "ordering", ordering::get_mut, "Acquire on line {shared.owners.load(Relaxed)}"),
+    (
+        "into_unique",
+        "ordering",
+        ordering::into_unique,
+        "AcqRel on line {shared.owners.fetch_sub(1, Release)}",
+    ),
     (
         "message_published",
-        defects::message_published,
+        "ordering",
+        ordering::message_published,
         "Release on line {other.written.store(1, Relaxed)}; Acquire on line {slot.written.load(Relaxed)}",
     ),
     (
         "slot_reused",
-        defects::slot_reused,
+        "ordering",
+        ordering::slot_reused,
         "Release on line {other.read.store(1, Relaxed)}; Acquire on line {slot.read.load(Relaxed)}",
     ),
     (
         "entry_iterated",
-        defects::entry_iterated,
+        "ordering",
+        ordering::entry_iterated,
         "Release on line {self.present.store(true, Relaxed)}; Acquire on line {self.present.load(Relaxed)}",
     ),
-    ("slab", defects::slab, "Acquire on line {self.cells.load(Relaxed);\n        if}"),
-    ("stable_interval", defects::stable_interval, "`log.0` over line {other.1.notify_all}"),
+    ("slab", "ordering", ordering::slab, "Acquire on line {self.cells.load(Relaxed);\n        if}"),
+    ("stable_interval", "waking", waking::stable_interval, "`log.0` over line {other.1.notify_all}"),
     (
         "update_in_two",
-        defects::update_in_two,
+        "updating",
+        updating::update_in_two,
         "lines {let seen = count.load} and {count.store(seen + 1} as one read-modify-write",
     ),
     (
         "two_locks",
-        defects::two_locks,
+        "updating",
+        updating::two_locks,
         "take the locks of lines {net.1.lock} and {net.0.lock} in one order everywhere",
     ),
     (
         "discarded_twice",
-        defects::discarded_twice,
+        "freeing",
+        freeing::discarded_twice,
         "lines {self.block.load(Acquire)} and {self.block.store(ptr} as one read-modify-write",
     ),
 ];
@@ -119,16 +126,8 @@ const SHAPES: &[(&str, fn())] = &[
     ("waits_inside", shapes::waits_inside),
 ];
 
-fn sources() -> impl Sources {
-    [
-        (FILE, TEXT),
-        ("crates/fix/tests/repairs/defects.rs", DEFECTS_TEXT),
-        ("crates/fix/tests/repairs/shapes.rs", include_str!("repairs/shapes.rs")),
-    ]
-}
-
 fn shown(report: &FixReport) -> String {
-    fix_text(report, &sources(), &Style { width: 100, ..Style::default() }, &[])
+    fix_text(report, &SOURCES, &Style { width: 100, ..Style::default() }, &[])
 }
 
 /// Whether a repair only makes somebody wait.
@@ -145,9 +144,8 @@ fn has(text: &str, number: u32, name: &str) -> bool {
 
 #[test]
 fn the_maintainers_repair_is_among_the_first_three() {
-    let all = PROGRAMS.iter().map(|it| (it, TEXT)).chain(DEFECTS.iter().map(|it| (it, DEFECTS_TEXT)));
-    for ((name, program, called), source) in all {
-        let wanted = wanted(called, source);
+    for (name, file, program, called) in PROGRAMS {
+        let wanted = wanted(called, text_of(file));
         let report = repairs(name, *program);
         let text = shown(&report);
         let number = (1..=3).find(|number| has(&text, *number, &wanted));
@@ -257,10 +255,10 @@ impl Typed {
     }
 
     fn add_program(&mut self, name: &str, program: fn()) {
-        for patch in patches(&repairs(name, program), &sources()) {
+        for patch in patches(&repairs(name, program), &SOURCES) {
             let module = format!("{name}{}", patch.number);
             let [(file, text)] = &patch.files[..] else { panic!("{name} is one file") };
-            let original = sources().text(file).expect("a file with programs").into_owned();
+            let original = SOURCES.text(file).expect("a file with programs").into_owned();
             fs::write(self.source(&format!("{module}.rs")), original).unwrap();
             self.modules.push_str(&format!("mod {module};\n"));
             let checked = format!("racefuzz::Checker::new().check({module}::{name})");
@@ -311,10 +309,7 @@ fn copy(from: &Path, to: &Path) {
 fn what_is_verified_holds_when_typed_in() {
     let mut typed = Typed::new();
     typed.add_scenarios(&racefuzz_scenarios::registry());
-    for (name, program, _) in PROGRAMS {
-        typed.add_program(name, *program);
-    }
-    for (name, program, _) in DEFECTS {
+    for (name, _, program, _) in PROGRAMS {
         typed.add_program(name, *program);
     }
     for (name, program) in SHAPES {

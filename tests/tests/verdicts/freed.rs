@@ -1,69 +1,22 @@
 //! Memory that a reader may still use when a writer frees it: what the report shows of the reader.
 
 use crate::{fails, holds, rows};
-use racefuzz::alloc::{Layout, alloc, dealloc};
+use racefuzz::alloc::{Layout, dealloc};
 use racefuzz::sync::atomic::{
     AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{self, *},
 };
 use racefuzz::sync::{Arc, Condvar, Mutex};
 use racefuzz::{hint, thread};
+use racefuzz_tests::defects::freeing::{Announced, used_by_main, used_by_other};
 use std::ptr::null_mut;
-
-struct Shared {
-    node: AtomicPtr<AtomicU32>,
-    readers: AtomicUsize,
-}
-
-impl Shared {
-    fn new() -> Self {
-        // SAFETY: the layout is that of what is written.
-        let node = unsafe {
-            let node = alloc(Layout::new::<AtomicU32>()).cast::<AtomicU32>();
-            node.write(AtomicU32::new(7));
-            node
-        };
-        Self { node: AtomicPtr::new(node), readers: AtomicUsize::new(0) }
-    }
-
-    /// Announces itself, too weakly.
-    fn read(&self) {
-        self.readers.fetch_add(1, Relaxed);
-        let node = self.node.load(Acquire);
-        if !node.is_null() {
-            // SAFETY: the announcement keeps it alive, if the writer sees it: that it may not is the bug.
-            unsafe { &*node }.load(Relaxed);
-        }
-        self.readers.fetch_sub(1, Release);
-    }
-
-    fn free(&self) {
-        let node = self.node.swap(null_mut(), AcqRel);
-        while self.readers.load(Acquire) != 0 {
-            hint::spin_loop();
-        }
-        // SAFETY: see at `read`.
-        unsafe { dealloc(node.cast(), Layout::new::<AtomicU32>()) };
-    }
-}
 
 /// Whether main or another thread reads, its announcement, its load of the pointer and its use are rows,
 /// and the numbers that the text gives are those of the rows.
 #[test]
 fn the_steps_of_the_reader_are_shown() {
-    for main_reads in [true, false] {
-        let reports = fails("use after free", || {
-            let shared = Arc::new(Shared::new());
-            let theirs = Arc::clone(&shared);
-            let other = thread::spawn(move || if main_reads { theirs.free() } else { theirs.read() });
-            if main_reads {
-                shared.read()
-            } else {
-                shared.free()
-            }
-            other.join().unwrap();
-        });
-        for text in reports {
+    for program in [used_by_main, used_by_other] {
+        for text in fails("use after free", program) {
             let rows = rows(&text);
             for part in ["fetch_add readers", "load node"] {
                 assert!(rows.iter().any(|(_, row)| row.contains(part)), "{part}: {text}");
@@ -83,7 +36,7 @@ fn the_steps_of_the_reader_are_shown() {
 
 /// A list of one hazard pointer: a reader announces what it is about to use, and looks again.
 fn hazard(looks_again: bool, announces: Ordering) {
-    let shared = Arc::new((Shared::new(), AtomicPtr::new(null_mut::<AtomicU32>())));
+    let shared = Arc::new((Announced::new(), AtomicPtr::new(null_mut::<AtomicU32>())));
     let theirs = Arc::clone(&shared);
     let reader = thread::spawn(move || {
         let node = theirs.0.node.load(SeqCst);
@@ -190,7 +143,7 @@ fn a_value_that_is_taken_out_of_its_references() {
 
 /// A grace period: what was taken out is freed when every reader has been seen outside.
 fn grace(waits: bool) {
-    let shared = Arc::new((Shared::new(), AtomicUsize::new(0)));
+    let shared = Arc::new((Announced::new(), AtomicUsize::new(0)));
     let theirs = Arc::clone(&shared);
     let reader = thread::spawn(move || {
         for round in 1..=2 {

@@ -1,35 +1,14 @@
 //! Addresses: a function of the execution.
 
+use crate::random::Random;
 use crate::{checked, passes};
 use racefuzz_primitives::sync::Arc;
 use racefuzz_primitives::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use racefuzz_primitives::thread;
-use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
-use racefuzz_trace::{FailureKind, Inject, MemoryModel, Outcome, ThreadId};
+use racefuzz_runtime::{Config, Record, Runner};
+use racefuzz_trace::{FailureKind, Inject, MemoryModel, Outcome};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Mutex;
-
-/// Takes choices at random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, count: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % u64::from(count)) as u32
-    }
-}
-
-impl Explorer for Random {
-    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
-        choice.options[self.below(choice.options.len() as u32) as usize]
-    }
-
-    fn choose(&mut self, alternatives: Alternatives) -> u32 {
-        self.below(alternatives.count)
-    }
-}
 
 /// Three threads allocate and free; where what they allocate lies, by thread and number.
 fn scatter(places: &Mutex<BTreeMap<(u32, u32), usize>>) {

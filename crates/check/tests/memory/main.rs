@@ -10,6 +10,8 @@ use racefuzz_trace::{FailureKind, Inject, MemoryModel, RunReport, Settings};
 mod addresses;
 mod freed;
 mod publication;
+#[path = "../../../primitives/tests/laws/random.rs"]
+mod random;
 mod reuse;
 mod zeroed;
 

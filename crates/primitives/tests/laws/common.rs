@@ -1,8 +1,9 @@
 //! Runs every schedule of a small program.
 
 use crate::enumerate::Enumerate;
-use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, Site, ThreadChoice, ops};
-use racefuzz_trace::{FailureKind, MemoryModel, ThreadId, Trace};
+use crate::random::Random;
+use racefuzz_runtime::{Config, Record, Runner, Site, ops};
+use racefuzz_trace::{FailureKind, MemoryModel, Trace};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What all schedules of a program showed.
@@ -70,28 +71,6 @@ pub fn explore_with(config: Config, program: impl Fn()) -> Explored {
         if !explorer.advance() {
             return explored;
         }
-    }
-}
-
-/// Takes choices at random.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, count: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % u64::from(count)) as u32
-    }
-}
-
-impl Explorer for Random {
-    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
-        choice.options[self.below(choice.options.len() as u32) as usize]
-    }
-
-    fn choose(&mut self, alternatives: Alternatives) -> u32 {
-        self.below(alternatives.count)
     }
 }
 

@@ -13,6 +13,7 @@ mod local;
 mod mpsc;
 mod mutex;
 mod once;
+mod random;
 mod release;
 mod rwlock;
 mod thread;

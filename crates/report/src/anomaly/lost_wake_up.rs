@@ -145,7 +145,7 @@ fn found_nobody(view: &View<'_>, asked: &Event, edge: &WaitEdge) -> String {
         return match writes(asked) {
             // A read-modify-write reads what is next to it in modification order, and comes before the rest.
             true => format!(
-                "{read}, and comes before the store of {} by {sleeper} (step {}) in the order of all stores to {object}",
+                "{read}, and that step comes before the store of {} by {sleeper} (step {}) in the order of all stores to {object}",
                 view.wrote(newer),
                 view.step(newer),
             ),

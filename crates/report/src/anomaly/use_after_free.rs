@@ -17,7 +17,8 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let learned = learned(view, *object, freed, used);
     let outdated = learned.is_some_and(|event| view.is_stale(event));
     // What the user learned of what was gone already needs no other cause.
-    let told = told(view, freed, used).or_else(|| told_late(view, freed, used).filter(|_| !outdated));
+    let told =
+        told(view, freed, used).or_else(|| told_late(view, freed, used, learned).filter(|_| !outdated));
     let miscounted = miscounted(view, freed);
     let from = {
         let mut text = learned.map_or_else(String::new, |event| came_from(view, event));
@@ -209,9 +210,14 @@ fn told_late<'a>(
     view: &View<'a>,
     freed: &RacingAccess,
     used: &RacingAccess,
+    learned: Option<&Event>,
 ) -> Option<(&'a Event, &'a Event)> {
     let (end, until) = (freed.step?, used.step.unwrap_or(view.failure.step));
-    let looks = |event: &&Event| event.thread == freed.thread && event.step <= end && event.kind.reads();
+    // Not the pointer itself, which both of them looked at.
+    let pointer = learned.and_then(|event| event.object);
+    let looks = |event: &&Event| {
+        event.thread == freed.thread && event.step <= end && event.kind.reads() && event.object != pointer
+    };
     let late = |look: &'a Event| {
         let theirs = |event: &&Event| {
             event.thread == used.thread && writes(event) && (look.step + 1..until).contains(&event.step)

@@ -32,7 +32,17 @@ impl Names {
         let mut objects: Vec<_> =
             objects.map(|(object, name)| name.unwrap_or_else(|| unnamed(object))).collect();
         tell_apart_from_contents(trace, &mut objects);
-        Self { objects: distinct(objects), threads }
+        let unused = |object: &ObjectInfo| !trace.events.iter().any(|event| event.object == Some(object.id));
+        let memory: HashSet<String> = (trace.objects.iter().zip(&objects))
+            .filter(|(object, _)| object.kind == ObjectKind::Allocation)
+            .map(|(_, name)| name.clone())
+            .collect();
+        // What nothing is told of needs no number beside the memory that it is in.
+        let counts = |(object, name): (&ObjectInfo, &String)| {
+            object.kind == ObjectKind::Allocation || !memory.contains(name) || !unused(object)
+        };
+        let counted = trace.objects.iter().zip(&objects).map(counts).collect();
+        Self { objects: distinct(objects, counted), threads }
     }
 
     pub(crate) fn thread(&self, id: ThreadId) -> &str {
@@ -58,7 +68,9 @@ fn thread_names(trace: &Trace) -> Vec<String> {
             _ => format!("thread {number}"),
         }
     });
-    distinct(names.collect())
+    let names: Vec<String> = names.collect();
+    let counted = vec![true; names.len()];
+    distinct(names, counted)
 }
 
 /// What the user called an object where it was made, if that can be told.
@@ -157,20 +169,20 @@ fn tell_apart_from_contents(trace: &Trace, names: &mut [String]) {
     }
 }
 
-/// Numbers the names that occur more than once: `lock#1`, `lock#2`.
-fn distinct(names: Vec<String>) -> Vec<String> {
+/// Numbers the names that occur more than once, of those that count: `lock#1`, `lock#2`.
+fn distinct(names: Vec<String>, counted: Vec<bool>) -> Vec<String> {
     let mut times: HashMap<String, usize> = HashMap::new();
-    for name in &names {
+    for (name, _) in names.iter().zip(&counted).filter(|(_, counted)| **counted) {
         *times.entry(name.clone()).or_default() += 1;
     }
     let mut seen: HashMap<String, usize> = HashMap::new();
-    let number = |name: String| {
-        if times[&name] == 1 {
+    let number = |(name, counted): (String, bool)| {
+        if !counted || times[&name] == 1 {
             return name;
         }
         let count = seen.entry(name.clone()).or_default();
         *count += 1;
         format!("{name}#{count}")
     };
-    names.into_iter().map(number).collect()
+    names.into_iter().zip(counted).map(number).collect()
 }

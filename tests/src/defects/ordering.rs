@@ -1,12 +1,39 @@
-//! More defects that were reported of published crates and of std, each reduced to what it takes. What
-//! maintainers did about them stands at each.
+//! Accesses that are ordered too weakly, or not at all.
 
 use racefuzz::alloc::{Layout, alloc, dealloc};
 use racefuzz::cell::UnsafeCell;
 use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
-use racefuzz::sync::{Arc, Condvar, Mutex};
-use racefuzz::thread;
+use racefuzz::sync::{Arc, Mutex};
+use racefuzz::{hint, thread};
 use std::ptr;
+
+/// What is guarded by a lock that is written by hand.
+struct Guarded {
+    locked: AtomicUsize,
+    value: UnsafeCell<u32>,
+}
+
+// SAFETY: `value` is accessed by who has `locked`; racefuzz runs one thread at a time and says where that
+// is not enough.
+unsafe impl Sync for Guarded {}
+
+/// A lock given back `Relaxed` (spin, RUSTSEC-2019-0031). Upstream: `Release`.
+pub fn unlock_relaxed() {
+    let shared = Arc::new(Guarded { locked: AtomicUsize::new(0), value: UnsafeCell::new(0) });
+    let other = Arc::clone(&shared);
+    let thread = thread::spawn(move || add(&other));
+    add(&shared);
+    thread.join().unwrap();
+}
+
+fn add(shared: &Guarded) {
+    while shared.locked.swap(1, Acquire) == 1 {
+        hint::spin_loop();
+    }
+    // SAFETY: this thread has the lock; see also at `Sync`.
+    shared.value.with_mut(|value| unsafe { *value += 1 });
+    shared.locked.store(0, Relaxed);
+}
 
 /// A value, and the number of those who may use it.
 struct Shared {
@@ -188,81 +215,16 @@ pub fn slab() {
     unsafe { dealloc(cells.cast(), Layout::new::<AtomicU32>()) };
 }
 
-/// What is waited for changes under the lock, and the notification is outside; the sleeper looks at an
-/// atomic besides (spacejam/sled 709). Upstream: notified while the lock is held.
-pub fn stable_interval() {
-    let log = Arc::new((Mutex::new(()), Condvar::new(), AtomicUsize::new(0)));
-    let other = Arc::clone(&log);
-    let flusher = thread::spawn(move || {
-        other.2.fetch_max(1, SeqCst);
-        other.1.notify_all();
+/// A store buffer by a compare-exchange that fails.
+pub fn stale_exchange() {
+    let x = Arc::new(AtomicUsize::new(0));
+    let y = Arc::new(AtomicUsize::new(0));
+    let (other_x, other_y) = (Arc::clone(&x), Arc::clone(&y));
+    let thread = thread::spawn(move || {
+        other_x.store(1, SeqCst);
+        other_y.compare_exchange(1, 2, SeqCst, Acquire).is_err()
     });
-    let mut intervals = log.0.lock().unwrap();
-    while log.2.load(SeqCst) < 1 {
-        intervals = log.1.wait(intervals).unwrap();
-    }
-    drop(intervals);
-    flusher.join().unwrap();
-}
-
-/// An update that loads and stores (majiayu000/litellm-rs 89). Upstream: one read-modify-write.
-pub fn update_in_two() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let other = Arc::clone(&count);
-    let thread = thread::spawn(move || update(&other));
-    update(&count);
-    thread.join().unwrap();
-    assert_eq!(count.load(SeqCst), 2);
-}
-
-fn update(count: &AtomicUsize) {
-    let seen = count.load(SeqCst);
-    count.store(seen + 1, SeqCst);
-}
-
-/// Two locks, each taken first by one side (tier4/awkernel 162, wasmCloud/wasmCloud 813). Upstream: one
-/// order.
-pub fn two_locks() {
-    let net = Arc::new((Mutex::new(0u32), Mutex::new(0u32)));
-    let other = Arc::clone(&net);
-    let receiver = thread::spawn(move || {
-        let mut ring = other.0.lock().unwrap();
-        let mut inner = other.1.lock().unwrap();
-        *ring += 1;
-        *inner += 1;
-    });
-    let mut inner = net.1.lock().unwrap();
-    let mut ring = net.0.lock().unwrap();
-    *inner += 1;
-    *ring += 1;
-    drop((inner, ring));
-    receiver.join().unwrap();
-}
-
-/// A list whose block is given up by whoever discards it.
-struct List {
-    block: AtomicPtr<u64>,
-}
-
-impl List {
-    fn discard(&self) {
-        let block = self.block.load(Acquire);
-        self.block.store(ptr::null_mut(), Release);
-        if !block.is_null() {
-            // SAFETY: it is this thread's now, or so it is meant; racefuzz reports a second release.
-            unsafe { dealloc(block.cast(), Layout::new::<u64>()) };
-        }
-    }
-}
-
-/// The block is loaded and then taken away, so that two may free it (crossbeam-channel,
-/// RUSTSEC-2025-0024). Upstream: a swap.
-pub fn discarded_twice() {
-    // SAFETY: the layout has a size.
-    let block = unsafe { alloc(Layout::new::<u64>()).cast::<u64>() };
-    let list = Arc::new(List { block: AtomicPtr::new(block) });
-    let other = Arc::clone(&list);
-    let thread = thread::spawn(move || other.discard());
-    list.discard();
-    thread.join().unwrap();
+    y.store(1, SeqCst);
+    let missed = x.load(SeqCst) == 0;
+    assert!(!(thread.join().unwrap() && missed), "both missed the other");
 }

@@ -1,41 +1,10 @@
-//! Defects of published crates and of the field, each reduced to what it takes. What maintainers did
-//! about them stands at each.
+//! Wake-ups that are lost: notified without the mutex, by a token that somebody else took, or because one
+//! side does not see what the other has stored.
 
-use racefuzz::alloc::{Layout, alloc, dealloc};
 use racefuzz::cell::UnsafeCell;
-use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
+use racefuzz::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use racefuzz::sync::{Arc, Condvar, Mutex};
 use racefuzz::thread::{self, Thread};
-use racefuzz::{Var, hint};
-use std::ptr;
-
-/// What is guarded by a lock that is written by hand.
-struct Guarded {
-    locked: AtomicUsize,
-    value: UnsafeCell<u32>,
-}
-
-// SAFETY: `value` is accessed by who has `locked`; racefuzz runs one thread at a time and says where that
-// is not enough.
-unsafe impl Sync for Guarded {}
-
-/// A lock given back `Relaxed` (spin, RUSTSEC-2019-0031). Upstream: `Release`.
-pub fn unlock_relaxed() {
-    let shared = Arc::new(Guarded { locked: AtomicUsize::new(0), value: UnsafeCell::new(0) });
-    let other = Arc::clone(&shared);
-    let thread = thread::spawn(move || add(&other));
-    add(&shared);
-    thread.join().unwrap();
-}
-
-fn add(shared: &Guarded) {
-    while shared.locked.swap(1, Acquire) == 1 {
-        hint::spin_loop();
-    }
-    // SAFETY: this thread has the lock; see also at `Sync`.
-    shared.value.with_mut(|value| unsafe { *value += 1 });
-    shared.locked.store(0, Relaxed);
-}
 
 /// A notification between the look and the wait.
 pub fn notify_unlocked() {
@@ -74,82 +43,68 @@ impl Broadcast {
             self.freed.notify_one();
         }
     }
+
+    fn received_locked(&self) {
+        if self.remaining.fetch_sub(1, SeqCst) == 1 {
+            let _tail = self.tail.lock().unwrap();
+            self.freed.notify_one();
+        }
+    }
 }
 
 /// The same in tokio's broadcast channel (tokio-rs/tokio 2134). Upstream: the lock around the
 /// notification.
 pub fn broadcast() {
+    sent(Broadcast::received);
+}
+
+/// The same as it is now upstream.
+pub fn broadcast_repaired() {
+    sent(Broadcast::received_locked);
+}
+
+fn sent(received: fn(&Broadcast)) {
     let channel =
         Arc::new(Broadcast { tail: Mutex::new(0), freed: Condvar::new(), remaining: AtomicUsize::new(1) });
     let other = Arc::clone(&channel);
-    let receiver = thread::spawn(move || other.received());
+    let receiver = thread::spawn(move || received(&other));
     channel.send();
     receiver.join().unwrap();
 }
 
-struct Counted {
-    strong: AtomicUsize,
-    value: AtomicUsize,
-}
-
-fn counted(value: usize) -> *mut Counted {
-    // SAFETY: the layout has a size, and the memory is written before it is used.
-    unsafe {
-        let counted = alloc(Layout::new::<Counted>()).cast::<Counted>();
-        counted.write(Counted { strong: AtomicUsize::new(1), value: AtomicUsize::new(value) });
-        counted
+/// What is waited for changes under the lock, and the notification is outside; the sleeper looks at an
+/// atomic besides (spacejam/sled 709). Upstream: notified while the lock is held.
+pub fn stable_interval() {
+    let log = Arc::new((Mutex::new(()), Condvar::new(), AtomicUsize::new(0)));
+    let other = Arc::clone(&log);
+    let flusher = thread::spawn(move || {
+        other.2.fetch_max(1, SeqCst);
+        other.1.notify_all();
+    });
+    let mut intervals = log.0.lock().unwrap();
+    while log.2.load(SeqCst) < 1 {
+        intervals = log.1.wait(intervals).unwrap();
     }
+    drop(intervals);
+    flusher.join().unwrap();
 }
 
-fn release(counted: *mut Counted) {
-    // SAFETY: the caller owns a count.
-    unsafe {
-        if (*counted).strong.fetch_sub(1, AcqRel) == 1 {
-            dealloc(counted.cast(), Layout::new::<Counted>());
+/// The smallest lost wake-up by parking.
+pub fn lost_park() {
+    let flag = Arc::new(AtomicBool::new(false));
+    let parked = Arc::new(AtomicBool::new(false));
+    let (seen, told) = (Arc::clone(&flag), Arc::clone(&parked));
+    let thread = thread::spawn(move || {
+        told.store(true, Release);
+        if !seen.load(Acquire) {
+            thread::park();
         }
+    });
+    flag.store(true, Release);
+    if parked.load(Acquire) {
+        thread.thread().unpark();
     }
-}
-
-/// A pointer that readers borrow by leaving a debt.
-struct Swapped {
-    storage: AtomicPtr<Counted>,
-    debt: AtomicPtr<Counted>,
-}
-
-impl Swapped {
-    fn peek(&self) {
-        let current = self.storage.load(Acquire);
-        self.debt.swap(current, SeqCst);
-        if self.storage.load(SeqCst) == current {
-            // SAFETY: a debt keeps it, or so it is meant; racefuzz reports a use after release.
-            unsafe { (*current).value.load(Relaxed) };
-        }
-        if self.debt.compare_exchange(current, ptr::null_mut(), AcqRel, Acquire).is_err() {
-            release(current);
-        }
-    }
-
-    fn replace(&self, new: *mut Counted) {
-        let old = self.storage.swap(new, SeqCst);
-        // SAFETY: the count that `storage` had is this thread's.
-        unsafe { (*old).strong.fetch_add(1, Relaxed) };
-        if self.debt.compare_exchange(old, ptr::null_mut(), SeqCst, Acquire).is_err() {
-            release(old);
-        }
-        release(old);
-    }
-}
-
-/// Debts settled by a compare-exchange that is too weak where it fails (vorner/arc-swap 200). Upstream:
-/// `SeqCst` as its failure ordering.
-pub fn debts() {
-    let swapped =
-        Arc::new(Swapped { storage: AtomicPtr::new(counted(1)), debt: AtomicPtr::new(ptr::null_mut()) });
-    let other = Arc::clone(&swapped);
-    let writer = thread::spawn(move || other.replace(counted(2)));
-    swapped.peek();
-    writer.join().unwrap();
-    release(swapped.storage.load(Relaxed));
+    thread.join().unwrap();
 }
 
 const WAITING: usize = 0;
@@ -192,19 +147,39 @@ impl AtomicWaker {
             }
         }
     }
+
+    fn wake_by_swap(&self) {
+        if self.state.fetch_or(WAKING, AcqRel) == WAITING {
+            // SAFETY: as before.
+            let waker = self.waker.with_mut(|place| unsafe { (*place).take() });
+            self.state.swap(WAITING, Release);
+            if let Some(waker) = waker {
+                waker.unpark();
+            }
+        }
+    }
 }
 
 /// A wake that comes while another one is at it is lost, because a plain store cuts its release sequence
 /// (tokio-rs/tokio 7450, smol-rs/atomic-waker 25). Upstream: a swap.
 pub fn atomic_waker() {
+    woken(AtomicWaker::wake);
+}
+
+/// The same as it is now upstream.
+pub fn atomic_waker_repaired() {
+    woken(AtomicWaker::wake_by_swap);
+}
+
+fn woken(wake: fn(&AtomicWaker)) {
     let waker = AtomicWaker { state: AtomicUsize::new(WAITING), waker: UnsafeCell::new(None) };
     let shared = Arc::new((waker, AtomicUsize::new(0)));
     let one = Arc::clone(&shared);
-    let first = thread::spawn(move || one.0.wake());
+    let first = thread::spawn(move || wake(&one.0));
     let other = Arc::clone(&shared);
     let second = thread::spawn(move || {
         other.1.store(1, Relaxed);
-        other.0.wake();
+        wake(&other.0);
     });
     shared.0.register(thread::current());
     if shared.1.load(Relaxed) == 0 {
@@ -234,33 +209,33 @@ impl Once {
             thread::park();
         }
     }
+
+    fn wait_and_give_back(&self) {
+        self.wait();
+        // A token that it took may have been meant for somebody else.
+        thread::current().unpark();
+    }
 }
 
 /// A wait that parks takes the token of another one (rust-lang/rust 145816). Upstream: it unparks itself
 /// when it is over.
 pub fn eaten_token() {
+    parked_behind(Once::wait);
+}
+
+/// The same as it is now upstream.
+pub fn eaten_token_repaired() {
+    parked_behind(Once::wait_and_give_back);
+}
+
+fn parked_behind(wait: fn(&Once)) {
     let once = Arc::new(Once { done: AtomicBool::new(false), waiter: Mutex::new(None) });
     let other = Arc::clone(&once);
     let parked = thread::spawn(move || {
-        other.wait();
+        wait(&other);
         thread::park();
     });
     once.complete();
     parked.thread().unpark();
     parked.join().unwrap();
-}
-
-/// Set before somebody looks, in the test's own body: whatever makes main wait earlier makes the test
-/// sequential.
-pub fn counted_twice() {
-    let counts = Arc::new((Var::new("hits", 0), Var::new("misses", 0)));
-    let other = Arc::clone(&counts);
-    let thread = thread::spawn(move || {
-        let hits = other.0.get();
-        other.0.set(hits + 1);
-    });
-    let hits = counts.0.get();
-    counts.0.set(hits + 1);
-    thread.join().unwrap();
-    assert_eq!(counts.0.get() + counts.1.get(), 2);
 }
