@@ -5,7 +5,7 @@ use crate::steps::{is_step, with_held, writes};
 use crate::verifier::Bad;
 use racefuzz_trace::{
     Event, Failure, FailureDetail, Fix, ObjectId, ObjectKind, OpKind, Region, Site, ThreadEnd, ThreadId,
-    ThreadInfo, Trace, Verb, WaitEdge,
+    Trace, Verb, WaitEdge,
 };
 
 /// Why no lock repairs a circle of threads that wait for each other's locks.
@@ -204,12 +204,15 @@ impl AsItIs {
     }
 }
 
-/// A thread as reports call it.
-pub(crate) fn thread_name(thread: &ThreadInfo) -> String {
-    match (&thread.name, thread.id) {
-        (Some(name), _) => name.clone(),
-        (None, ThreadId::ROOT) => "main".to_owned(),
-        (None, id) => format!("thread {}", id.0),
+/// A thread as reports call it: threads and tasks are counted apart.
+pub(crate) fn thread_name(trace: &Trace, id: ThreadId) -> String {
+    let thread = trace.thread(id);
+    let before = trace.threads[..id.index()].iter().filter(|other| other.task == thread.task).count();
+    match &thread.name {
+        Some(name) => name.clone(),
+        None if id == ThreadId::ROOT => "main".to_owned(),
+        None if thread.task => format!("task {}", before + 1),
+        None => format!("thread {before}"),
     }
 }
 

@@ -198,7 +198,7 @@ fn needed(bad: &Bad) -> Finding {
         let object = event.object.map(|object| trace.object(object));
         let value = event.wrote.as_ref().or(event.read.as_ref()).map(ToString::to_string);
         Told {
-            thread: thread_name(trace.thread(event.thread)),
+            thread: thread_name(trace, event.thread),
             verb: event.verb,
             object: object.and_then(|object| object.name.as_deref().map(str::to_owned)),
             created: object.and_then(|object| object.created).map(|site| trace.site(site).clone()),

@@ -109,7 +109,10 @@ pub(super) fn unordered_use(execution: &Execution, object: u32) -> Option<Access
         // Where executions are enumerated, one in which an atomic use comes behind need not be among
         // them: the release is no event of the graph.
         let (thread, step) = super::graphed::unordered(execution, object, execution.current, true)?;
-        Some(Access { thread, time: 0, step, verb: Verb::Load, site: entry.created })
+        let events = execution.recorder.as_ref().map(|recorder| &recorder.trace.events);
+        let used = events.and_then(|events| events.get(step.checked_sub(1)? as usize));
+        let verb = used.filter(|event| event.thread.0 == thread).map_or(Verb::Load, |event| event.verb);
+        Some(Access { thread, time: 0, step, verb, site: entry.created })
     })
 }
 
