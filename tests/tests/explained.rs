@@ -73,6 +73,7 @@ const PROGRAMS: &[Explained] = &[
         "deadlock: nobody is left that sends to `(sender, receiver)`",
         &["thread 1 waits for `state`, because main holds it"],
     ),
+    ("notified_when_gone", freeing::notified_when_gone, "use after free of `shared.1`", &["notify_one"]),
     ("turns", told::turns, "data race on `value`", &["read false from `wants#", "did not see it yet"]),
     ("registry", told::registry, "check-then-act on `names`: a is there twice", &["two critical sections"]),
     (

@@ -184,7 +184,7 @@ impl AsItIs {
             .filter(|thread| others && matches!(seen[thread.id.index()], (false, true, _)));
         Self {
             given_back: seen.iter().any(|(with, _, taken)| *with && *taken > 1),
-            without: bare.map(thread_name).collect(),
+            without: bare.map(|thread| thread_name(trace, thread.id)).collect(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Memory that is freed while somebody may still use it.
 
 use racefuzz::alloc::{Layout, alloc, dealloc};
-use racefuzz::sync::Arc;
 use racefuzz::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
+use racefuzz::sync::{Arc, Condvar, Mutex};
 use racefuzz::{hint, thread};
 use std::ptr;
 
@@ -155,4 +155,22 @@ pub fn discarded_twice() {
     let thread = thread::spawn(move || other.discard());
     list.discard();
     thread.join().unwrap();
+}
+
+/// Whoever waits frees the condition variable, and the one who notifies, behind the mutex, may be late.
+pub fn notified_when_gone() {
+    let shared = Box::into_raw(Box::new((Mutex::new(false), Condvar::new()))) as usize;
+    let get = move || shared as *const (Mutex<bool>, Condvar);
+    let notifier = thread::spawn(move || {
+        // SAFETY: freed by whoever waits, when the notification has come, or so it is meant.
+        let (ready, changed) = unsafe { &*get() };
+        *ready.lock().unwrap() = true;
+        changed.notify_one();
+    });
+    // SAFETY: freed below.
+    let (ready, changed) = unsafe { &*get() };
+    drop(changed.wait_while(ready.lock().unwrap(), |ready| !*ready).unwrap());
+    // SAFETY: made above; that the other thread has gone is what the program relies on.
+    drop(unsafe { Box::from_raw(shared as *mut (Mutex<bool>, Condvar)) });
+    notifier.join().unwrap();
 }
