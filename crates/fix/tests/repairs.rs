@@ -4,7 +4,7 @@ use racefuzz::scenario::{Expected, Registry};
 use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches};
-use racefuzz_tests::defects::{SOURCES, freeing, ordering, shapes, text_of, updating, waking};
+use racefuzz_tests::defects::{SOURCES, channel, freeing, ordering, shapes, text_of, updating, waking};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -156,6 +156,18 @@ fn the_maintainers_repair_is_among_the_first_three() {
             insta::assert_snapshot!(format!("fix__repairs_{name}"), text);
         });
     }
+}
+
+/// What upstream did is a wait of the receiver's where there is something to wait for, which no virtual edit
+/// is: what is found is called what it is.
+#[test]
+fn waits_that_hide_what_is_wrong_are_said_to() {
+    let report = repairs("list_channel", channel::list_channel);
+    let text = shown(&report);
+    assert!(report.fixes().iter().all(waits), "{text}");
+    insta::with_settings!({ snapshot_path => "../../../snapshots", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("fix__repairs_list_channel", text);
+    });
 }
 
 /// Renamed, beside a thread that has nothing to do with it, in helpers, in a loop or written out: it is the

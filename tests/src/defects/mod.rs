@@ -1,6 +1,7 @@
 //! Programs with one defect each, most of them reduced from what was reported of published crates and of std.
 //! What maintainers did about them stands at each.
 
+pub mod channel;
 pub mod freeing;
 pub mod ordering;
 pub mod shapes;
@@ -9,7 +10,8 @@ pub mod updating;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 6] = [
+pub const SOURCES: [(&str, &str); 7] = [
+    ("tests/src/defects/channel.rs", include_str!("channel.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
     ("tests/src/defects/ordering.rs", include_str!("ordering.rs")),
     ("tests/src/defects/shapes.rs", include_str!("shapes.rs")),

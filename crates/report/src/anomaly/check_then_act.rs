@@ -6,7 +6,7 @@
 //! a look too, one that another thread did: what it told may be gone before the thread has its lock.
 
 use super::lost_update::overwrites;
-use super::{Finding, headline, outcome};
+use super::{Finding, WINDOW, headline, outcome};
 use crate::explanation::Anomaly;
 use crate::view::{View, reads, updates, writes};
 use racefuzz_trace::{Event, ObjectId, Verb};
@@ -57,7 +57,7 @@ fn acted(view: &View<'_>) -> Option<Finding> {
 /// A thread looked at an object, another changed it, and the first read it again and changed it all the
 /// same: what it went on for was the first look.
 pub(super) fn reread(view: &View<'_>) -> Option<Finding> {
-    let found = view.accesses().rev().find_map(|act| {
+    let found = view.accesses().rev().take(WINDOW).find_map(|act| {
         let object = act.object.filter(|_| writes(act) && !updates(act) && !view.is_late(act))?;
         let own: Vec<&Event> = view
             .accesses_of(object)
@@ -80,7 +80,7 @@ pub(super) fn reread(view: &View<'_>) -> Option<Finding> {
 /// A thread changed what the failing check saw, right after it had looked at something else that another
 /// thread changed in between.
 pub(super) fn elsewhere(view: &View<'_>) -> Option<Finding> {
-    let found = view.accesses().rev().find_map(|act| {
+    let found = view.accesses().rev().take(WINDOW).find_map(|act| {
         let object = act.object.filter(|_| writes(act) && !updates(act))?;
         let before = |event: &&Event| event.thread == act.thread && event.step < act.step;
         let look = view.accesses().rfind(before).filter(|look| {

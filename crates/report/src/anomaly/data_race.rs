@@ -1,8 +1,8 @@
 //! Data race: two accesses to one memory location, at least one a write and one not atomic, with
 //! nothing that orders them.
 
-use super::Finding;
 use super::unsafe_publication::{flag_between, why};
+use super::{Finding, WINDOW};
 use crate::explanation::Anomaly;
 use crate::view::{View, reads, writes};
 use crate::words::list;
@@ -112,7 +112,8 @@ fn unseen(view: &View<'_>, by: &RacingAccess, of: &RacingAccess) -> Option<Strin
         };
         view.accesses_of(look.object?).rfind(news)
     };
-    let (look, store) = view.accesses().rev().filter(looks).find_map(|look| Some((look, missed(look)?)))?;
+    let (look, store) =
+        view.accesses().rev().filter(looks).take(WINDOW).find_map(|look| Some((look, missed(look)?)))?;
     Some(format!(
         "{} read {} from {} (step {}) although {} had stored {} before (step {}): {}",
         view.thread(look.thread),

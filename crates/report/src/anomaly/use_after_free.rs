@@ -1,7 +1,7 @@
 //! Use after free: a thread used what another had released already.
 
-use super::Finding;
 use super::lost_update::{Overwrite, overwrites};
+use super::{Finding, WINDOW};
 use crate::explanation::Anomaly;
 use crate::view::{View, writes};
 use racefuzz_trace::{Event, FailureDetail, ObjectId, RacingAccess, Value, Verb};
@@ -166,7 +166,7 @@ fn learned<'a>(
         let object = event.object.filter(|object| *object != gone);
         object.is_some_and(|object| view.accesses_of(object).any(|write| others(&write)))
     };
-    reads().find(pointer).or_else(|| reads().filter(early).find(changes))
+    reads().find(pointer).or_else(|| reads().filter(early).take(WINDOW).find(changes))
 }
 
 fn came_from(view: &View<'_>, event: &Event) -> String {
@@ -224,7 +224,9 @@ fn told_late<'a>(
         };
         Some((look, view.accesses_of(look.object?).find(theirs)?))
     };
-    (freed.thread != used.thread).then(|| view.accesses().rev().filter(looks).find_map(late)).flatten()
+    (freed.thread != used.thread)
+        .then(|| view.accesses().rev().filter(looks).take(WINDOW).find_map(late))
+        .flatten()
 }
 
 fn not_told(view: &View<'_>, look: &Event, write: &Event) -> String {

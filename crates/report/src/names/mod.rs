@@ -6,7 +6,7 @@ pub(crate) use source::name_at;
 
 use crate::Sources;
 use crate::words::clean;
-use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, Site, ThreadId, Trace};
+use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, Site, SiteId, ThreadId, Trace};
 use std::collections::{HashMap, HashSet};
 
 /// The names in one trace.
@@ -24,22 +24,22 @@ impl Names {
             true => HashMap::new(),
             false => field_names(trace, sources, &named),
         };
+        let used: HashSet<ObjectId> = trace.events.iter().filter_map(|event| event.object).collect();
         let unnamed = |object: &ObjectInfo| {
             let field = fields.get(&object.id).map(|(_, field)| clean(field));
-            field.unwrap_or_else(|| place_name(object, trace))
+            field.unwrap_or_else(|| place_name(object, trace, used.contains(&object.id)))
         };
         let objects = trace.objects.iter().zip(named);
         let mut objects: Vec<_> =
             objects.map(|(object, name)| name.unwrap_or_else(|| unnamed(object))).collect();
         tell_apart_from_contents(trace, &mut objects);
-        let unused = |object: &ObjectInfo| !trace.events.iter().any(|event| event.object == Some(object.id));
         let memory: HashSet<String> = (trace.objects.iter().zip(&objects))
             .filter(|(object, _)| object.kind == ObjectKind::Allocation)
             .map(|(_, name)| name.clone())
             .collect();
         // What nothing is told of needs no number beside the memory that it is in.
         let counts = |(object, name): (&ObjectInfo, &String)| {
-            object.kind == ObjectKind::Allocation || !memory.contains(name) || !unused(object)
+            object.kind == ObjectKind::Allocation || !memory.contains(name) || used.contains(&object.id)
         };
         let counted = trace.objects.iter().zip(&objects).map(counts).collect();
         Self { objects: distinct(objects, counted), threads }
@@ -111,6 +111,8 @@ fn field_names<'t>(
     named: &[Option<String>],
 ) -> HashMap<ObjectId, (&'t Site, String)> {
     let mut fields: HashMap<ObjectId, (&Site, String)> = HashMap::new();
+    // An execution may pass one place many times.
+    let mut passed: HashSet<(ObjectId, SiteId)> = HashSet::new();
     for event in &trace.events {
         let Some(object) =
             event.object.filter(|object| named.get(object.index()).is_some_and(Option::is_none))
@@ -118,7 +120,8 @@ fn field_names<'t>(
             continue;
         };
         let Some(site) = trace.sites.get(event.site.index()) else { continue };
-        if fields.get(&object).is_some_and(|(known, _)| *known <= site) {
+        let known = fields.get(&object).is_some_and(|(known, _)| *known <= site);
+        if known || !passed.insert((object, event.site)) {
             continue;
         }
         let text = sources.text(&site.file);
@@ -130,12 +133,11 @@ fn field_names<'t>(
 }
 
 /// A name for what has none: what it is, and where it was made, if that is known.
-fn place_name(object: &ObjectInfo, trace: &Trace) -> String {
+fn place_name(object: &ObjectInfo, trace: &Trace, used: bool) -> String {
     let word = object.kind.word();
-    // What no step has used was met where it is gone; that is not where it was made.
-    let used = || trace.events.iter().any(|event| event.object == Some(object.id));
     match object.created.and_then(|site| trace.sites.get(site.index())) {
-        Some(site) if used() => format!("{word} at {site}"),
+        // What no step has used was met where it is gone; that is not where it was made.
+        Some(site) if used => format!("{word} at {site}"),
         _ => word.to_owned(),
     }
 }
