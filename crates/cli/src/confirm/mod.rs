@@ -322,11 +322,11 @@ pub fn said<'r>(
             }
         }
     }
-    let of = match all {
-        1 => "1 repair that is verified as text".to_owned(),
-        repairs => format!("{repairs} repairs that are verified as text"),
-    };
-    text.push_str(&format!(" confirmed: {holding} of {of}"));
+    text.push_str(&match all {
+        0 => " no repair is verified as text".to_owned(),
+        1 => format!(" confirmed: {holding} of 1 repair that is verified as text"),
+        all => format!(" confirmed: {holding} of {all} repairs that are verified as text"),
+    });
     match advice {
         0 => {}
         1 => text.push_str("; 1 is advice, which is not typed in"),
@@ -400,5 +400,7 @@ mod tests {
              | bug\n confirmed: 1 of 2 repairs that are verified as text; 1 is advice, which is not typed in\n"
         );
         assert!(said(repairs.iter().zip(&confirmed[..1]), 0).1);
+        let nothing = " no repair is verified as text; 2 are advice, which is not typed in\n";
+        assert_eq!(said([], 2), (format!("\n{nothing}"), true));
     }
 }

@@ -101,7 +101,9 @@ impl Reader<'_> {
     fn named(&self, name: &str) -> Option<String> {
         let first = name.chars().next()?;
         let good = (first.is_alphabetic() || first == '_') && name != "_";
-        good.then(|| format!("{}{name}{}", self.prefix, self.suffix))
+        // A place in what is pointed to is written like one in what is there.
+        let prefix = if self.suffix.is_empty() { self.prefix } else { "" };
+        good.then(|| format!("{prefix}{name}{}", self.suffix))
     }
 
     /// Leaves the innermost bracket, past what stands before in it; the name of the place, if the bracket
@@ -253,6 +255,7 @@ mod tests {
         assert_eq!(at("let p = Box::into_raw(Box::new(^AtomicU32::new(1)));").unwrap(), "*p");
         let field = "Self { data: AtomicPtr::new(Box::into_raw(Box::new(^AtomicU32::new(3)))) }";
         assert_eq!(at(field).unwrap(), "*data");
+        assert_eq!(at("let p = Box::into_raw(Box::new((^Mutex::new(0), 1)));").unwrap(), "p.0");
         assert_eq!(at("unsafe { cells.write(^AtomicU32::new(3)) };").unwrap(), "*cells");
         assert_eq!(
             at("let p = Box::into_raw(Box::new(Node { next: ^AtomicPtr::new(q) }));").unwrap(),
