@@ -39,7 +39,7 @@ impl Explore {
 
     /// Whether what is left of the execution is to be explored.
     fn explores(&self) -> bool {
-        self.trial.is_none() && !self.quiet && self.at_large.is_none()
+        self.trial.is_none() && !self.quiet && !self.livelock.is_doubted()
     }
 
     /// Leaves a graph for later.

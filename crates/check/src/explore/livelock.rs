@@ -7,6 +7,125 @@ use crate::waiting::{Effect, Loops, is_choice};
 use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
 use smallvec::SmallVec;
 
+/// Whether threads of the running execution keep each other going round for ever, as far as that was looked
+/// at. Threads have the running execution's numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Livelock {
+    /// Nothing speaks for it.
+    #[default]
+    None,
+    /// These threads do.
+    Found(Vec<u32>),
+    /// It seems so, and their rounds may hide something: they go on for real, until they end or the steps
+    /// are used up.
+    Doubted(Turns),
+}
+
+/// Whose turn it is while threads go on to show whether they are in a livelock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Turns {
+    /// How many there were.
+    taken: u32,
+    /// Whose turns these are, again and again; all threads' if empty.
+    order: Vec<u32>,
+    /// The loops whose rounds were taken for waits.
+    loops: Vec<u64>,
+}
+
+impl Livelock {
+    /// Whether threads go on to show whether they are in one.
+    pub(super) fn is_doubted(&self) -> bool {
+        matches!(self, Self::Doubted(_))
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_found(&self) -> bool {
+        matches!(self, Self::Found(_))
+    }
+}
+
+/// Threads that go round, and what each did in its last rounds.
+struct Circle {
+    threads: Vec<u32>,
+    rounds: Vec<SmallVec<[Id; 8]>>,
+}
+
+impl Circle {
+    fn holds(&self, thread: u32) -> bool {
+        self.threads.contains(&thread)
+    }
+
+    fn events<'a>(&'a self, explore: &'a Explore) -> impl Iterator<Item = &'a Event> + 'a {
+        self.rounds.iter().flatten().map(|id| explore.graph.event(*id))
+    }
+
+    /// The words that its rounds leave at a location or pass through.
+    fn words<'a>(&'a self, explore: &'a Explore, loc: u32) -> impl Iterator<Item = u64> + 'a {
+        let writes = self.events(explore).filter(move |event| event.kind == Kind::Write && event.loc == loc);
+        writes.map(|event| event.value)
+    }
+
+    /// Whether what its rounds pass through lets a thread on which is not of it.
+    fn lets_others_on(&self, explore: &Explore, standing: &Standing<'_>) -> bool {
+        let lets_on = |thread: u32| {
+            let runs_as = explore.fronts[thread as usize].runs_as;
+            let Awaits::Word { object, test } = standing.waits_for(runs_as) else { return false };
+            standing.is_live(runs_as) && self.words(explore, explore.loc(object)).any(|word| test.holds(word))
+        };
+        (0..explore.started as u32).filter(|thread| !self.holds(*thread)).any(lets_on)
+    }
+
+    /// Whether what its threads read was overwritten by themselves only.
+    fn keeps_up(&self, explore: &Explore) -> bool {
+        self.events(explore).filter(|event| event.kind == Kind::Read).all(|event| {
+            let mo = &explore.graph.loc(event.loc).mo;
+            let newer = &mo[explore.graph.place(event.loc, event.rf)..];
+            newer.iter().all(|write| self.holds(explore.graph.event(*write).thread))
+        })
+    }
+
+    /// Whether each of its rounds finds what it found when it comes again. What a round reads of its own it
+    /// will have written again.
+    fn finds_the_same(&self, explore: &Explore) -> bool {
+        self.rounds.iter().all(|round| {
+            round.iter().all(|id| {
+                (explore.finds_newest(*id) || round.contains(&explore.graph.event(*id).rf))
+                    && self.finds_what_is_guarded(explore, *id)
+            })
+        })
+    }
+
+    /// Whether an event of a round that takes a lock finds behind it what it found: nobody but threads that
+    /// go round has had the lock since, as what it guards is no event.
+    fn finds_what_is_guarded(&self, explore: &Explore, id: Id) -> bool {
+        let event = explore.graph.event(id);
+        event.kind != Kind::Read || !event.verb.takes_lock() || explore.finds_newest_write(id) || {
+            let newest = explore.graph.newest(event.loc);
+            newest != INIT && self.holds(explore.graph.event(newest).thread)
+        }
+    }
+
+    /// Whether the rounds of others may pass through a word that lets a thread on which only looks. Threads
+    /// that all undo what they do keep each other from it.
+    fn has_one_that_looks(&self, explore: &Explore) -> bool {
+        self.rounds.iter().any(|round| {
+            let mut events = round.iter().map(|id| explore.graph.event(*id));
+            events
+                .clone()
+                .all(|event| event.kind != Kind::Write || event.rmw && explore.wrote_the_same(event))
+                && events.any(|event| {
+                    let read = || explore.graph.word(event.loc, event.rf);
+                    event.kind == Kind::Read && self.words(explore, event.loc).any(|word| word != read())
+                })
+        })
+    }
+
+    /// Its threads in the running execution's numbers.
+    fn run_as(&self, explore: &Explore) -> Vec<u32> {
+        self.threads.iter().map(|thread| explore.fronts[*thread as usize].runs_as).collect()
+    }
+}
+
 impl Explore {
     /// Whether a thread goes round, wherever in a round it stands, and others have seen its last rounds: in a
     /// loop that is known to wait, or in one whose last rounds read the same and left nothing.
@@ -38,46 +157,42 @@ impl Explore {
             standing.is_live(self.fronts[*thread as usize].runs_as)
                 && (self.attempts(*thread, standing) > 1 || self.is_undone(*thread))
         };
-        let looping: Vec<u32> = (0..self.started as u32).filter(goes_round).collect();
+        // What they did last has each of their rounds.
+        let length = self.loops.lengths_of_waits().max().unwrap_or(0) as usize;
+        let last = |thread: &u32| {
+            let ids = &self.graph.threads[*thread as usize];
+            SmallVec::from_slice(&ids[ids.len().saturating_sub(length)..])
+        };
+        let threads: Vec<u32> = (0..self.started as u32).filter(goes_round).collect();
+        let circle = Circle { rounds: threads.iter().map(last).collect(), threads };
         let waits = |thread: u32| {
             let front = &self.fronts[thread as usize];
             !standing.is_live(front.runs_as)
                 || !standing.is_enabled(front.runs_as)
                 || !matches!(front.wait, Wait::No)
-                || looping.contains(&thread)
+                || circle.holds(thread)
         };
-        // What their last rounds read has been overwritten by rounds of theirs only.
-        let length = self.loops.lengths_of_waits().max().unwrap_or(0) as usize;
-        let is_among_them = |read: &Id| {
-            let event = self.graph.event(*read);
-            event.kind != Kind::Read || {
-                let mo = &self.graph.loc(event.loc).mo;
-                let newer = &mo[self.graph.place(event.loc, event.rf)..];
-                newer.iter().all(|write| looping.contains(&self.graph.event(*write).thread))
-            }
-        };
-        let keeps_up = |thread: &u32| {
-            let ids = &self.graph.threads[*thread as usize];
-            ids[ids.len().saturating_sub(length)..].iter().all(is_among_them)
-        };
-        if looping.len() > 1 && looping.iter().all(keeps_up) && (0..self.started as u32).all(waits) {
-            let hides = |thread: &u32| {
-                let front = &self.fronts[*thread as usize];
-                let last = front.done.saturating_sub(length as u32)..front.done;
-                standing.writes_cells(front.runs_as) || self.takes_lock(*thread, &last)
-            };
-            if looping.iter().any(hides) {
-                // What they guard is no event: they go on as in their last rounds, to show that it does not
-                // change.
-                self.turns = self.last_turns(&looping, 2 * length);
-                self.at_large = Some(0);
-            } else {
-                let threads = looping.iter().map(|thread| self.fronts[*thread as usize].runs_as);
-                self.livelocked = threads.collect();
-            }
-        } else {
+        let is_one = circle.threads.len() > 1
+            && circle.keeps_up(self)
+            && !circle.lets_others_on(self, standing)
+            && (0..self.started as u32).all(waits);
+        if !is_one {
             (self.dead, self.bounded) = (true, true);
+            return Turn::Ends;
         }
+        let hides = |thread: &u32| {
+            let front = &self.fronts[*thread as usize];
+            let last = front.done.saturating_sub(length as u32)..front.done;
+            standing.writes_cells(front.runs_as) || self.takes_lock(*thread, &last)
+        };
+        self.livelock = if circle.threads.iter().any(hides) {
+            // What they guard is no event: they go on as in their last rounds, to show that it does not
+            // change.
+            let order = self.last_turns(&circle.threads, 2 * length);
+            Livelock::Doubted(Turns { order, ..Turns::default() })
+        } else {
+            Livelock::Found(circle.run_as(self))
+        };
         Turn::Ends
     }
 
@@ -98,11 +213,12 @@ impl Explore {
 
     /// The thread that goes on next, where all take turns until they end or the steps are used up.
     pub(super) fn take_turns(&mut self, standing: &Standing<'_>) -> Option<u32> {
-        let at = self.at_large.unwrap_or(0);
-        self.at_large = Some(at.wrapping_add(1));
-        let goes_on = |thread: &u32| standing.is_live(*thread) && standing.is_enabled(*thread);
-        let again = self.turns.get(at as usize % self.turns.len().max(1)).copied();
         let started = self.started as u32;
+        let Livelock::Doubted(turns) = &mut self.livelock else { return None };
+        let at = turns.taken;
+        turns.taken = at.wrapping_add(1);
+        let goes_on = |thread: &u32| standing.is_live(*thread) && standing.is_enabled(*thread);
+        let again = turns.order.get(at as usize % turns.order.len().max(1)).copied();
         again.filter(goes_on).or_else(|| (0..started).map(|ahead| (at + ahead) % started).find(goes_on))
     }
 
@@ -122,21 +238,23 @@ impl Explore {
         turns.map(|event| self.fronts[event.thread as usize].runs_as).collect()
     }
 
-    /// Notes whose rounds are taken for waits.
+    /// Threads whose rounds are taken for waits go on for real.
     pub(super) fn doubt(&mut self) {
         let fronts = self.fronts[..self.started].iter();
         let waits = fronts.filter(|front| matches!(front.wait, Wait::Seen(_)));
-        self.doubted = waits.map(|front| front.taken_back.key).collect();
+        let loops = waits.map(|front| front.taken_back.key).collect();
+        self.livelock = Livelock::Doubted(Turns { loops, ..Turns::default() });
     }
 
     /// What is learned of the loops of threads that seemed to be in a livelock, and have ended all the same:
     /// the last of their rounds were no waits.
     pub(crate) fn refuted(&self, ended: &Ended) -> Option<Loops> {
-        if self.at_large.is_none() || ended.failure.is_some() {
+        let Livelock::Doubted(turns) = &self.livelock else { return None };
+        if ended.failure.is_some() {
             return None;
         }
         let mut learned = Loops::default();
-        for key in &self.doubted {
+        for key in &turns.loops {
             learned.learn(&self.loops.told_apart(*key));
         }
         Some(learned)
@@ -149,7 +267,7 @@ impl Explore {
             return Standstill::Discarded;
         }
         if self.diverged
-            || self.at_large.is_some()
+            || self.livelock.is_doubted()
             || self.dead
             || self.anew.is_some()
             || self.trial.is_some()
@@ -157,57 +275,22 @@ impl Explore {
         {
             return Standstill::Discarded;
         }
-        if !self.livelocked.is_empty() {
-            return Standstill::Livelock(self.livelocked.clone());
+        if let Livelock::Found(threads) = &self.livelock {
+            return Standstill::Livelock(threads.clone());
         }
-        let rounds = |thread: usize| match &self.fronts[thread].wait {
-            Wait::Seen(round) => Some(self.ids(thread as u32, round)),
+        let round = |thread: u32| match &self.fronts[thread as usize].wait {
+            Wait::Seen(round) => Some((thread, self.ids(thread, round))),
             _ => None,
         };
-        let spinning: Vec<usize> = (0..self.started).filter(|thread| rounds(*thread).is_some()).collect();
-        let Some(first) = spinning.first() else { return Standstill::Stuck };
-        let rounds: Vec<_> = spinning.iter().filter_map(|thread| rounds(*thread)).collect();
-        // What a round reads of its own it will have written again.
-        let finds_newest = |round: &SmallVec<[Id; 8]>| {
-            let again = |id: &Id| self.finds_newest(*id) || round.contains(&self.graph.event(*id).rf);
-            round.iter().all(|id| again(id) && self.finds_what_is_guarded(*id, &spinning))
-        };
-        let newest = rounds.iter().all(finds_newest);
-        // The rounds of others may pass through a word that lets a thread on which only looks. Threads that
-        // all undo what they do keep each other from it.
-        let writes = |loc: u32| {
-            let events = rounds.iter().flatten().map(|id| self.graph.event(*id));
-            events.filter(move |event| event.kind == Kind::Write && event.loc == loc)
-        };
-        let looks = |round: &SmallVec<[Id; 8]>| {
-            let mut events = round.iter().map(|id| self.graph.event(*id));
-            events.clone().all(|event| event.kind != Kind::Write || event.rmw && self.wrote_the_same(event))
-                && {
-                    events.any(|event| {
-                        let read = || self.graph.word(event.loc, event.rf);
-                        event.kind == Kind::Read && writes(event.loc).any(|write| write.value != read())
-                    })
-                }
-        };
-        let lets_on = |thread: usize| {
-            let runs_as = self.fronts[thread].runs_as;
-            let Awaits::Word { object, test } = standing.waits_for(runs_as) else { return false };
-            standing.is_live(runs_as) && writes(self.loc(object)).any(|event| test.holds(event.value))
-        };
-        let others = (0..self.started).filter(|thread| !spinning.contains(thread));
-        if !newest || rounds.iter().any(looks) || others.into_iter().any(lets_on) {
-            return Standstill::Blocked(self.fronts[*first].runs_as);
-        }
-        Standstill::Livelock(spinning.iter().map(|thread| self.fronts[*thread].runs_as).collect())
-    }
-
-    /// Whether an event of a round that takes a lock finds behind it what it found: nobody but threads that
-    /// go round has had the lock since, as what it guards is no event.
-    fn finds_what_is_guarded(&self, id: Id, spinning: &[usize]) -> bool {
-        let event = self.graph.event(id);
-        event.kind != Kind::Read || !event.verb.takes_lock() || self.finds_newest_write(id) || {
-            let newest = self.graph.newest(event.loc);
-            newest != INIT && spinning.contains(&(self.graph.event(newest).thread as usize))
+        let (threads, rounds) = (0..self.started as u32).filter_map(round).unzip();
+        let circle = Circle { threads, rounds };
+        let Some(first) = circle.threads.first() else { return Standstill::Stuck };
+        let is_one = circle.finds_the_same(self)
+            && !circle.has_one_that_looks(self)
+            && !circle.lets_others_on(self, standing);
+        match is_one {
+            true => Standstill::Livelock(circle.run_as(self)),
+            false => Standstill::Blocked(self.fronts[*first as usize].runs_as),
         }
     }
 }

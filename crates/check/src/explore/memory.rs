@@ -1,5 +1,6 @@
 //! What the runtime asks: the seam's methods.
 
+use super::livelock::Livelock;
 use super::*;
 use crate::waiting::{choice, place};
 use racefuzz_runtime::Standstill;
@@ -24,10 +25,7 @@ impl Explorer for Explore {
         (self.trial, self.learned) = (None, None);
         (self.stutter, self.dead_end) = (None, None);
         self.quiet = std::mem::take(&mut self.quiet_next);
-        (self.bounded, self.at_large) = (false, None);
-        self.doubted.clear();
-        self.turns.clear();
-        self.livelocked.clear();
+        (self.bounded, self.livelock) = (false, Livelock::None);
         self.left_before.clear();
         self.mark = 0;
         self.start_thread(0, 0);
@@ -85,12 +83,12 @@ impl Memory for Explore {
             }
             return None;
         }
-        if self.at_large.is_none() {
+        if !self.livelock.is_doubted() {
             let next = self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as);
             if next.is_some() {
                 return next;
             }
-            if self.at_large.is_none() {
+            if !self.livelock.is_doubted() {
                 if !self.is_livelock_in_doubt(standing) {
                     return None;
                 }

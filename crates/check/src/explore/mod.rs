@@ -147,14 +147,8 @@ pub(crate) struct Explore {
     pub(crate) bounded: bool,
     /// Freed memory may be allocated again.
     pub(crate) reuses: bool,
-    /// Threads that seem to go round for ever take turns, to see whether they do: how many there were.
-    at_large: Option<u32>,
-    /// The loops whose rounds were taken for waits then.
-    doubted: Vec<u64>,
-    /// Whose turns these are, again and again, in the running execution's numbers; all threads' if empty.
-    turns: Vec<u32>,
-    /// Threads that keep undoing each other's work, in the running execution's numbers.
-    livelocked: Vec<u32>,
+    /// Whether threads keep each other going round.
+    livelock: livelock::Livelock,
     /// The execution is to begin anew from the graph that it has come to, perhaps with `forced`.
     anew: Option<bool>,
     /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
@@ -211,8 +205,6 @@ impl Explore {
             trial: None,
             confirmed: BTreeMap::new(),
             reuses: false,
-            at_large: None,
-            doubted: Vec::new(),
             learned: None,
             left_before: Vec::new(),
             mark: 0,
@@ -221,8 +213,7 @@ impl Explore {
             dead: false,
             dead_end: None,
             bounded: false,
-            turns: Vec::new(),
-            livelocked: Vec::new(),
+            livelock: livelock::Livelock::None,
             anew: None,
             known_to_wait: Vec::new(),
             examined: HashMap::new(),
