@@ -78,12 +78,7 @@ pub(crate) fn instead(failure: &Failure, found: &[(Fix, Option<u128>)]) -> Vec<S
                 .to_owned(),
         ),
         _ if none => {
-            if let Some(line) = not_tested_again(trace, failure.thread) {
-                notes.push(format!(
-                    "do this instead: test the condition again after waking, `while` and not `if` around the \
-                     wait on line {line}"
-                ));
-            } else if let Some((line, lock)) = abandoned(trace) {
+            if let Some((line, lock)) = abandoned(trace) {
                 notes.push(format!(
                     "do this instead: let whatever may panic come before line {line}, the first change under \
                      the lock of line {lock}; or repair what is half done when the lock is found poisoned"
@@ -111,23 +106,6 @@ fn left_behind(trace: &Trace, waiting: &[WaitEdge]) -> Option<u32> {
 
 fn of(trace: &Trace, thread: ThreadId) -> impl DoubleEndedIterator<Item = &Event> {
     trace.events.iter().filter(move |event| event.thread == thread)
-}
-
-fn wakes(trace: &Trace, event: &Event) -> bool {
-    event.verb == Verb::Woken
-        && event.object.is_some_and(|object| trace.object(object).kind == ObjectKind::Condvar)
-}
-
-/// Where a thread waited and then went on without a look at what it had tested before the wait.
-fn not_tested_again(trace: &Trace, thread: ThreadId) -> Option<u32> {
-    let events: Vec<&Event> = of(trace, thread).collect();
-    let woken = events.iter().rposition(|event| wakes(trace, event))?;
-    let reads = |event: &&&Event| is_step(trace, event) && !writes(event);
-    let waits = events[..woken].iter().rposition(|event| event.verb == Verb::Wait)?;
-    let lock = events[..waits].iter().rposition(|event| event.verb.takes_lock())?;
-    let again = |test: &Event| events[woken..].iter().any(|event| event.site == test.site);
-    let tested = events[lock..waits].iter().filter(reads).any(|test| again(test));
-    (!tested).then(|| trace.site(events[woken].site).line)
 }
 
 /// Whether those who sleep have tested something before: they wait in a loop.

@@ -5,9 +5,10 @@ use crate::describe;
 use crate::locks::{Placed, waits_for_added};
 use crate::placement::Placement;
 use crate::search::{Measured, Search, Tried};
+use crate::updates::AsUpdate;
 use racefuzz_trace::{
-    Certificate, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName, Overlay, Site, Verb,
-    WaitEdge,
+    Certainty, Certificate, Change, Edit, Failure, FailureDetail, FailureKind, Fix, FixKind, LockName,
+    Overlay, Site, Verb, Verdict, WaitEdge,
 };
 use std::sync::Arc;
 
@@ -38,8 +39,12 @@ impl<'s, 'a> Kinds<'s, 'a> {
                 self.no_lock = Some(advice::cycle(&self.failure.trace, waiting, cycle));
                 self.lock_order();
                 self.let_go();
+                self.drop_early();
             }
-            _ => self.locks(),
+            _ => {
+                self.locks();
+                self.drop_early();
+            }
         }
         self.one_step();
         if self.search.weak {
@@ -56,6 +61,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
         self.waits();
         self.notes.extend(advice::instead(&self.failure, &self.found));
         advice::note_costs(&self.failure, &mut self.found);
+        self.untried();
     }
 
     fn add(
@@ -225,6 +231,14 @@ impl<'s, 'a> Kinds<'s, 'a> {
         self.try_each(FixKind::LetGo, edits);
     }
 
+    /// A thread waits for others and has a lock, which nothing else could be done about.
+    fn drop_early(&mut self) {
+        if self.found.is_empty() {
+            let edits = self.search.held_while_waiting();
+            self.try_each(FixKind::LetGo, edits);
+        }
+    }
+
     /// A thread has ended with a lock.
     fn give_back(&mut self) {
         let edits = self.search.left_behind();
@@ -232,8 +246,29 @@ impl<'s, 'a> Kinds<'s, 'a> {
     }
 
     fn one_step(&mut self) {
-        for (overlay, ..) in self.search.one_steps() {
-            self.try_as(FixKind::OneStep, overlay, &Overlay::default());
+        let mut exact = Vec::new();
+        for pair in self.search.load_store_pairs() {
+            match self.search.try_update(&pair) {
+                AsUpdate::Repairs(overlay, measured) => {
+                    let adds = matches!(overlay.edits[..], [Edit::Update { change: Change::Add(_), .. }]);
+                    self.add(FixKind::OneStep, overlay, &Overlay::default(), &measured, Vec::new());
+                    if let Some((fix, _)) = self.found.last_mut().filter(|_| adds) {
+                        fix.notes.push(
+                            "it wraps around at the bounds of the type, where `+` and `-` panic in a debug \
+                             build"
+                                .to_owned(),
+                        );
+                    }
+                }
+                AsUpdate::Fails => {}
+                AsUpdate::DoesNotFit => continue,
+            }
+            exact.push((pair.load, pair.store));
+        }
+        for (overlay, load, store) in self.search.one_steps() {
+            if !exact.contains(&(load, store)) {
+                self.try_as(FixKind::OneStep, overlay, &Overlay::default());
+            }
         }
     }
 
@@ -241,7 +276,15 @@ impl<'s, 'a> Kinds<'s, 'a> {
         let none = Overlay::default();
         let ordered = self.search.order_accesses().into_iter().map(|ordered| (FixKind::Ordering, ordered));
         let mut all: Vec<_> = ordered.collect();
-        all.extend(self.search.fences().into_iter().map(|ordered| (FixKind::Fence, ordered)));
+        // A few orderings are less to review than two fences, and so is one access that is another.
+        let one_access = |fix: &Fix| matches!(fix.kind, FixKind::Swap | FixKind::OneStep);
+        let enough = all.iter().any(|(_, ordered)| ordered.overlay.edits.len() <= 3)
+            || self.found.iter().any(|(fix, _)| one_access(fix));
+        let mut fences = self.search.fences();
+        if fences.is_empty() && !enough {
+            fences = self.search.fence_sets();
+        }
+        all.extend(fences.into_iter().map(|ordered| (FixKind::Fence, ordered)));
         for (kind, ordered) in all {
             let measured: Option<Arc<Measured>> = self.search.try_overlay(&ordered.overlay).good();
             if let Some(measured) = measured {
@@ -286,6 +329,38 @@ impl<'s, 'a> Kinds<'s, 'a> {
         for overlay in self.search.locked_notifications() {
             self.try_as(FixKind::OwnLock, overlay, &Overlay::default());
         }
+    }
+
+    /// Changes that have to be written down to be explored.
+    fn untried(&mut self) {
+        for edit in self.search.waits_not_tested_again() {
+            self.add_untried(FixKind::TestAgain, edit);
+        }
+        for edit in self.search.misplaced() {
+            self.add_untried(FixKind::Moved, edit);
+        }
+    }
+
+    fn add_untried(&mut self, kind: FixKind, edit: Edit) {
+        let fix = Fix {
+            kind,
+            overlay: vec![edit].into(),
+            besides: Vec::new(),
+            verdict: Verdict { certainty: Certainty::Untried, memory: self.search.memory(), executions: 0 },
+            regions: Vec::new(),
+            unguarded: Vec::new(),
+            taken: Vec::new(),
+            kept: None,
+            parallelism: None,
+            locks: 0,
+            guarded: 0,
+            waits: None,
+            needed: Vec::new(),
+            dominated_by: None,
+            one_output: false,
+            notes: Vec::new(),
+        };
+        self.found.push((fix, None));
     }
 
     fn wake_all(&mut self) {

@@ -1,4 +1,4 @@
-//! Memory orderings: the fewest that have to be stronger, and fences.
+//! Memory orderings: the fewest that have to be stronger.
 
 use crate::search::Search;
 use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay, Site};
@@ -123,40 +123,6 @@ impl Search<'_> {
         let as_what = if access.failure { " as the failure ordering" } else { "" };
         let without = format!("with `{order}`{as_what} on line {}", access.site.line);
         Some(Certificate { without, site: access.site, fails: bad.in_short() })
-    }
-
-    /// One fence, before any step, that repairs the program.
-    pub(crate) fn fences(&mut self) -> Vec<Ordered> {
-        let places: Vec<Site> = self
-            .sites
-            .steps
-            .intersection(&self.sites.concurrent)
-            .map(|site| self.sites.site(*site).clone())
-            .collect();
-        let mut found: Vec<Ordered> = Vec::new();
-        for order in [MemoryOrder::Acquire, MemoryOrder::Release, MemoryOrder::SeqCst] {
-            for before in &places {
-                if self.out_of_time() || found.len() >= 4 {
-                    return found;
-                }
-                let overlay = Overlay::from(vec![Edit::Fence { before: before.clone(), order }]);
-                // A stronger one at the same place says no more.
-                let known = found.iter().any(|found| {
-                    found
-                        .overlay
-                        .edits
-                        .iter()
-                        .any(|edit| matches!(edit, Edit::Fence { before: other, .. } if other == before))
-                });
-                if !known && self.repairs(&overlay) {
-                    found.push(Ordered { overlay, needed: Vec::new() });
-                }
-            }
-            if !found.is_empty() {
-                break;
-            }
-        }
-        found
     }
 }
 

@@ -118,7 +118,8 @@ impl Search<'_> {
                 let place = edge.object.and_then(|object| trace.object(object).created);
                 created.extend(place.map(|place| trace.site(place).clone()));
             }
-            for edge in waiting.iter().filter(|edge| cycle.len() > 1 && cycle.contains(&edge.thread)) {
+            let nested = waiting.iter().filter(|edge| edge.verb.takes_lock());
+            for edge in nested.filter(|edge| cycle.len() > 1 && cycle.contains(&edge.thread)) {
                 // That of one lock alone can be no other.
                 let others = waiting.iter().filter(|other| other.object != edge.object);
                 let held = others.flat_map(|other| &other.holders).find(|(holder, _)| *holder == edge.thread);

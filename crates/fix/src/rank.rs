@@ -1,8 +1,9 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Edit, Fix, FixKind, Kept, Parallelism};
+use racefuzz_trace::{Certainty, Edit, Fix, FixKind, Kept, Parallelism};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
 /// many to count, out of those of the most permissive repair.
@@ -62,7 +63,10 @@ fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
         open && !waits || fix.kind.is_lock() && orders
     };
     let as_good = |other: &Fix| {
-        other.besides.is_empty() && share(other) >= share(fix) && mean(other) >= mean(fix) - 1e-9
+        other.verdict.certainty != Certainty::Untried
+            && other.besides.is_empty()
+            && share(other) >= share(fix)
+            && mean(other) >= mean(fix) - 1e-9
     };
     fixes.iter().any(|other| cheaper(other) && as_good(other))
 }
@@ -82,16 +86,28 @@ fn takes_concurrency(fix: &Fix, before: Option<Parallelism>) -> bool {
 /// The place of a kind in the report. In a program that uses no lock, one comes behind whatever does
 /// without; what takes concurrency away comes last.
 fn place(kind: FixKind, lock_free: bool, one_ordering: bool) -> (u8, bool, FixKind) {
-    // One access changed is less to review than several.
+    // One access changed is less to review than several, and so are fewer fences.
     let several = kind == FixKind::Ordering && !one_ordering;
     let group = match kind {
         FixKind::LessConcurrent => 3,
         FixKind::NewLock | FixKind::ReadWriteLock if lock_free => 2,
         // A few letters, in a lock that is there.
         FixKind::OwnLock | FixKind::WakeAll | FixKind::UnparkSelf => 0,
+        FixKind::TestAgain | FixKind::Moved => 0,
         _ => 1,
     };
     (group, several, kind)
+}
+
+/// The lines that a repair of orderings or fences changes.
+fn lines(fix: &Fix) -> usize {
+    let lines = fix.overlay.edits.iter().filter_map(|edit| match edit {
+        Edit::Order { site, .. } | Edit::FailureOrder { site, .. } | Edit::Fence { before: site, .. } => {
+            Some((&site.file, site.line))
+        }
+        _ => None,
+    });
+    lines.collect::<BTreeSet<_>>().len()
 }
 
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
@@ -107,7 +123,12 @@ pub(crate) fn rank(found: &[Fix], before: Option<Parallelism>, lock_free: bool) 
     let mut fixes: Vec<Fix> = found.iter().filter(worth).cloned().collect();
     let orders = |fix: &&Fix| fix.kind == FixKind::Ordering;
     let swaps = fixes.iter().any(|fix| fix.kind == FixKind::Swap);
-    let one = !swaps || fixes.iter().filter(orders).any(|fix| fix.overlay.edits.len() == 1);
+    let fewest = |kind: FixKind| fixes.iter().filter(|fix| fix.kind == kind).map(lines).min();
+    // A fence is more than an ordering.
+    let fences = fewest(FixKind::Fence)
+        .zip(fewest(FixKind::Ordering))
+        .is_some_and(|(fences, orderings)| orderings > 2 && 2 * fences <= orderings);
+    let one = !fences && !swaps || fixes.iter().filter(orders).any(|fix| fix.overlay.edits.len() == 1);
     let place = |fix: &Fix| place(fix.kind, lock_free, one);
     fixes.sort_by(|one, other| place(one).cmp(&place(other)).then_with(|| better(one, other)));
     for at in 0..fixes.len() {

@@ -8,6 +8,7 @@ use crate::options::{Limit, Options, Progress};
 use crate::sites::Sites;
 use crate::span::Spans;
 use crate::stretches::Stretches;
+use crate::updates::unfolded;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
@@ -280,7 +281,7 @@ impl<'a> Search<'a> {
             spans.add(trace);
             stretches.add(overlay, trace);
             if !weak {
-                schedules.add(trace);
+                schedules.add(&unfolded(trace, overlay));
             }
             let lines: Vec<String> = trace.console().map(str::to_owned).collect();
             one_output &= outputs.get_or_insert_with(|| lines.clone()) == &lines;
@@ -315,7 +316,7 @@ impl<'a> Search<'a> {
         if weak && explored.complete {
             let task = Task { memory: MemoryModel::Sc, ..task };
             let again = self.counter.explore(task, &mut |ended| {
-                schedules.add(ended.trace);
+                schedules.add(&unfolded(ended.trace, overlay));
                 Go::On
             });
             self.executions += again.executions;

@@ -3,7 +3,8 @@
 //! A thread has one token. A wait that parks in a loop until its own condition holds may take the token
 //! that somebody meant for another wait of the same thread; that one then sleeps for good. So whoever
 //! parks on behalf of others unparks itself when its wait is over: at worst the next park returns for
-//! no reason, which every park may do (rust-lang/rust 145816).
+//! no reason, which every park may do (rust-lang/rust 145816). The same goes for a wait that is a single
+//! park.
 
 use crate::search::Search;
 use crate::sites::by_thread;
@@ -22,7 +23,8 @@ impl Search<'_> {
                     event.thread == edge.thread && event.verb == Verb::Park && event.site != edge.site
                 });
                 let taken: BTreeSet<&Site> = taken.map(|event| trace.site(event.site)).collect();
-                waits.extend(taken.into_iter().filter_map(|park| self.wait_around(park)));
+                let around = |park: &Site| self.wait_around(park).unwrap_or_else(|| vec![park.clone()]);
+                waits.extend(taken.into_iter().map(around));
             }
         }
         waits.into_iter().map(|wait| Edit::UnparkSelf { wait }).collect()

@@ -3,10 +3,15 @@
 use racefuzz::scenario::{Expected, Registry};
 use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Fix, FixReport, Options, fix};
-use racefuzz_report::{Sources, Style, fix_text, patches};
-use racefuzz_tests::defects::{SOURCES, channel, freeing, ordering, shapes, text_of, updating, waking};
+use racefuzz_report::{Sources, Style, fix_text, patches, proposals, put_harness_last};
+use racefuzz_tests::defects::{
+    SOURCES, changes, channel, freeing, ordering, shapes, text_of, updating, waking,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "repairs/exact.rs"]
+mod exact;
 
 /// A program: its name, its file, itself, and how the repair is called that its maintainers chose, or one as
 /// good; what stands in braces is for the line on which it stands in the source.
@@ -92,6 +97,108 @@ const PROGRAMS: &[Defect] = &[
     ),
 ];
 
+/// Each kind of change, with how the repair is called that somebody would make who knows the code.
+const CHANGES: &[Defect] = &[
+    (
+        "latch",
+        "changes",
+        changes::latch,
+        "test the condition again behind the wait on line {latch.1.wait(count)}: `while` in place of `if`",
+    ),
+    (
+        "taken_by_another",
+        "changes",
+        changes::taken_by_another,
+        "test the condition again behind the wait on line {queue.1.wait(items)}: `while` in place of `if`",
+    ),
+    (
+        "claimed_twice",
+        "changes",
+        changes::claimed_twice,
+        "lines {claimed.load(Acquire)} and {claimed.store(true} as one read-modify-write",
+    ),
+    (
+        "answered_twice",
+        "changes",
+        changes::answered_twice,
+        "lines {state.load(Acquire)} and {state.store(TAKEN} as one read-modify-write",
+    ),
+    (
+        "too_many_permits",
+        "changes",
+        changes::too_many_permits,
+        "lines {permits.load(Acquire)} and {permits.store(left} as one read-modify-write",
+    ),
+    (
+        "counted_in_two",
+        "changes",
+        changes::counted_in_two,
+        "lines {count.load(Relaxed);\n    count} and {count.store(seen} as one read-modify-write",
+    ),
+    (
+        "mixed_in_two",
+        "changes",
+        changes::mixed_in_two,
+        "lines {digest.load(Relaxed);\n    digest} and {digest.store(before} as one read-modify-write",
+    ),
+    (
+        "registered_late",
+        "changes",
+        changes::registered_late,
+        "line {*waiting.waiter.lock()} moved in front of line {if !waiting.ready.load}",
+    ),
+    (
+        "woken_early",
+        "changes",
+        changes::woken_early,
+        "line {ready.store(true, SeqCst);\n    waiter.join} moved in front of line {waiter.thread().unpark()}",
+    ),
+    (
+        "published_early",
+        "changes",
+        changes::published_early,
+        "line {self.value.with_mut} moved in front of line {self.full.store(true}",
+    ),
+    (
+        "neither_sees_the_other",
+        "changes",
+        changes::neither_sees_the_other,
+        "a fence(SeqCst) before line {other.1.load(Relaxed)}; a fence(SeqCst) before line \
+         {here.0.load(Relaxed)}",
+    ),
+    (
+        "torn_read",
+        "changes",
+        changes::torn_read,
+        "a fence(Release) before line {self.first.store(7}; a fence(Acquire) before line \
+         {let after = self.version}",
+    ),
+    (
+        "token_taken",
+        "changes",
+        changes::token_taken,
+        "behind the wait that parks on line {thread::park();\n        let answer} the thread unparks itself",
+    ),
+    (
+        "joined_under_lock",
+        "changes",
+        changes::joined_under_lock,
+        "give back the lock taken on line {let mut stopped} before line {worker.join()}",
+    ),
+    (
+        "received_under_lock",
+        "changes",
+        changes::received_under_lock,
+        "give back the lock taken on line {let guard = state.lock()} before line {let message = receiver}",
+    ),
+    (
+        "needed_behind",
+        "changes",
+        changes::needed_behind,
+        "give back the lock taken on line {let mut guard = state.lock()} before line {*guard += receiver}",
+    ),
+];
+
 /// A repair's name with the lines in it, those of this text.
 fn wanted(name: &str, source: &str) -> String {
     let mut parts = name.split('{');
@@ -106,8 +213,15 @@ fn wanted(name: &str, source: &str) -> String {
     text
 }
 
+/// What fails only where waits end for no reason.
+const SPURIOUS: [&str; 1] = ["latch"];
+
 fn repairs(name: &str, program: fn()) -> FixReport {
-    fix(&Options { program: name.to_owned(), ..Options::default() }, &program)
+    let mut options = Options { program: name.to_owned(), ..Options::default() };
+    options.settings.inject.spurious = SPURIOUS.contains(&name);
+    let mut report = fix(&options, &program);
+    put_harness_last(&mut report, &SOURCES);
+    report
 }
 
 /// One lost update, in many shapes.
@@ -144,18 +258,22 @@ fn has(text: &str, number: u32, name: &str) -> bool {
 
 #[test]
 fn the_maintainers_repair_is_among_the_first_three() {
-    for (name, file, program, called) in PROGRAMS {
+    let mut missing = Vec::new();
+    for (name, file, program, called) in PROGRAMS.iter().chain(CHANGES) {
         let wanted = wanted(called, text_of(file));
         let report = repairs(name, *program);
         let text = shown(&report);
-        let number = (1..=3).find(|number| has(&text, *number, &wanted));
-        assert!(number.is_some(), "{name}: {wanted} is not among the first three of {text}");
+        if !(1..=3).any(|number| has(&text, number, &wanted)) {
+            missing.push(format!("{name}: {wanted} is not among the first three of {text}"));
+            continue;
+        }
         let first = report.fixes().iter().position(waits).unwrap_or(report.fixes().len());
         assert!(report.fixes()[first..].iter().all(waits), "{name}: {text}");
         insta::with_settings!({ snapshot_path => "../../../snapshots", prepend_module_to_snapshot => false }, {
             insta::assert_snapshot!(format!("fix__repairs_{name}"), text);
         });
     }
+    assert!(missing.is_empty(), "{}", missing.join("\n\n"));
 }
 
 /// What upstream did is a wait of the receiver's where there is something to wait for, which no virtual edit
@@ -219,6 +337,8 @@ impl Typed {
         self.programs.push_str(&format!("        {name:?} => {checked},\n"));
         let package = || ["--quiet", "--offline", "--package", PACKAGE].map(str::to_owned);
         self.repairs.push(Repair {
+            // The proposals for these programs are to repair as well.
+            proposal: false,
             files,
             folders: vec![self.folder.path().join("src")],
             build: [&["build".to_owned()][..], &package()].concat(),
@@ -234,7 +354,8 @@ impl Typed {
         for scenario in registry.iter().filter(|scenario| scenario.expected != Expected::Holds) {
             let params = scenario.params(&[]).unwrap();
             let report = scenario.fixer(&params).fix(scenario.program(&params));
-            for patch in patches(&report, &registry.sources()) {
+            let written = patches(&report, &registry.sources());
+            for patch in written.into_iter().chain(proposals(&report, &registry.sources())) {
                 let takes = |round: &&mut Vec<Repaired>| {
                     let files = || round.iter().flat_map(|(_, _, files)| files);
                     !files().any(|(file, _)| patch.files.iter().any(|(other, _)| other == file))
@@ -267,7 +388,8 @@ impl Typed {
     }
 
     fn add_program(&mut self, name: &str, program: fn()) {
-        for patch in patches(&repairs(name, program), &SOURCES) {
+        let report = repairs(name, program);
+        for patch in patches(&report, &SOURCES).into_iter().chain(proposals(&report, &SOURCES)) {
             let module = format!("{name}{}", patch.number);
             let [(file, text)] = &patch.files[..] else { panic!("{name} is one file") };
             let original = SOURCES.text(file).expect("a file with programs").into_owned();
@@ -321,14 +443,14 @@ fn copy(from: &Path, to: &Path) {
 fn what_is_verified_holds_when_typed_in() {
     let mut typed = Typed::new();
     typed.add_scenarios(&racefuzz_scenarios::registry());
-    for (name, _, program, _) in PROGRAMS {
+    for (name, _, program, _) in PROGRAMS.iter().chain(CHANGES) {
         typed.add_program(name, *program);
     }
     for (name, program) in SHAPES {
         typed.add_program(name, *program);
     }
     let count = typed.repairs.len();
-    assert!(count >= 53, "only {count} repairs can be typed in");
+    assert!(count >= 75, "only {count} repairs can be typed in");
     let (text, all) = typed.confirm();
     assert!(all, "{text}");
     println!("{text}");

@@ -48,5 +48,5 @@ pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 pub use format::json::{audit_json, fix_json, json};
 pub use format::text::{Command, Style, audit_text, fix_text, text};
 pub use racefuzz_trace::RunReport;
-pub use repair::{Patch, is_typed, patch, patches, put_harness_last};
+pub use repair::{Patch, is_typed, patch, patches, proposals, put_harness_last};
 pub use sources::{DiskSources, Sources};

@@ -107,6 +107,11 @@ pub trait Primitive {
         false
     }
 
+    /// Keeps a word that is now the newest, where the program has not stated the operation that wrote it.
+    fn keep_newest(&self, word: u64) {
+        let _ = word;
+    }
+
     /// For a lock: whether it holds data that only its guards reach.
     fn guards_data(&self) -> bool {
         false

@@ -16,6 +16,37 @@ pub enum LockName {
     Own(Site),
 }
 
+/// What a read-modify-write makes of the word it reads. Words are those of the accesses: a number as 64 bits
+/// with its sign extended, a truth value as 0 or 1, a null pointer as 0.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum Change {
+    /// This word, whatever is read.
+    Set(u64),
+    /// The sum with this word.
+    Add(u64),
+    /// For each word that is listed first the one beside it. At any other it writes nothing, and is a load.
+    Map(Vec<(u64, u64)>),
+}
+
+impl Change {
+    /// What is written where this word is read; `None` if nothing is.
+    ///
+    /// ```
+    /// use racefuzz_trace::Change;
+    ///
+    /// assert_eq!(Change::Add(1).of(2), Some(3));
+    /// assert_eq!(Change::Map(vec![(0, 1)]).of(2), None);
+    /// ```
+    pub fn of(&self, word: u64) -> Option<u64> {
+        match self {
+            Self::Set(new) => Some(*new),
+            Self::Add(number) => Some(word.wrapping_add(*number)),
+            Self::Map(words) => words.iter().find(|(read, _)| *read == word).map(|(_, wrote)| *wrote),
+        }
+    }
+}
+
 /// One virtual edit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
@@ -75,6 +106,21 @@ pub enum Edit {
         /// The store.
         site: Site,
     },
+    /// The load at one place and the store that comes right behind it, at another, are one
+    /// read-modify-write; where that writes nothing no store follows. A program that stores anything else
+    /// there, or does something in between, does not fit, and its execution fails.
+    Update {
+        /// The load.
+        load: Site,
+        /// The store.
+        store: Site,
+        /// What is stored.
+        change: Change,
+        /// The ordering where something is written.
+        order: MemoryOrder,
+        /// The ordering where nothing is.
+        failure: MemoryOrder,
+    },
     /// A fence stands before the access here.
     Fence {
         /// The access.
@@ -130,6 +176,21 @@ pub enum Edit {
     NoYield {
         /// Where it gives way.
         site: Site,
+    },
+    /// Whoever is woken here tests again what it tested before it waited, and waits on if that still holds.
+    /// What is tested is the program's code, so that no execution of the program as it is shows this one: it
+    /// has to be written down to be explored.
+    TestAgain {
+        /// The wait.
+        wait: Site,
+    },
+    /// The statement around one place stands in front of the one around another. It has to be written down
+    /// to be explored.
+    MoveUp {
+        /// A place in the statement that is moved.
+        statement: Site,
+        /// A place in the one that it is moved in front of.
+        before: Site,
     },
 }
 

@@ -10,6 +10,8 @@ pub enum Certainty {
     Verified,
     /// Executions were sampled, or a budget ended the exploration.
     Sampled,
+    /// Nothing was explored: the change has to be written down first.
+    Untried,
 }
 
 /// No bug: how sure, and out of how many.
@@ -102,6 +104,10 @@ pub enum FixKind {
     UnparkSelf,
     /// A task that does not give way in between.
     NoYield,
+    /// A condition that is tested again behind the wait for it.
+    TestAgain,
+    /// A statement in front of another one.
+    Moved,
     /// Something waits for something else, and that rules out executions that are good as they are: with
     /// less concurrency there is less to go wrong.
     LessConcurrent,
@@ -124,6 +130,8 @@ impl FixKind {
             Self::WakeAll => "notification",
             Self::UnparkSelf => "park token",
             Self::NoYield => "no await in between",
+            Self::TestAgain => "condition tested again",
+            Self::Moved => "statements in another order",
             Self::LessConcurrent => "waits that take concurrency away, and hide what is wrong",
         }
     }

@@ -1,6 +1,7 @@
 //! Programs with one defect each, most of them reduced from what was reported of published crates and of std.
 //! What maintainers did about them stands at each.
 
+pub mod changes;
 pub mod channel;
 pub mod freeing;
 pub mod ordering;
@@ -10,7 +11,8 @@ pub mod updating;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 7] = [
+pub const SOURCES: [(&str, &str); 8] = [
+    ("tests/src/defects/changes.rs", include_str!("changes.rs")),
     ("tests/src/defects/channel.rs", include_str!("channel.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
     ("tests/src/defects/ordering.rs", include_str!("ordering.rs")),

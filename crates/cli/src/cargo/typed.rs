@@ -62,6 +62,7 @@ fn repair(
     variables.extend(args.memory.map(|memory| ("RACEFUZZ_MEMORY".to_owned(), memory.to_string())));
     Ok(Repair {
         name: format!("{test}: repair {}", typed.number),
+        proposal: typed.proposal,
         files: typed.files.clone(),
         folders: vec![PathBuf::from(&typed.manifest), workspace],
         build,

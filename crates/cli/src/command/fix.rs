@@ -53,15 +53,16 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     })
 }
 
-/// Types the repairs that are verified as text into a copy of the workspace, and checks each there with
-/// this command. Whether all of them hold.
+/// Types the repairs that are verified as text, and the proposals, into a copy of the workspace, and checks
+/// each there with this command. Whether all of the repairs hold.
 fn confirm(
     tool: &Tool<'_>,
     args: &FixArgs,
     report: &FixReport,
     sources: &dyn Sources,
 ) -> Result<bool, Failure> {
-    let patches = racefuzz_report::patches(report, sources);
+    let mut patches = racefuzz_report::patches(report, sources);
+    patches.extend(racefuzz_report::proposals(report, sources));
     let folder = std::env::current_dir().map_err(Failure::Output)?;
     let Some(workspace) = confirm::workspace_of(&folder) else {
         return Err(Failure::Setting(
@@ -77,6 +78,7 @@ fn confirm(
     check.extend(params.iter().flat_map(|param| ["--param", param.as_str()]));
     let repair = |patch: &Patch| Repair {
         name: format!("repair {}", patch.number),
+        proposal: patch.proposal,
         files: patch.files.clone(),
         folders: vec![folder.clone(), workspace.clone()],
         build: owned(&["build", "--quiet", "--bin", &tool.name]),

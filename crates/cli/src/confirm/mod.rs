@@ -26,6 +26,8 @@ pub struct Scratch {
 pub struct Repair {
     /// What it is called where the result is told.
     pub name: String,
+    /// Whether it is a proposal: nobody has said that it repairs.
+    pub proposal: bool,
     /// Each changed file with its new text.
     pub files: Vec<(String, String)>,
     /// The folders that the files may be named from.
@@ -250,6 +252,8 @@ fn rounds(repairs: &[Repair]) -> Vec<Vec<usize>> {
 pub(crate) struct TypedRepair {
     /// Its number in the report.
     pub(crate) number: String,
+    /// Whether it is a proposal.
+    pub(crate) proposal: bool,
     /// The test's package, and its folder.
     pub(crate) package: String,
     pub(crate) manifest: String,
@@ -272,6 +276,7 @@ impl TypedRepair {
                 }
                 all.entry(name.clone()).or_default().push(Self {
                     number: repair.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                    proposal: repair.join("proposal").is_file(),
                     package: fs::read_to_string(repair.join("package"))?,
                     manifest: fs::read_to_string(repair.join("manifest"))?,
                     files,
@@ -293,18 +298,29 @@ pub(crate) fn workspace_of(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().filter(|folder| folder.join("Cargo.lock").is_file()).last().map(Path::to_owned)
 }
 
-/// What is said of repairs that were typed in, and of others that are advice; and whether all that were
-/// typed in hold.
+/// What is said of repairs that were typed in, and of others that are advice; and whether all hold that were
+/// said to: of a proposal it is found out.
 pub fn said<'r>(
     confirmed: impl IntoIterator<Item = (&'r Repair, &'r Confirmed)>,
     advice: usize,
 ) -> (String, bool) {
     let mut text = String::from("\n");
     let (mut holding, mut all) = (0, 0);
-    for (Repair { name: repair, .. }, confirmed) in confirmed {
-        all += 1;
-        holding += usize::from(*confirmed == Confirmed::Holds);
+    let (mut good, mut proposals) = (0, 0);
+    for (Repair { name: repair, proposal, .. }, confirmed) in confirmed {
+        let holds = usize::from(*confirmed == Confirmed::Holds);
+        if *proposal {
+            (proposals, good) = (proposals + 1, good + holds);
+        } else {
+            (all, holding) = (all + 1, holding + holds);
+        }
         match confirmed {
+            Confirmed::Fails(_) if *proposal => {
+                text.push_str(&format!(" {repair}, a proposal, typed in: it compiles and does not repair\n"));
+            }
+            Confirmed::NotCompiled(_) if *proposal => {
+                text.push_str(&format!(" {repair}, a proposal, typed in: it does not compile\n"));
+            }
             Confirmed::Holds => {
                 text.push_str(&format!(" {repair} typed in: it compiles and holds, verified\n"))
             }
@@ -327,6 +343,11 @@ pub fn said<'r>(
         1 => format!(" confirmed: {holding} of 1 repair that is verified as text"),
         all => format!(" confirmed: {holding} of {all} repairs that are verified as text"),
     });
+    match proposals {
+        0 => {}
+        1 => text.push_str(&format!("; {good} of 1 proposal repairs")),
+        proposals => text.push_str(&format!("; {good} of {proposals} proposals repair")),
+    }
     match advice {
         0 => {}
         1 => text.push_str("; 1 is advice, which is not typed in"),
@@ -402,5 +423,22 @@ mod tests {
         assert!(said(repairs.iter().zip(&confirmed[..1]), 0).1);
         let nothing = " no repair is verified as text; 2 are advice, which is not typed in\n";
         assert_eq!(said([], 2), (format!("\n{nothing}"), true));
+    }
+
+    #[test]
+    fn a_proposal_may_turn_out_not_to_repair() {
+        let repairs = [("repair 1", false), ("repair 2", true), ("repair 3", true), ("repair 4", true)]
+            .map(|(name, proposal)| Repair { name: name.to_owned(), proposal, ..Repair::default() });
+        let fails = Confirmed::Fails("bug\n".to_owned());
+        let refused = Confirmed::NotCompiled("error\n".to_owned());
+        let confirmed = [Confirmed::Holds, Confirmed::Holds, fails, refused];
+        let (text, agree) = said(repairs.iter().zip(&confirmed), 0);
+        assert!(agree);
+        assert_eq!(
+            text,
+            "\n repair 1 typed in: it compiles and holds, verified\n repair 2 typed in: it compiles and holds, \
+             verified\n repair 3, a proposal, typed in: it compiles and does not repair\n repair 4, a proposal, \
+             typed in: it does not compile\n confirmed: 1 of 1 repair that is verified as text; 1 of 3 proposals repair\n"
+        );
     }
 }

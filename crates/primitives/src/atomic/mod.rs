@@ -77,6 +77,10 @@ impl<A: Real> Primitive for Inner<A> {
     fn show(&self, word: u64) -> Shown {
         A::show(word)
     }
+
+    fn keep_newest(&self, word: u64) {
+        self.real.store(A::from_word(word), Ordering::Relaxed);
+    }
 }
 
 impl<A> Inner<A> {

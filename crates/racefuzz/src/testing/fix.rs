@@ -57,8 +57,8 @@ fn configure_from(case: &TestCase, options: &mut racefuzz_fix::Options) -> Resul
     Ok(())
 }
 
-/// Leaves the repairs that are verified as text for `cargo racefuzz fix --confirm`, which types them
-/// in: a folder for each, with the package and each changed file.
+/// Leaves the repairs that are verified as text, and the proposals, for `cargo racefuzz fix --confirm`,
+/// which types them in: a folder for each, with the package and each changed file.
 fn leave_typed(case: &TestCase, report: &FixReport, sources: &dyn Sources, folder: &Path) {
     let test = folder.join(format!("{}-{}", case.package, case.name.replace("::", "-")));
     let write = |path: &Path, text: &str| {
@@ -69,11 +69,15 @@ fn leave_typed(case: &TestCase, report: &FixReport, sources: &dyn Sources, folde
         write(&test.join("name"), case.name)?;
         write(&repair.join("package"), case.package)?;
         write(&repair.join("manifest"), case.manifest_dir)?;
+        if patch.proposal {
+            write(&repair.join("proposal"), "")?;
+        }
         patch.files.iter().enumerate().try_for_each(|(number, (file, text))| {
             write(&repair.join(format!("files/{number}")), &format!("{file}\n{text}"))
         })
     };
-    for patch in racefuzz_report::patches(report, sources) {
+    let verified = racefuzz_report::patches(report, sources);
+    for patch in verified.into_iter().chain(racefuzz_report::proposals(report, sources)) {
         if let Err(error) = leave(&patch) {
             show::fail_test(format!("RACEFUZZ_TYPED={}: {error}", folder.display()));
         }

@@ -57,12 +57,18 @@ pub(super) fn write(place: &Place<'_>, changes: &mut Changes) {
             let taken = guards.first().filter(|taken| taken.file == site.file && guards.len() == 1);
             let taken = taken.filter(|taken| law::in_scope(&lines, taken.line as usize, start));
             let guard = taken.and_then(|taken| binding(lines.get((taken.line as usize).wrapping_sub(1))?));
-            match guard {
-                Some(guard) => push(&mut changes.before, start, format!("{indent}drop({guard});")),
+            let guard = guard.filter(|_| law::stands_before(fix, site, &lines, sources));
+            match guard.and_then(|guard| Some((guard, law::given_up_later(&lines, start, guard)?))) {
+                Some((guard, later)) => {
+                    push(&mut changes.before, start, format!("{indent}drop({guard});"));
+                    changes.gone.extend(later);
+                }
                 None => changes.comment(start, format!("{indent}// give the lock back here")),
             }
         }
-        Edit::UnparkSelf { wait } => match law::waiting_loop(fix, wait, &lines, sources) {
+        Edit::UnparkSelf { wait } => match law::waiting_loop(fix, wait, &lines, sources)
+            .or_else(|| law::lone_park(wait, &lines))
+        {
             Some(stretch) => {
                 let thread = match names == Names::Short || imports(text, "thread") {
                     true => "thread",

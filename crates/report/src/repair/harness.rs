@@ -9,8 +9,10 @@ use crate::Sources;
 use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Site};
 
 /// Puts the repairs that change a test behind those that do not, and before those that only take
-/// concurrency away; otherwise their order stays.
+/// concurrency away; otherwise their order stays. What has not been explored and cannot be typed in is left
+/// out.
 pub fn put_harness_last(report: &mut FixReport, sources: &dyn Sources) {
+    super::leave_out_unwritten(report, sources);
     let place = |fix: &Fix| {
         let hides = fix.kind == FixKind::LessConcurrent;
         (hides, !hides && changes_harness(fix, sources))
@@ -55,7 +57,10 @@ fn changed(edit: &Edit) -> Vec<&Site> {
         | Edit::FailureOrder { site, .. }
         | Edit::Swap { site }
         | Edit::WakeAll { site }
-        | Edit::NoYield { site } => vec![site],
+        | Edit::NoYield { site }
+        | Edit::TestAgain { wait: site }
+        | Edit::MoveUp { statement: site, .. } => vec![site],
+        Edit::Update { load, store, .. } => vec![load, store],
         Edit::Fence { before, .. }
         | Edit::Join { before, .. }
         | Edit::Await { before, .. }

@@ -232,6 +232,67 @@ pub(super) fn waiting_loop(
     holds.then_some(stretch)
 }
 
+/// The statement that is a park alone, which is passed once whenever control comes there: no loop is around
+/// it in its function.
+pub(super) fn lone_park(wait: &[Site], lines: &[&str]) -> Option<Stretch> {
+    let [park] = wait else { return None };
+    let at = park.line as usize;
+    let text = code(lines.get(at.checked_sub(1)?)?).trim();
+    let alone = matches!(text, "thread::park();" | "park();" | "std::thread::park();")
+        && statement_start(lines, at) == at;
+    (alone && !in_loop(lines, at)).then_some(Stretch { start: at, end: at })
+}
+
+/// Whether a loop of its function is around a line.
+pub(super) fn in_loop(lines: &[&str], at: usize) -> bool {
+    let mut depth = 0i32;
+    for line in lines[..at - 1].iter().rev() {
+        let line = code(line);
+        for c in line.chars().rev() {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+        }
+        // A block around the line begins here.
+        if depth > 0 {
+            depth = 0;
+            if ["loop", "while", "for"].iter().any(|word| has_word(line, word)) {
+                return true;
+            }
+            if has_word(line, "fn") {
+                break;
+            }
+        }
+    }
+    false
+}
+
+/// Where a guard is given up behind a line on which it is to end, so that this can go; `None` if it is used
+/// for anything else there.
+pub(super) fn given_up_later(lines: &[&str], from: usize, guard: &str) -> Option<Option<usize>> {
+    let mut later = None;
+    for (number, line) in (from..).zip(&lines[from - 1..]) {
+        let line = code(line);
+        if line.starts_with('}') || has_word(line, "fn") {
+            break;
+        }
+        if !has_word(line, guard) {
+            continue;
+        }
+        if super::lines::binding(line) == Some(guard) {
+            // Another one of the same name.
+            let made = line.split_once('=').map_or("", |(_, made)| made);
+            if has_word(made, guard) {
+                return None;
+            }
+            break;
+        }
+        if line.trim() != format!("drop({guard});") || later.is_some() {
+            return None;
+        }
+        later = Some(number);
+    }
+    Some(later)
+}
+
 /// Whether a variable made on one line is there on another one: both stand in one function, and the
 /// block that the one is made in lasts.
 pub(super) fn in_scope(lines: &[&str], made: usize, used: usize) -> bool {
@@ -274,4 +335,36 @@ pub(super) fn is_whole(lines: &[&str], stretch: Stretch) -> bool {
     stretch.start <= stretch.end
         && one_block(lines, stretch.start, stretch.end)
         && !super::lines::opens_block(lines[stretch.end - 1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn park(lines: &[&str]) -> Option<usize> {
+        let line = lines.iter().position(|line| line.contains("park();")).unwrap() as u32 + 1;
+        let site = Site { file: "f.rs".into(), line, column: 5 };
+        lone_park(&[site], lines).map(|stretch| stretch.end)
+    }
+
+    #[test]
+    fn a_park_alone_is_passed_once() {
+        assert_eq!(park(&["fn f() {", "    if ready() {", "        thread::park();", "    }", "}"]), Some(3));
+        assert_eq!(park(&["while g() {", "}", "fn f() {", "    thread::park();", "}"]), Some(4));
+        for loops in ["    while !ready() {", "    loop {", "    for _ in 0..2 {"] {
+            assert_eq!(park(&["fn f() {", loops, "        thread::park();", "    }", "}"]), None, "{loops}");
+        }
+        assert_eq!(park(&["fn f() {", "    while ready() { thread::park(); }", "}"]), None);
+    }
+
+    #[test]
+    fn a_guard_ends_earlier_only_if_nothing_needs_it_later() {
+        let later = |lines: &[&str]| given_up_later(lines, 1, "guard");
+        assert_eq!(later(&["    wait();", "    other();", "}", "fn g() { guard }"]), Some(None));
+        assert_eq!(later(&["    wait();", "    drop(guard);", "}"]), Some(Some(2)));
+        assert_eq!(later(&["    let guard = lock();", "    guard.push(1);", "}"]), Some(None), "another one");
+        assert_eq!(later(&["    guard.push(wait());", "}"]), None);
+        assert_eq!(later(&["    wait();", "    *guard += 1;", "    drop(guard);", "}"]), None);
+        assert_eq!(later(&["    let guard = relock(guard);", "}"]), None);
+    }
 }

@@ -6,15 +6,18 @@ mod guard;
 mod harness;
 mod law;
 mod lines;
+mod moved;
 mod one_step;
 mod patch;
+mod retest;
+mod update;
 
 pub use harness::put_harness_last;
-pub use patch::{Patch, patch, patches};
+pub use patch::{Patch, patch, patches, proposals};
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};
-use racefuzz_trace::{Edit, Fix, FixKind, MemoryOrder, Region};
+use racefuzz_trace::{Certainty, Edit, Fix, FixKind, FixReport, MemoryOrder, Region};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -83,7 +86,7 @@ pub(crate) fn hunks(fix: &Fix, sources: &dyn Sources) -> Vec<Hunk> {
 /// Whether the text of a repair is the whole of it, and does what was explored. Any other repair is
 /// advice: what was explored is what its words say, and nobody has explored what is typed in.
 pub fn is_typed(fix: &Fix, sources: &dyn Sources) -> bool {
-    changes(fix, sources, Names::Paths).complete
+    fix.verdict.certainty != Certainty::Untried && changes(fix, sources, Names::Paths).complete
 }
 
 /// How items of the library are named.
@@ -119,6 +122,18 @@ fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
                 complete &= !fix.regions.is_empty();
                 continue;
             }
+            Edit::Update { .. } => {
+                complete &= update::write(edit, sources, names, &mut files);
+                continue;
+            }
+            Edit::TestAgain { wait } => {
+                complete &= retest::write(wait, sources, &mut files);
+                continue;
+            }
+            Edit::MoveUp { statement, before } => {
+                complete &= moved::write(statement, before, sources, &mut files);
+                continue;
+            }
             Edit::Order { site, .. }
             | Edit::FailureOrder { site, .. }
             | Edit::Swap { site }
@@ -152,6 +167,30 @@ fn push(lines: &mut BTreeMap<usize, Vec<String>>, at: usize, text: String) {
     if !here.contains(&text) {
         here.push(text);
     }
+}
+
+/// Leaves out what nobody has explored and cannot be typed in either. Of what may be a wait that is tested for
+/// only once a note is left.
+pub fn leave_out_unwritten(report: &mut FixReport, sources: &dyn Sources) {
+    let written = |fix: &Fix| {
+        fix.verdict.certainty != Certainty::Untried || changes(fix, sources, Names::Paths).complete
+    };
+    let kept: Vec<bool> = report.fixes.iter().map(written).collect();
+    let number = |old: u32| {
+        let at = old as usize - 1;
+        kept[at].then(|| kept[..at].iter().filter(|kept| **kept).count() as u32 + 1)
+    };
+    for (fix, _) in report.fixes.iter().zip(&kept).filter(|(_, kept)| !**kept) {
+        report.notes.extend(fix.overlay.edits.iter().filter_map(|edit| match edit {
+            Edit::TestAgain { wait } => retest::in_words(wait, sources),
+            _ => None,
+        }));
+    }
+    for fix in &mut report.fixes {
+        fix.dominated_by = fix.dominated_by.and_then(number);
+    }
+    let mut all = kept.iter();
+    report.fixes.retain(|_| all.next().is_some_and(|kept| *kept));
 }
 
 /// A name of `sync::atomic` with its path.

@@ -17,6 +17,8 @@ pub struct Patch {
     pub complete: bool,
     /// The number of the repair in the report, from 1.
     pub number: usize,
+    /// Whether nobody has explored what it does: it is a proposal, and no repair as yet.
+    pub proposal: bool,
     /// Each file that it changes, with its new text.
     pub files: Vec<(String, String)>,
 }
@@ -25,7 +27,8 @@ pub struct Patch {
 /// there is none, or its places do not say how.
 pub fn patch(report: &FixReport, sources: &dyn Sources) -> Option<Patch> {
     let mut partial = None;
-    for (number, fix) in (1..).zip(&report.fixes) {
+    let explored = |fix: &&Fix| fix.verdict.certainty != Certainty::Untried;
+    for (number, fix) in (1..).zip(&report.fixes).filter(|(_, fix)| explored(fix)) {
         let Some(patch) = diff(fix, number, sources) else { continue };
         if patch.complete {
             return Some(patch);
@@ -38,8 +41,18 @@ pub fn patch(report: &FixReport, sources: &dyn Sources) -> Option<Patch> {
 /// All repairs that are verified and can be written down as a whole, best first: what is typed in is what
 /// was explored.
 pub fn patches(report: &FixReport, sources: &dyn Sources) -> Vec<Patch> {
-    let verified = (1..).zip(&report.fixes).filter(|(_, fix)| fix.verdict.certainty == Certainty::Verified);
-    let all = verified.filter_map(|(number, fix)| diff(fix, number, sources));
+    whole(report, sources, Certainty::Verified)
+}
+
+/// All changes that nobody has explored, because they have to be written down for that, and that can be
+/// written down as a whole: whether one repairs is known when it is typed in and checked.
+pub fn proposals(report: &FixReport, sources: &dyn Sources) -> Vec<Patch> {
+    whole(report, sources, Certainty::Untried)
+}
+
+fn whole(report: &FixReport, sources: &dyn Sources, certainty: Certainty) -> Vec<Patch> {
+    let asked = (1..).zip(&report.fixes).filter(|(_, fix)| fix.verdict.certainty == certainty);
+    let all = asked.filter_map(|(number, fix)| diff(fix, number, sources));
     all.filter(|patch| patch.complete).collect()
 }
 
@@ -69,7 +82,8 @@ fn diff(fix: &Fix, number: usize, sources: &dyn Sources) -> Option<Patch> {
             (added, removed) = (added + new, removed + old);
         }
     }
-    (!out.is_empty()).then_some(Patch { text: out, complete, number, files: texts })
+    let proposal = fix.verdict.certainty == Certainty::Untried;
+    (!out.is_empty()).then_some(Patch { text: out, complete, number, proposal, files: texts })
 }
 
 /// A file as it is then.

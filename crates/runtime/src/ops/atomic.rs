@@ -226,6 +226,9 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
     if let Some(session) = foreign::hosted(primitive, verb, site) {
         return session.load(primitive, order);
     }
+    if let Some(read) = overlay::load_updates(primitive, site) {
+        return read;
+    }
     let order = overlay::order(site, order);
     let value = step(primitive, OpKind::Load, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
@@ -280,8 +283,12 @@ pub fn store<P: Primitive>(
         let rmw = rmw(primitive, (order, order), Verb::Swap, site, |_| Some(value))?;
         return Ok(rmw.newest);
     }
+    let updates = overlay::store_updates(primitive, value, site);
+    if updates == overlay::Store::Done {
+        return Ok(false);
+    }
     let order = overlay::order(site, order);
-    step(primitive, OpKind::Store, verb, order, site, |execution, op| {
+    let newest = step(primitive, OpKind::Store, verb, order, site, |execution, op| {
         if execution.memory.is_some() {
             return super::graphed::store(execution, primitive, op, value, site);
         }
@@ -305,7 +312,11 @@ pub fn store<P: Primitive>(
             event.newer = newer;
         });
         place == newest
-    })
+    })?;
+    if updates == overlay::Store::Misfit {
+        overlay::misfit(site)?;
+    }
+    Ok(newest)
 }
 
 /// What a read-modify-write did.

@@ -165,7 +165,7 @@ pub(super) fn stepped(execution: &Execution, now: &Now, op: &Op, (before, after)
 /// Whether what the running thread does now is part of the execution: not so what it only repeats, to show
 /// what it does then.
 #[inline]
-pub(super) fn is_real(execution: &Execution) -> bool {
+pub(crate) fn is_real(execution: &Execution) -> bool {
     memory(execution).is_none_or(|memory| !memory.is_repeating())
 }
 

@@ -35,6 +35,7 @@ pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use counted::Destruction;
 pub(crate) use freed::{freed, freed_pattern, reuse};
+pub(crate) use graphed::is_real;
 pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 

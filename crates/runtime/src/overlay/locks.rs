@@ -1,6 +1,7 @@
 //! Virtual locks and flags: what a thread holds because of an overlay.
 
 use super::me;
+use super::update::Updated;
 use crate::execution::{Absent, with};
 use crate::object::{Primitive, Shared, Test};
 use crate::ops::{self, Update};
@@ -85,6 +86,8 @@ pub(crate) struct Overlaid {
     pub(super) waited: SmallVec<[u32; 1]>,
     /// Locks whose taking waits for the one behind them.
     pub(super) deferred: SmallVec<[(Key, bool); 1]>,
+    /// A load that was done together with the store to come.
+    pub(super) updated: Option<Updated>,
 }
 
 impl Overlaid {
@@ -95,6 +98,7 @@ impl Overlaid {
         self.signals.clear();
         self.waited.clear();
         self.deferred.clear();
+        self.updated = None;
     }
 }
 

@@ -14,10 +14,12 @@
 mod locks;
 mod own;
 mod plan;
+mod update;
 
 pub(crate) use locks::Overlaid;
 pub(crate) use own::replace;
 pub(crate) use plan::Applied;
+pub(crate) use update::{Store, load_updates, misfit, store_updates};
 
 use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::object::Test;
@@ -125,13 +127,17 @@ fn asks(site: Site, what: impl FnOnce(&Plan) -> bool) -> bool {
 fn stated(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Result<(), Absent> {
     let acts = with(|execution| {
         if execution.phase != Phase::Running || me(execution).busy {
-            return SmallVec::new();
+            return Some(SmallVec::new());
+        }
+        if !update::may_go_on(execution, site) {
+            return None;
         }
         let object = object(execution);
-        plan_acts(execution, site, object)
+        Some(plan_acts(execution, site, object))
     });
     match acts {
-        Ok(acts) => perform(acts, site),
+        Ok(Some(acts)) => perform(acts, site),
+        Ok(None) => misfit(site),
         // The operation itself finds out.
         Err(_) => Ok(()),
     }
@@ -144,7 +150,9 @@ pub(crate) fn at_thread_end(site: Site) {
     }
     let acts = with(|execution| {
         let mut acts: SmallVec<[Act; 4]> = SmallVec::new();
-        if execution.phase == Phase::Running {
+        if execution.phase == Phase::Running && !update::may_end(execution) {
+            update::note_misfit(execution, site);
+        } else if execution.phase == Phase::Running {
             leave(execution, &mut acts, |_| false);
             give_back(execution, &mut acts);
         }

@@ -18,6 +18,9 @@ pub(super) struct Plan {
     pub(super) failure_order: Option<MemoryOrder>,
     /// A store here is a swap.
     pub(super) swap: bool,
+    /// Edits that make this load one read-modify-write with a store, and the other way round.
+    pub(super) update_load: Option<u32>,
+    pub(super) update_store: Option<u32>,
     pub(super) fence: Option<MemoryOrder>,
     /// Edits of waits that this is part of, behind which their thread unparks itself.
     pub(super) waits: SmallVec<[u32; 1]>,
@@ -164,6 +167,14 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
             Edit::FailureOrder { site, order } if *site == here => plan.failure_order = Some(*order),
             Edit::Swap { site } if *site == here => plan.swap = true,
             Edit::UnparkSelf { wait } if wait.contains(&here) => plan.waits.push(number),
+            Edit::Update { load, store, .. } => {
+                if *load == here {
+                    plan.update_load = Some(number);
+                }
+                if *store == here {
+                    plan.update_store = Some(number);
+                }
+            }
             Edit::Fence { before, order } if *before == here => plan.fence = Some(*order),
             Edit::Join { spawned, before } => {
                 if *spawned == here {
@@ -200,7 +211,9 @@ pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[Str
             | Edit::UnparkSelf { .. }
             | Edit::Fence { .. }
             | Edit::WakeAll { .. }
-            | Edit::NoYield { .. } => {}
+            | Edit::NoYield { .. }
+            | Edit::TestAgain { .. }
+            | Edit::MoveUp { .. } => {}
         }
     }
     plan

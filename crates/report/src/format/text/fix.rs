@@ -1,7 +1,7 @@
 //! The repairs of a program as text.
 
 use super::fix_words::{
-    ADVICE, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide,
+    ADVICE, PROPOSAL, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide,
 };
 use super::pen::{Pen, Role, cut};
 use super::{Style, verdict};
@@ -28,6 +28,9 @@ pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: 
     if report.fixes.iter().any(|fix| fix.verdict.certainty == Certainty::Verified && !is_typed(fix, sources))
     {
         foot.extend(pen.paragraph(ADVICE, 1));
+    }
+    if report.fixes.iter().any(|fix| fix.verdict.certainty == Certainty::Untried) {
+        foot.extend(pen.paragraph(PROPOSAL, 1));
     }
     foot.extend(report.notes.iter().flat_map(|note| pen.paragraph(note, 1)));
     if !report.nothing_to_fix() {

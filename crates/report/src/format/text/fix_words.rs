@@ -20,7 +20,7 @@ pub(super) fn title(fix: &Fix, sources: &dyn Sources) -> String {
                     false => format!("lines {first} and {last} as one read-modify-write"),
                 }
             }
-            None => "one read-modify-write".to_owned(),
+            None => fix.overlay.edits.iter().map(edit_words).collect(),
         };
     }
     if fix.regions.is_empty() {
@@ -135,6 +135,21 @@ pub(super) fn edit_words(edit: &Edit) -> String {
             format!("give back {} on every way out of its thread", taken(created, guards))
         }
         Edit::NoYield { site } => format!("no await on line {} between the steps around it", site.line),
+        Edit::Update { load, store, .. } if load.line == store.line => {
+            format!("line {} as one read-modify-write", load.line)
+        }
+        Edit::Update { load, store, .. } => {
+            format!("lines {} and {} as one read-modify-write", load.line, store.line)
+        }
+        Edit::TestAgain { wait } => {
+            format!(
+                "test the condition again behind the wait on line {}: `while` in place of `if`",
+                wait.line
+            )
+        }
+        Edit::MoveUp { statement, before } => {
+            format!("line {} moved in front of line {}", statement.line, before.line)
+        }
     }
 }
 
@@ -152,6 +167,7 @@ pub(super) fn verdict_words(verdict: Verdict) -> String {
             format!("verified, {}, {}", count(verdict.executions, "execution", "executions"), verdict.memory)
         }
         Certainty::Sampled => format!("no bug in {}, {}", number(verdict.executions), verdict.memory),
+        Certainty::Untried => "not explored".to_owned(),
     }
 }
 
@@ -164,12 +180,17 @@ pub(super) fn advice_words(verdict: Verdict) -> String {
         Certainty::Sampled => {
             format!("advice, no bug in {}, {}", number(verdict.executions), verdict.memory)
         }
+        Certainty::Untried => "proposal, not explored".to_owned(),
     }
 }
 
 /// What an advice is.
 pub(super) const ADVICE: &str = "advice: what its words say was explored in full; what is written for it was \
                                  not, so check again once it is";
+
+/// What a proposal is.
+pub(super) const PROPOSAL: &str = "proposal: likely from what the failing schedules have in common, but only \
+                                   what is written can be explored; `--confirm` types it in and checks it";
 
 /// What a repair keeps, leaves and costs.
 pub(super) fn measures(report: &FixReport, fix: &Fix) -> Vec<String> {
