@@ -43,6 +43,12 @@
 //! as others may see its middle: its thread goes on once somebody has, and else never, as the execution
 //! without the round is explored elsewhere (zero-net-effect loops in SAVer).
 //!
+//! That has a gap. Let two threads see the middles of two rounds, one each, so that an order between these threads
+//! tells the rounds apart. If the thread that sees the second one was added before the other, it could read it
+//! only by a revisit; but the round is made only once somebody has seen the first, and the event that did so
+//! is no maximal one, which forbids the revisit. Such an execution is met in some orders of threads only. So
+//! explorations that took rounds back [sample](crate::sample), too.
+//!
 //! That may go on for ever: threads whose rounds see each other's take part in ever larger graphs. After
 //! [`MOST_ATTEMPTS`] rounds in a row the rest is not explored, and the exploration is not called complete,
 //! unless all threads do nothing else: they undo each other's work, which is a livelock, too.

@@ -1,6 +1,6 @@
 //! Threads that wait for what others do with something they share: its references, its lock, their end.
 
-use crate::{fails, not_failing, verified};
+use crate::{fails, not_failing, not_verified, verified};
 use racefuzz::cell::UnsafeCell;
 use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use racefuzz::sync::{Arc, Mutex, RwLock};
@@ -315,4 +315,50 @@ fn for_nodes_of_a_stack() {
         assert_eq!(sum, 3);
         producer.join().unwrap();
     });
+}
+
+/// Two threads see the middles of two rounds, the one by what it counts in last, the other by what it counts in
+/// first, and an order between them tells the rounds apart. Whichever thread comes first, this is no proof.
+#[test]
+fn rounds_that_are_told_apart_by_two_threads() {
+    const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in ORDERS {
+        not_verified(move || {
+            let numbers: Arc<[AtomicUsize; 6]> = Arc::default();
+            let mut waiting = None;
+            let mut others = Vec::new();
+            for role in order {
+                let numbers = Arc::clone(&numbers);
+                let [first, last, begun, over, one, two] = [0, 1, 2, 3, 4, 5];
+                match role {
+                    0 => {
+                        waiting = Some(thread::spawn(move || {
+                            let mut is_over = false;
+                            while !is_over {
+                                numbers[first].fetch_add(1, SeqCst);
+                                numbers[first].fetch_sub(1, SeqCst);
+                                numbers[last].fetch_add(1, SeqCst);
+                                is_over = numbers[over].load(SeqCst) == 1;
+                                numbers[last].fetch_sub(1, SeqCst);
+                                hint::spin_loop();
+                            }
+                        }));
+                    }
+                    1 => others.push(thread::spawn(move || {
+                        let seen = numbers[last].load(SeqCst) == 1 && numbers[begun].load(SeqCst) == 0;
+                        numbers[one].store(usize::from(seen), SeqCst);
+                    })),
+                    _ => others.push(thread::spawn(move || {
+                        numbers[begun].store(1, SeqCst);
+                        let seen = numbers[first].load(SeqCst);
+                        numbers[two].store(seen, SeqCst);
+                    })),
+                }
+            }
+            others.into_iter().for_each(|other| other.join().unwrap());
+            numbers[3].store(1, SeqCst);
+            waiting.into_iter().for_each(|waiting| waiting.join().unwrap());
+            assert!(numbers[4].load(SeqCst) == 0 || numbers[5].load(SeqCst) == 0, "two rounds");
+        });
+    }
 }
