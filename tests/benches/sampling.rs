@@ -2,6 +2,10 @@
 //!
 //! A row alternates between the two tools several times and reports the median ratio, so that a
 //! machine whose speed drifts does not decide it.
+//!
+//! `count TOOL STRATEGY MEMORY N K EXECUTIONS` runs so many executions of rw(N,K) and nothing else, for
+//! tools that count instructions; the difference between two such counts is free of what comes before and
+//! behind. `TOOL` is `racefuzz` or `shuttle`.
 
 use std::time::{Duration, Instant};
 
@@ -78,7 +82,30 @@ fn racefuzz_rate(strategy: racefuzz::Strategy, memory: racefuzz::MemoryModel, n:
     })
 }
 
+/// Runs so many executions of one program under one of the tools.
+fn count(arguments: &[String]) {
+    let [tool, strategy, memory, n, k, executions] = arguments else { panic!("see the top of this file") };
+    let number = |text: &String| text.parse::<u64>().expect("a number");
+    let (n, k, executions) = (number(n) as usize, number(k) as usize, number(executions));
+    let started = Instant::now();
+    match tool.as_str() {
+        "racefuzz" => {
+            let strategy = strategy.parse().expect("a strategy");
+            let memory = memory.parse().expect("a memory model");
+            let fuzzer =
+                racefuzz::Fuzzer::new().strategy(strategy).memory_model(memory).iterations(executions);
+            assert_eq!(fuzzer.fuzz(|| ours(n, k)).executions(), executions);
+        }
+        _ => shuttle::check_random(move || theirs(n, k), executions as usize),
+    }
+    println!("{executions} executions of rw({n},{k}) by {tool}: {:?}", started.elapsed());
+}
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(place) = arguments.iter().position(|argument| argument == "count") {
+        return count(&arguments[place + 1..]);
+    }
     // `cargo test --benches` and filters of `cargo bench` pass arguments; there is one benchmark.
     println!("{:12} {:26} {:>14} {:>14} {:>8}", "program", "racefuzz", "executions/s", "shuttle", "ratio");
     for (n, k) in [(2, 1), (5, 1), (3, 10)] {

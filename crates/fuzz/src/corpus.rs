@@ -137,8 +137,18 @@ impl PerObject {
         self.used = 0;
     }
 
+    #[inline]
     pub(crate) fn get(&mut self, object: u32) -> &mut Accessed {
         let index = object as usize;
+        if index >= self.used {
+            self.begin(index);
+        }
+        &mut self.objects[index]
+    }
+
+    /// The objects up to this one were not accessed yet.
+    #[cold]
+    fn begin(&mut self, index: usize) {
         if index >= self.objects.len() {
             self.objects.resize(index + 1, Accessed::default());
         }
@@ -147,7 +157,6 @@ impl PerObject {
             self.objects[self.used].touched.clear();
             self.used += 1;
         }
-        &mut self.objects[index]
     }
 }
 

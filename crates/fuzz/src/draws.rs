@@ -74,7 +74,8 @@ impl Draws {
         ((u64::from(self.word()) * u64::from(bound)) >> 32) as u32
     }
 
-    /// The same for large bounds.
+    /// [`below`](Self::below) for bounds of any size.
+    #[inline]
     pub(crate) fn below_u64(&mut self, bound: u64) -> u64 {
         if let Ok(bound) = u32::try_from(bound) {
             return u64::from(self.below(bound));
@@ -90,7 +91,14 @@ impl Draws {
 
     /// An index in proportion to its weight; the weights must not all be 0.
     pub(crate) fn weighted(&mut self, weights: impl Iterator<Item = u64> + Clone) -> usize {
-        let mut left = self.below_u64(weights.clone().sum());
+        let sum = weights.clone().sum();
+        self.weighted_of(sum, weights)
+    }
+
+    /// [`weighted`](Self::weighted), the sum of the weights being known.
+    #[inline]
+    pub(crate) fn weighted_of(&mut self, sum: u64, weights: impl Iterator<Item = u64>) -> usize {
+        let mut left = self.below_u64(sum);
         for (index, weight) in weights.enumerate() {
             if left < weight {
                 return index;

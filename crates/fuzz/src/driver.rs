@@ -30,6 +30,8 @@ pub(crate) struct Run<'a> {
     pub(crate) lowest_failing: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) failing: AtomicU64,
+    /// Executions may do without clocks and store histories: nothing has asked for them yet.
+    pub(crate) light: AtomicBool,
     /// Something that racefuzz cannot see acted: no more is to be learned.
     unseen: AtomicBool,
 }
@@ -129,6 +131,7 @@ pub fn fuzz(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Obser
             lowest_failing: AtomicU64::new(u64::MAX),
             done: AtomicU64::new(0),
             failing: AtomicU64::new(0),
+            light: AtomicBool::new(true),
             unseen: AtomicBool::new(false),
         };
         drive(&run)

@@ -9,7 +9,7 @@ use crate::replay::Follow;
 use crate::sight::Sight;
 use crate::strategy::{self, Samplers};
 use crate::tally::Sample;
-use racefuzz_runtime::{Ended, Record, Runner};
+use racefuzz_runtime::{Config, Ended, Record, Runner};
 use racefuzz_trace::{Choice, Trace};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -55,7 +55,8 @@ impl<'r, 'a> Worker<'r, 'a> {
 
     pub(crate) fn new(run: &'r Run<'a>) -> Self {
         let options = run.options;
-        let runner = Runner::new(options.config(&options.settings));
+        let config = Config { light: run.light.load(Ordering::Relaxed), ..options.config(&options.settings) };
+        let runner = Runner::new(config);
         let pulse = run.guard.watch(runner.heart());
         let samplers = Samplers::new(options.strategy, options.seed, options.depth);
         Self { run, runner, samplers, pulse, met: HashSet::new(), fuel: Self::FUEL }
@@ -76,7 +77,11 @@ impl<'r, 'a> Worker<'r, 'a> {
             let record = if self.is_repeated(iteration) { Record::Trace } else { Record::Choices };
             let sampler = self.samplers.start(iteration, profile);
             let mut ended = self.runner.run(self.run.program, sampler, record);
-            if let Some(lesson) = sampler.lesson() {
+            if ended.again {
+                let sampler = self.samplers.start(iteration, profile);
+                ended = self.runner.run(self.run.program, sampler, record);
+            }
+            if let Some(lesson) = self.samplers.lesson() {
                 chunk.lessons.push(lesson);
             }
             if ended.counts_observed && !profile.count_points {
@@ -103,6 +108,9 @@ impl<'r, 'a> Worker<'r, 'a> {
                     break;
                 }
             }
+        }
+        if !self.runner.is_light() {
+            self.run.light.store(false, Ordering::Relaxed);
         }
         self.pulse.set_active(false);
         chunk

@@ -18,6 +18,9 @@ pub struct Config {
     /// used up, so that only one that has no end reaches them. Explorers that enumerate schedules, or judge
     /// the end of an execution themselves, are not to be overruled.
     pub fair_tail: bool,
+    /// Whether an execution may do without clocks and store histories as long as nothing asks for them:
+    /// see [`Ended::again`](crate::Ended::again).
+    pub light: bool,
     /// Bytes of stack for each thread.
     pub stack_size: usize,
     /// Whether reference counts are scheduling points: needed only where a program looks at them.
@@ -40,6 +43,7 @@ impl Config {
             inject: settings.inject,
             explored: settings.explored,
             fair_tail: false,
+            light: false,
             stack_size: Self::DEFAULT_STACK_SIZE,
             count_points: false,
             roots: Vec::new(),

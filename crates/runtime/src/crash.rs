@@ -62,14 +62,14 @@ pub(crate) fn take(heart: &Heart) -> Option<(i32, Abort)> {
         kind: FailureKind::Panic,
         message: unseen.to_string(),
         thread: ThreadId(execution.current),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity: identity.finish(),
         detail: Some(FailureDetail::Unseen(unseen)),
     };
     let trace = execution.recorder.as_ref().map(|recorder| recorder.trace.clone());
     // For those who repeat it.
-    execution.statics.put_back_all();
-    Some((signal, Abort { failure, choices: execution.choices.clone(), trace }))
+    execution.storage.statics.put_back_all();
+    Some((signal, Abort { failure, choices: execution.driver.choices.clone(), trace }))
 }
 
 #[cfg(unix)]

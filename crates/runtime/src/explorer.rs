@@ -1,7 +1,6 @@
 //! The seam between the runtime, which knows what *may* happen, and whoever decides what *does*.
 
-use crate::object::Object;
-use crate::thread::Thread;
+use crate::execution::Execution;
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
 
 /// What a thread is about to do, or has just done.
@@ -41,25 +40,27 @@ pub struct ThreadChoice<'a> {
     pub current: Option<ThreadId>,
     /// Events executed so far.
     pub step: u32,
-    pub(crate) threads: &'a [Thread],
-    pub(crate) objects: &'a [Object],
+    pub(crate) execution: &'a Execution,
 }
 
 impl ThreadChoice<'_> {
     /// What `thread` will do if it goes on.
     pub fn pending(&self, thread: ThreadId) -> Op {
-        self.threads[thread.index()].pending.op
+        self.execution.threads[thread.index()].pending.op
     }
 
     /// Whether `thread` gave way at its last step (a yield, a spin, a repeated read of one value).
     pub fn yielded(&self, thread: ThreadId) -> bool {
-        self.threads[thread.index()].yielded
+        self.execution.threads[thread.index()].spinning.yielded
     }
 
     /// Where an object of this execution was made, as a number that is the same in every execution
     /// and every build of the same sources (two places may share one, though hardly ever do).
     pub fn created(&self, object: u32) -> Option<u64> {
-        let location = self.objects.get(object as usize)?.created.location();
+        let location = self.execution.objects[..self.execution.storage.object_count]
+            .get(object as usize)?
+            .created
+            .location();
         let file = location.file().len() as u64;
         Some(file << 48 ^ u64::from(location.line()) << 16 ^ u64::from(location.column()))
     }
@@ -119,4 +120,17 @@ pub trait Explorer {
 
     /// The execution ended.
     fn end(&mut self) {}
+}
+
+/// Who decides before the first execution: nothing.
+pub(crate) struct Nobody;
+
+impl Explorer for Nobody {
+    fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
+        choice.default_thread()
+    }
+
+    fn choose(&mut self, _: Alternatives) -> u32 {
+        0
+    }
 }

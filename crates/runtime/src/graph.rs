@@ -12,7 +12,7 @@
 use crate::clock::Clock;
 use crate::explorer::Op;
 use crate::object::{Object, Test};
-use crate::thread::{Condition, Status, Thread};
+use crate::thread::{Condition, Thread, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
 
 /// An atomic access that is about to happen.
@@ -134,27 +134,28 @@ impl Standing<'_> {
     /// Whether the pending operation of a thread may happen.
     #[inline]
     pub fn is_enabled(&self, thread: u32) -> bool {
-        self.threads[thread as usize].listed
+        self.threads[thread as usize].waiting.listed
     }
 
     /// Whether a thread has neither ended nor been stopped.
     pub fn is_live(&self, thread: u32) -> bool {
-        self.threads[thread as usize].status == Status::Live
+        self.threads[thread as usize].state == ThreadState::Live
     }
 
     /// Whether an execution in which no thread goes on is called something else than after that: a thread has
     /// panicked, waits for a limited time or for what another execution has.
     pub fn is_more_than_still(&self) -> bool {
         let is_more = |thread: &Thread| {
-            let waits = thread.status == Status::Live && thread.blocked && thread.timed;
-            waits || thread.panicked.is_some()
+            let waits =
+                thread.state == ThreadState::Live && thread.waiting.blocked && thread.enumerated.timed;
+            waits || thread.panics.panicked.is_some()
         };
         self.blocked || self.threads.iter().any(is_more)
     }
 
     /// Whether a thread has written to memory that is not atomic: such writes are no events.
     pub fn writes_cells(&self, thread: u32) -> bool {
-        self.threads[thread as usize].writes_cells
+        self.threads[thread as usize].enumerated.writes_cells
     }
 
     /// What a thread will do next.
@@ -176,7 +177,7 @@ impl Standing<'_> {
             }
             condition @ (Condition::Token | Condition::NoToken) => {
                 let test = if matches!(condition, Condition::Token) { Test::Ne(0) } else { Test::Eq(0) };
-                let host = self.threads[thread as usize].host;
+                let host = self.threads[thread as usize].origin.host;
                 Wait::Word { object: crate::ops::token_object(host), test }
             }
             Condition::Finished(_) | Condition::AllFinished => Wait::End,
@@ -188,7 +189,7 @@ impl Standing<'_> {
         let thread = &self.threads[thread as usize];
         match thread.pending.op.kind {
             OpKind::Load => Test::Always,
-            _ => thread.refuses,
+            _ => thread.enumerated.refuses,
         }
     }
 
@@ -217,7 +218,7 @@ impl Standing<'_> {
     /// The present word of an object; of a park token whether it is there.
     pub fn word(&self, object: u32) -> u64 {
         match crate::ops::token_owner(object) {
-            Some(thread) => u64::from(self.threads[thread as usize].token),
+            Some(thread) => u64::from(self.threads[thread as usize].waiting.token),
             None => self.objects[object as usize].value,
         }
     }

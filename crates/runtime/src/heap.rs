@@ -30,6 +30,10 @@ impl Heap {
         self.blocks.insert(address, Block { layout, object, freed: None, contents: SmallVec::new() });
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     pub(crate) fn get_mut(&mut self, address: usize) -> Option<&mut Block> {
         self.blocks.get_mut(&address)
     }
@@ -37,6 +41,9 @@ impl Heap {
     /// Notes that an object at this address is used for the first time.
     #[inline]
     pub(crate) fn first_use(&mut self, address: usize, object: u32) {
+        if self.blocks.is_empty() {
+            return;
+        }
         if let Some((start, block)) = self.blocks.range_mut(..=address).next_back()
             && address < start + block.layout.size()
         {

@@ -221,8 +221,8 @@ fn handled() {
 unsafe fn leave(execution: *mut Execution) -> ! {
     // SAFETY: passed on to the caller.
     unsafe {
-        (*execution).left = Some((*execution).current);
-        (*execution).phase = Phase::TearDown;
+        (*execution).outcome.left = Some((*execution).current);
+        (*execution).set_phase(Phase::TearDown);
         // It may have been outside for a moment.
         crate::execution::set_current(execution);
         crate::schedule::give_up(execution)
@@ -249,7 +249,7 @@ pub(crate) unsafe fn leave_torn(signal: libc::c_int, context: *mut libc::c_void,
     // the program's code was struck there is no reference into the execution.
     unsafe {
         let Some(struck) = stack_pointer(context) else { return };
-        let torn = (*execution).phase == Phase::TearDown && is_on_stack(execution, struck);
+        let torn = (*execution).phase() == Phase::TearDown && is_on_stack(execution, struck);
         if !torn || !crate::alloc::in_program() || in_allocator() {
             return;
         }
@@ -299,8 +299,8 @@ fn is_on_stack(execution: *mut Execution, here: usize) -> bool {
         let current = (*execution).current as usize;
         let threads = &(*execution).threads;
         threads.get(current).is_some_and(|thread| {
-            let (low, high) = thread.stack;
-            (low..high).contains(&here) && !thread.yielder.is_null()
+            let (low, high) = thread.coroutine.stack;
+            (low..high).contains(&here) && !thread.coroutine.yielder.is_null()
         })
     }
 }

@@ -124,7 +124,7 @@ impl Lane {
         unsafe {
             let Some(fiber) = &mut (*lane).fiber else { unreachable!("a thread without a coroutine") };
             match fiber.resume(()) {
-                CoroutineResult::Yield(()) => !std::mem::take(&mut (*current()).parked),
+                CoroutineResult::Yield(()) => !std::mem::take(&mut (*current()).coroutines.parked),
                 // A panic that nothing caught; the loop itself has no end.
                 CoroutineResult::Return(()) => false,
             }
@@ -171,11 +171,11 @@ fn parked_loop(yielder: &Yielder<(), ()>, (): ()) {
         unsafe {
             let execution = current();
             let me = (*execution).current as usize;
-            (&mut (*execution).threads)[me].yielder = yielder;
-            let lane: *mut Lane = &raw mut *(&mut (*execution).lanes)[me];
+            (&mut (*execution).threads)[me].coroutine.yielder = yielder;
+            let lane: *mut Lane = &raw mut *(&mut (*execution).coroutines.lanes)[me];
             ((*lane).call)(lane);
-            (&mut (*execution).threads)[me].yielder = std::ptr::null();
-            (*execution).parked = true;
+            (&mut (*execution).threads)[me].coroutine.yielder = std::ptr::null();
+            (*execution).coroutines.parked = true;
         }
         yielder.suspend(());
     }

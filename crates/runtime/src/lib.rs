@@ -14,9 +14,29 @@
 //! What runs once per step is inlined into the program under test, but not where debug assertions
 //! are on: there the copies would cost more time in the compiler than they save.
 //!
-//! How a value travels: a closure calls `ops::load`; [`Runner::run`]'s loop resumes the thread that
-//! the explorer chose; the load picks one of the stores that the memory model allows (the explorer
-//! chooses again), learns what that store releases, and returns its word.
+//! # The walk of a load
+//! 1. The primitive calls `ops::load`, which reads the pointer to the running execution, the only
+//!    thread-local that a step looks at (besides the flag that says whose code runs, see [`alloc`]).
+//! 2. One flag of the execution says whether anything is on besides the execution itself: an overlay, a
+//!    recorder, an explorer of graphs, faults, the fair tail, an end. If not, what follows is compiled without
+//!    all of these; else it is compiled with them, behind a call.
+//! 3. The object's number is read from the object, or the object is met for the first time.
+//! 4. The load is stated: it becomes the thread's pending operation, and the explorer chooses who runs.
+//! 5. If that is another thread, the coroutine is suspended; [`Runner::run`]'s loop resumes the chosen one, and
+//!    some time this one.
+//! 6. The object is looked at again (it may have been released), and the event is counted.
+//! 7. The load picks one of the stores that the memory model allows (the explorer chooses again), learns what
+//!    that store releases, adds its edge to the sum that tells executions apart, and returns the word.
+//!
+//! # What an execution keeps
+//! An `Execution` is split by duty: who decides, whose turn it may be, what events have established, where
+//! values lie, how it ends, the coroutines. So is a thread's entry. Parts that most executions leave as they
+//! are know whether anybody has changed them, and are otherwise not reset.
+//!
+//! Clocks and store histories are kept only where somebody may ask for them. A sampling explorer may let
+//! executions be [light](Config::light): as long as atomics are SeqCst (or the memory model is `sc`), nothing
+//! that is not atomic is accessed and no address is handed over, one event need not be known to happen before
+//! another. The first operation that asks ends that; the execution is run [again](Ended::again) with both.
 //!
 //! ```
 //! use racefuzz_runtime::{ops, Config, Record, Runner, Site};
@@ -66,6 +86,7 @@ mod statics;
 mod std_arc;
 mod stuck;
 mod thread;
+mod touched;
 
 pub use backend::{Backend, Body, Session};
 pub use clock::Clock;

@@ -70,6 +70,12 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Whether no fence has made anything known.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fence == 0
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn clear(&mut self) {
         if self.fence != 0 {
@@ -137,6 +143,12 @@ impl History {
     pub(crate) fn store(&mut self, place: usize) -> &mut Store {
         debug_assert!(place < self.length);
         &mut self.stores[place]
+    }
+
+    /// The store, if there is one only.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn only(&mut self) -> Option<&mut Store> {
+        if self.length == 1 { self.stores.first_mut() } else { None }
     }
 
     /// The store at `place` and its successor.

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::memory::{History, Seen};
 use crate::race::Accesses;
 use crate::site::Site;
+use crate::touched::{Reset, Touched};
 use racefuzz_trace::{ObjectKind, Value};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -60,7 +61,9 @@ impl Shared {
     /// Claims the identity for an execution; true if an earlier execution had used it.
     pub(crate) fn claim(&self, epoch: u64, index: u32) -> bool {
         assert!(index < 1 << INDEX_BITS, "an execution used more than {} objects", 1 << INDEX_BITS);
-        self.tag.swap(epoch << INDEX_BITS | u64::from(index), Ordering::Relaxed) != 0
+        let before = self.tag.load(Ordering::Relaxed);
+        self.tag.store(epoch << INDEX_BITS | u64::from(index), Ordering::Relaxed);
+        before != 0
     }
 }
 
@@ -124,7 +127,7 @@ pub trait Primitive {
 }
 
 /// What a conditional operation waits for: a test of an object's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Test {
     /// Always true.
@@ -142,6 +145,7 @@ pub enum Test {
     /// The word is not below this.
     AtLeast(u64),
     /// Never true.
+    #[default]
     Never,
 }
 
@@ -189,71 +193,97 @@ pub(crate) struct WriteRef {
 /// One object of the running execution.
 pub(crate) struct Object {
     pub(crate) kind: ObjectKind,
-    pub(crate) created: Site,
-    /// The newest word.
-    pub(crate) value: u64,
-    pub(crate) last_write: WriteRef,
-    /// What a thread learns that acquires the object: lock-like objects only.
-    pub(crate) sync: Clock,
-    /// The part of `sync` that carries coherence only (see [`Thread::seen`](crate::thread::Thread)).
-    pub(crate) sync_seen: Seen,
-    /// Stores in modification order: atomics only.
-    pub(crate) history: History,
-    pub(crate) accesses: Accesses,
-    /// Threads whose pending operation tests the word.
-    pub(crate) waiters: SmallVec<[u32; 4]>,
-    /// Threads that hold the lock, and where they took it.
-    pub(crate) holders: SmallVec<[(u32, Site); 1]>,
-    /// A destructor used it, of a value of which these are what its owners knew when they let it go:
-    /// where a `Memory` asks, and of cells.
-    pub(crate) owners: Option<Box<Clock>>,
     /// Set between creation and release of something counted or allocated.
     pub(crate) alive: bool,
-    /// Who dropped the last reference, of something counted.
-    pub(crate) gone: Option<Freed>,
+    pub(crate) created: Site,
     /// Where it was when it was last used.
     pub(crate) address: usize,
     /// When the memory that it is in was allocated, if that is known: it was made after that.
     pub(crate) birth: Birth,
+    /// The newest word.
+    pub(crate) value: u64,
+    pub(crate) last_write: WriteRef,
+    /// Stores in modification order: atomics only.
+    pub(crate) history: History,
+    /// Who dropped the last reference, of something counted.
+    pub(crate) gone: Option<Freed>,
+    /// Threads whose pending operation tests the word.
+    pub(crate) waiters: SmallVec<[u32; 4]>,
+    /// Threads that hold the lock, and where they took it.
+    pub(crate) holders: SmallVec<[(u32, Site); 1]>,
+    pub(crate) released: Touched<Released>,
+    pub(crate) cell: Touched<CellUse>,
+}
+
+/// What a thread learns that acquires an object: lock-like objects only.
+#[derive(Default)]
+pub(crate) struct Released {
+    pub(crate) sync: Clock,
+    /// The part that carries coherence only (see [`Coherence`](crate::thread::Coherence)).
+    pub(crate) sync_seen: Seen,
+}
+
+impl Reset for Released {
+    fn reset(&mut self) {
+        self.sync.clear();
+        self.sync_seen.clear();
+    }
+}
+
+/// How memory that is not atomic was used.
+#[derive(Default)]
+pub(crate) struct CellUse {
+    pub(crate) accesses: Accesses,
+    /// A destructor used it, of a value of which these are what its owners knew when they let it go:
+    /// where a `Memory` asks, and of cells.
+    pub(crate) owners: Option<Box<Clock>>,
+}
+
+impl Reset for CellUse {
+    fn reset(&mut self) {
+        self.accesses.clear();
+        self.owners = None;
+    }
 }
 
 impl Object {
     pub(crate) fn new(kind: ObjectKind, created: Site, value: u64) -> Self {
         Self {
             kind,
-            created,
-            value,
-            last_write: WriteRef::default(),
-            sync: Clock::default(),
-            sync_seen: Seen::default(),
-            history: History::default(),
-            accesses: Accesses::default(),
-            waiters: SmallVec::new(),
-            holders: SmallVec::new(),
-            owners: None,
             alive: false,
-            gone: None,
+            created,
             address: 0,
             birth: Birth::default(),
+            value,
+            last_write: WriteRef::default(),
+            history: History::default(),
+            gone: None,
+            waiters: SmallVec::new(),
+            holders: SmallVec::new(),
+            released: Touched::default(),
+            cell: Touched::default(),
         }
     }
 
-    /// Makes the slot a new object, keeping its memory.
+    /// Makes the entry a new object, keeping its memory.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn reuse(&mut self, kind: ObjectKind, created: Site, value: u64) {
         self.kind = kind;
-        self.created = created;
-        self.value = value;
-        self.last_write = WriteRef::default();
-        self.sync.clear();
-        self.sync_seen.clear();
-        self.history.clear();
-        self.accesses.clear();
-        self.waiters.clear();
-        self.holders.clear();
-        self.owners = None;
         self.alive = false;
-        self.gone = None;
+        self.created = created;
         self.address = 0;
         self.birth = Birth::default();
+        self.value = value;
+        self.last_write = WriteRef::default();
+        self.history.clear();
+        self.gone = None;
+        if !self.waiters.is_empty() {
+            self.waiters.clear();
+        }
+        if !self.holders.is_empty() {
+            self.holders.clear();
+        }
+        self.released.reset();
+        self.cell.reset();
     }
 }

@@ -65,7 +65,7 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
             || message == "panic in a function that cannot unwind"
     });
     if aborts {
-        if execution.phase == Phase::TearDown {
+        if execution.phase() == Phase::TearDown {
             if crate::interrupt::LEAVES_TORN && on_coroutine(execution) {
                 explain();
                 return;
@@ -80,13 +80,13 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
         // `Location::caller`, make no others); only the accessor narrows its lifetime.
         Site::at(unsafe { std::mem::transmute::<&Location<'_>, &'static Location<'static>>(location) })
     });
-    let order = execution.panics;
-    execution.panics += 1;
-    let step = execution.steps;
+    let order = execution.outcome.panics;
+    execution.outcome.panics += 1;
+    let step = execution.schedule.steps;
     let Some(thread) = execution.threads.get_mut(execution.current as usize) else { return };
     // A panic inside a destructor that runs because of another one.
-    thread.before_last = thread.panicked.take();
-    thread.outer_panic = thread.before_last.clone().filter(|_| thread.panicking);
+    thread.panics.before_last = thread.panics.panicked.take();
+    thread.panics.outer_panic = thread.panics.before_last.clone().filter(|_| thread.panicking);
     thread.panicking = true;
     let injected = info.payload().is::<Injected>();
     let message = match message {
@@ -94,7 +94,7 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
         None if injected => "injected panic".to_owned(),
         None => NO_TEXT.to_owned(),
     };
-    thread.panicked = Some(Panicked { message, site, step, injected, taken: None, order });
+    thread.panics.panicked = Some(Panicked { message, site, step, injected, taken: None, order });
 }
 
 pub(crate) const NO_TEXT: &str = "a panic with a payload that is no text";
@@ -109,24 +109,24 @@ pub(crate) fn message_of(payload: &dyn Any) -> Option<String> {
 /// A panic left the closure of the current thread. Whether it was a panic of the program.
 pub(crate) fn escaped(execution: &mut Execution, payload: &(dyn Any + Send)) -> bool {
     let me = execution.current as usize;
-    let (step, order) = (execution.steps, execution.panics);
+    let (step, order) = (execution.schedule.steps, execution.outcome.panics);
     let thread = &mut execution.threads[me];
     thread.panicking = false;
     if payload.is::<TearDown>() {
-        thread.panicked = None;
+        thread.panics.panicked = None;
         return false;
     }
     // Raised by `resume_unwind`, or the last panic noted was one that a destructor caught.
-    let caught = thread.caught_panic.clone();
+    let caught = thread.panics.caught_panic.clone();
     let message = message_of(payload);
-    let outer = thread.outer_panic.take();
+    let outer = thread.panics.outer_panic.take();
     if let (Some(outer), Some(message)) = (outer, &message) {
-        let latest = thread.panicked.as_ref().map(|panicked| &panicked.message);
+        let latest = thread.panics.panicked.as_ref().map(|panicked| &panicked.message);
         if outer.message == *message && latest != Some(message) {
-            thread.panicked = Some(outer);
+            thread.panics.panicked = Some(outer);
         }
     }
-    let fits = match (&thread.panicked, &message) {
+    let fits = match (&thread.panics.panicked, &message) {
         (Some(panicked), Some(message)) => panicked.message == *message,
         (Some(_), None) => true,
         (None, _) => false,
@@ -136,8 +136,8 @@ pub(crate) fn escaped(execution: &mut Execution, payload: &(dyn Any + Send)) -> 
         // The program may have caught it before.
         let again = caught.filter(|caught| caught.message == message);
         let new = || Panicked { message, site: None, step, injected: false, taken: None, order };
-        thread.panicked = Some(again.unwrap_or_else(new));
-        execution.panics += 1;
+        thread.panics.panicked = Some(again.unwrap_or_else(new));
+        execution.outcome.panics += 1;
     }
     true
 }
@@ -146,21 +146,21 @@ pub(crate) fn escaped(execution: &mut Execution, payload: &(dyn Any + Send)) -> 
 pub(crate) fn forget_last(execution: &mut Execution) {
     if let Some(thread) = execution.threads.get_mut(execution.current as usize) {
         thread.panicking = false;
-        if let Some(before) = thread.before_last.take() {
-            thread.panicked = Some(before);
+        if let Some(before) = thread.panics.before_last.take() {
+            thread.panics.panicked = Some(before);
         }
     }
 }
 
 /// Notes the first cause of the panics that nobody took, if there is one, as the failure.
 pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
-    if execution.panics == 0 {
+    if execution.outcome.panics == 0 {
         return false;
     }
-    let threads = &execution.threads[..execution.thread_count];
+    let threads = &execution.threads[..execution.schedule.thread_count];
     let ended = threads.iter().enumerate().filter(|(_, thread)| !thread.panicking);
     let untaken = ended
-        .filter_map(|(index, thread)| Some((index as u32, thread.panicked.as_ref()?)))
+        .filter_map(|(index, thread)| Some((index as u32, thread.panics.panicked.as_ref()?)))
         .filter(|(_, panicked)| !panicked.injected && panicked.taken.is_none());
     let Some(mut cause) = untaken.min_by_key(|(_, panicked)| panicked.order) else { return false };
     while let Some(earlier) = cause_of(threads, cause.0, cause.1) {
@@ -178,7 +178,7 @@ pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
 fn cause_of<'a>(threads: &'a [Thread], thread: u32, panicked: &Panicked) -> Option<(u32, &'a Panicked)> {
     let all = || {
         threads.iter().enumerate().flat_map(|(index, thread)| {
-            let panics = [&thread.caught_panic, &thread.outer_panic, &thread.panicked];
+            let panics = [&thread.panics.caught_panic, &thread.panics.outer_panic, &thread.panics.panicked];
             panics.into_iter().flatten().map(move |panicked| (index as u32, panicked))
         })
     };
@@ -204,12 +204,12 @@ fn cause_of<'a>(threads: &'a [Thread], thread: u32, panicked: &Panicked) -> Opti
 /// The program did what ends any Rust process without unwinding, with this payload: a destructor
 /// panicked where nothing can catch it. That is the failure.
 pub(crate) fn fatal(execution: &mut Execution, payload: &(dyn Any + Send)) {
-    if !escaped(execution, payload) || execution.phase == Phase::TearDown {
+    if !escaped(execution, payload) || execution.phase() == Phase::TearDown {
         return;
     }
     let me = execution.current;
-    execution.phase = Phase::TearDown;
-    if let Some(panicked) = execution.threads[me as usize].panicked.clone() {
+    execution.set_phase(Phase::TearDown);
+    if let Some(panicked) = execution.threads[me as usize].panics.panicked.clone() {
         fail(execution, me, &panicked, false);
     }
     // It may be unwinding all the same, because of another panic.
@@ -218,7 +218,7 @@ pub(crate) fn fatal(execution: &mut Execution, payload: &(dyn Any + Send)) {
 
 /// Notes a panic as the failure of the execution, unless there is one.
 pub(crate) fn fail(execution: &mut Execution, thread: u32, panicked: &Panicked, at_end: bool) {
-    if execution.failure.is_some() {
+    if execution.outcome.failure.is_some() {
         return;
     }
     let site = panicked.site;
@@ -230,7 +230,7 @@ pub(crate) fn fail(execution: &mut Execution, thread: u32, panicked: &Panicked, 
         Some(_) => identity(FailureKind::Panic, [site]),
         None => hash_of(&panicked.message),
     };
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::Panic,
         message: panicked.message.clone(),
         thread: ThreadId(thread),
@@ -244,23 +244,25 @@ pub(crate) fn fail(execution: &mut Execution, thread: u32, panicked: &Panicked, 
 fn abort(execution: &mut Execution) {
     let me = execution.current;
     // This operating-system thread stops here for good; others may want them.
-    execution.statics.put_back_all();
-    if execution.failure.is_none() {
+    execution.storage.statics.put_back_all();
+    if execution.outcome.failure.is_none() {
         let thread = &execution.threads[me as usize];
         let panicked =
-            thread.outer_panic.clone().or_else(|| thread.panicked.clone()).unwrap_or_else(|| Panicked {
-                message: "panic in a destructor during cleanup".to_owned(),
-                site: None,
-                step: execution.steps,
-                injected: false,
-                taken: None,
-                order: 0,
-            });
+            thread.panics.outer_panic.clone().or_else(|| thread.panics.panicked.clone()).unwrap_or_else(
+                || Panicked {
+                    message: "panic in a destructor during cleanup".to_owned(),
+                    site: None,
+                    step: execution.schedule.steps,
+                    injected: false,
+                    taken: None,
+                    order: 0,
+                },
+            );
         fail(execution, me, &panicked, false);
     }
     let trace = execution.recorder.take().map(|recorder: Box<Recorder>| recorder.trace);
-    let Some(failure) = execution.failure.clone() else { return };
-    let choices = execution.choices.clone();
+    let Some(failure) = execution.outcome.failure.clone() else { return };
+    let choices = execution.driver.choices.clone();
     match ON_ABORT.get() {
         Some(handler) => handler(Abort { failure, choices, trace }),
         None => {
@@ -270,7 +272,10 @@ fn abort(execution: &mut Execution) {
 }
 
 fn on_coroutine(execution: &Execution) -> bool {
-    execution.threads.get(execution.current as usize).is_some_and(|thread| !thread.yielder.is_null())
+    execution
+        .threads
+        .get(execution.current as usize)
+        .is_some_and(|thread| !thread.coroutine.yielder.is_null())
 }
 
 /// Says, once for the process, what the standard library is about to announce again and again.

@@ -83,7 +83,13 @@ impl Statics {
 
     /// The static to be put back next, the one used last: its value is to be destroyed, then comes
     /// [`put_back`](Self::put_back).
+    #[inline]
     pub(crate) fn next(&mut self) -> Option<Value> {
+        if self.snapshots.is_empty() { None } else { self.take_next() }
+    }
+
+    #[cold]
+    fn take_next(&mut self) -> Option<Value> {
         let Snapshot { address, bytes, drop } = self.snapshots.pop()?;
         self.dropped.push((address, bytes));
         Some(Value(drop))
@@ -99,7 +105,15 @@ impl Statics {
     }
 
     /// Gives all of them their initial bytes; what their values own is lost.
+    #[inline]
     pub(crate) fn put_back_all(&mut self) {
+        if self.turn.is_some() {
+            self.put_all_back();
+        }
+    }
+
+    #[cold]
+    fn put_all_back(&mut self) {
         while self.next().is_some() {}
         self.put_back();
         self.turn = None;

@@ -4,7 +4,7 @@ use crate::execution::{Execution, Phase};
 use crate::failure::{Detected, identity};
 use crate::graph::Standstill;
 use crate::site::Site;
-use crate::thread::{Condition, Status, Thread};
+use crate::thread::{Condition, Thread, ThreadState};
 use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, Verb, WaitEdge};
 use smallvec::SmallVec;
 use std::collections::HashSet;
@@ -17,27 +17,27 @@ struct Edge {
 
 /// No thread can run although some have not ended.
 pub(crate) fn nobody_can_run(execution: &mut Execution) {
-    execution.phase = Phase::TearDown;
+    execution.set_phase(Phase::TearDown);
     let standstill = standstill(execution);
-    execution.discarded = standstill == Some(Standstill::Discarded);
+    execution.outcome.discarded = standstill == Some(Standstill::Discarded);
     if standstill == Some(Standstill::Discarded)
-        || execution.failure.is_some()
+        || execution.outcome.failure.is_some()
         || crate::panics::report_unhandled(execution)
     {
         return;
     }
     // One may wait for something that another execution has.
-    let elsewhere = execution.blocked_at.is_some() || waits_for_a_time(execution);
+    let elsewhere = execution.outcome.blocked_at.is_some() || waits_for_a_time(execution);
     match standstill {
         Some(Standstill::Livelock(threads)) if !elsewhere => return livelock(execution, &threads),
         Some(Standstill::Stuck) if !elsewhere => {}
         Some(Standstill::Blocked(thread)) => {
             let site = execution.threads[thread as usize].pending.site;
-            execution.blocked_at.get_or_insert(site);
+            execution.outcome.blocked_at.get_or_insert(site);
             return;
         }
         Some(_) => {
-            execution.blocked_at.get_or_insert(execution.threads[0].pending.site);
+            execution.outcome.blocked_at.get_or_insert(execution.threads[0].pending.site);
             return;
         }
         None => {}
@@ -50,11 +50,11 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
     let thread = cycle.first().copied().or_else(|| edges.first().map(|edge| edge.thread)).unwrap_or(0);
     let message = describe(execution, &edges, &cycle);
     let detail = detail(execution, &edges, &cycle);
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::Deadlock,
         message,
         thread: ThreadId(thread),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity,
         detail,
     });
@@ -62,16 +62,16 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
 
 /// Readers that could go on wait, if an explorer that keeps the memory has decided so.
 fn keep_readers_out(execution: &mut Execution) {
-    for index in 0..execution.thread_count {
+    for index in 0..execution.schedule.thread_count {
         let thread = &mut execution.threads[index];
-        let reads = thread.status == Status::Live && thread.pending.op.verb == Verb::ReadLock;
+        let reads = thread.state == ThreadState::Live && thread.pending.op.verb == Verb::ReadLock;
         if let (true, false, Condition::Word { object, test }) =
-            (reads, thread.blocked, thread.pending.condition)
+            (reads, thread.waiting.blocked, thread.pending.condition)
         {
-            thread.blocked = true;
+            thread.waiting.blocked = true;
             thread.pending.condition = Condition::KeptOut { object, test };
             let writer = execution.waiting_writer(index as u32, object);
-            execution.threads[index].blocked_at.get_or_insert((execution.steps, writer));
+            execution.threads[index].waiting.blocked_at.get_or_insert((execution.schedule.steps, writer));
         }
     }
 }
@@ -79,17 +79,17 @@ fn keep_readers_out(execution: &mut Execution) {
 /// How the execution stands, where an explorer keeps the memory.
 fn standstill(execution: &Execution) -> Option<Standstill> {
     // SAFETY: see `Execution::event`.
-    execution.memory.map(|memory| unsafe { (*memory).standstill(&execution.standing()) })
+    execution.driver.memory.map(|memory| unsafe { (*memory).standstill(&execution.standing()) })
 }
 
 fn livelock(execution: &mut Execution, threads: &[u32]) {
     let spinning: Vec<ThreadId> = threads.iter().copied().map(ThreadId).collect();
-    execution.blocked_at = None;
-    execution.failure = Some(Detected {
+    execution.outcome.blocked_at = None;
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::StepLimit,
         message: "a thread spins for ever: nobody is left to change what it reads".to_owned(),
         thread: spinning.first().copied().unwrap_or(ThreadId::ROOT),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity: identity(FailureKind::StepLimit, []),
         detail: execution.recorder.is_some().then_some(FailureDetail::StepLimit { spinning }),
     });
@@ -97,16 +97,16 @@ fn livelock(execution: &mut Execution, threads: &[u32]) {
 
 /// Whether some thread waits for a limited time: that this is up is another execution.
 fn waits_for_a_time(execution: &Execution) -> bool {
-    execution.threads[..execution.thread_count]
+    execution.threads[..execution.schedule.thread_count]
         .iter()
-        .any(|thread| thread.status == Status::Live && thread.blocked && thread.timed)
+        .any(|thread| thread.state == ThreadState::Live && thread.waiting.blocked && thread.enumerated.timed)
 }
 
 fn edges(execution: &Execution) -> Vec<Edge> {
-    let live = execution.threads[..execution.thread_count]
+    let live = execution.threads[..execution.schedule.thread_count]
         .iter()
         .enumerate()
-        .filter(|(_, thread)| thread.status == Status::Live && thread.blocked);
+        .filter(|(_, thread)| thread.state == ThreadState::Live && thread.waiting.blocked);
     live.filter_map(|(index, thread)| {
         let holders = match thread.pending.condition {
             Condition::Word { object, .. } => execution.objects[object as usize]
@@ -161,7 +161,7 @@ fn cycle(edges: &[Edge]) -> Vec<u32> {
 
 /// What people call a thread.
 pub(crate) fn name_of(execution: &Execution, thread: u32) -> String {
-    match (&execution.threads[thread as usize].name, thread) {
+    match (&execution.threads[thread as usize].origin.name, thread) {
         (Some(name), _) => name.clone(),
         (None, 0) => "main".to_owned(),
         (None, _) => format!("thread {thread}"),
@@ -208,11 +208,11 @@ fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
 
 /// How a thread that will never run again ended, for whoever waits for what it holds.
 fn gone(thread: &Thread) -> &'static str {
-    match thread.status {
-        Status::Finished if thread.panicked.is_some() => ", which panicked",
-        Status::Finished => ", which has ended",
-        Status::Stopped if thread.killed => ", which was killed",
-        Status::Stopped | Status::Live => "",
+    match thread.state {
+        ThreadState::Finished if thread.panics.panicked.is_some() => ", which panicked",
+        ThreadState::Finished => ", which has ended",
+        ThreadState::Killed => ", which was killed",
+        ThreadState::Stopped | ThreadState::Live => "",
     }
 }
 
@@ -245,23 +245,23 @@ fn detail(execution: &mut Execution, edges: &[Edge], cycle: &[u32]) -> Option<Fa
 
 /// The execution has taken as many steps as it may.
 pub(crate) fn step_limit(execution: &mut Execution) {
-    execution.phase = Phase::TearDown;
-    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+    execution.set_phase(Phase::TearDown);
+    if execution.outcome.failure.is_some() || crate::panics::report_unhandled(execution) {
         return;
     }
-    if execution.steps < execution.config.max_steps {
-        execution.stopped = true;
+    if execution.schedule.steps < execution.config.max_steps {
+        execution.outcome.stopped = true;
         return;
     }
-    let spinning: Vec<ThreadId> = execution.enabled.clone();
+    let spinning: Vec<ThreadId> = execution.schedule.enabled.clone();
     let sites = spinning.iter().map(|thread| Some(execution.threads[thread.index()].pending.site));
     // Where a spinning thread stands when the limit strikes is chance; that it spins is not.
     let identity = identity(FailureKind::StepLimit, sites.take(0));
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::StepLimit,
         message: format!("the execution did not end within {} steps", execution.config.max_steps),
         thread: spinning.first().copied().unwrap_or(ThreadId::ROOT),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity,
         detail: execution.recorder.is_some().then_some(FailureDetail::StepLimit { spinning }),
     });

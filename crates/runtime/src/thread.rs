@@ -6,6 +6,7 @@ use crate::memory::Seen;
 use crate::object::Test;
 use crate::overlay::Overlaid;
 use crate::site::Site;
+use crate::touched::{Reset, Touched};
 use corosensei::Yielder;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 use smallvec::SmallVec;
@@ -61,14 +62,17 @@ impl Pending {
     }
 }
 
+/// The life of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(crate) enum ThreadState {
     /// Running, or stands before its pending operation.
     Live,
     /// Returned or panicked.
     Finished,
-    /// Stopped by an injected kill, or by an `assume` that does not hold.
+    /// Stopped by an `assume` that does not hold.
     Stopped,
+    /// Stopped by an injected kill.
+    Killed,
 }
 
 /// A panic that left a thread's closure.
@@ -86,66 +90,79 @@ pub(crate) struct Panicked {
     pub(crate) order: u32,
 }
 
+/// A thread of the running execution, or an entry that a later one will use again.
 pub(crate) struct Thread {
-    /// Its coroutine has a body that has not ended.
-    pub(crate) live: bool,
-    /// Set while the body is started and not done.
-    pub(crate) yielder: *const Yielder<(), ()>,
-    /// The lowest and highest address of its stack.
-    pub(crate) stack: (usize, usize),
-    pub(crate) status: Status,
+    pub(crate) state: ThreadState,
+    /// It is unwinding, as far as is known: see [`Execution::unwinds`](crate::execution::Execution).
+    pub(crate) panicking: bool,
+    /// Events executed: its own component of `clock`.
+    pub(crate) time: u32,
     pub(crate) pending: Pending,
+    pub(crate) waiting: Waiting,
+    pub(crate) spinning: Spinning,
+    pub(crate) coroutine: CoroutineState,
+    /// What happens before its next event; that event itself may be in it already.
+    pub(crate) clock: Clock,
+    /// A hash of its place in the tree of spawns.
+    pub(crate) path: u64,
+    pub(crate) origin: Origin,
+    pub(crate) coherence: Touched<Coherence>,
+    pub(crate) enumerated: Touched<Enumerated>,
+    pub(crate) panics: Touched<Panics>,
+    pub(crate) locals: Locals,
+    /// What it holds because of an overlay.
+    pub(crate) overlaid: Touched<Overlaid>,
+}
+
+/// Whether a thread can go on, and who waits for it.
+#[derive(Default)]
+pub(crate) struct Waiting {
     /// It is among the enabled threads.
     pub(crate) listed: bool,
     /// The pending operation's condition does not hold now.
     pub(crate) blocked: bool,
-    /// The step at which the pending operation first could not go on, and who stood in the way.
-    pub(crate) blocked_at: Option<(u32, Option<u32>)>,
     /// The pending operation ended by its deadline.
     pub(crate) timed_out: bool,
-    /// The words under which the pending operation only reads: set where a `Memory` asks.
-    pub(crate) refuses: Test,
-    /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
-    pub(crate) timed: bool,
-    pub(crate) expires: bool,
-    /// It has written to memory that is not atomic: noted where a `Memory` asks.
-    pub(crate) writes_cells: bool,
-    /// The counted values whose destructors it is in, the innermost last: where a `Memory` asks.
-    pub(crate) destroys: Vec<crate::ops::Destruction>,
-    /// Gave way: not offered until another thread has acted.
+    /// Its park token is there.
+    pub(crate) token: bool,
+    /// The step at which the pending operation first could not go on, and who stood in the way.
+    pub(crate) blocked_at: Option<(u32, Option<u32>)>,
+    /// Threads that wait for its end.
+    pub(crate) joiners: SmallVec<[u32; 2]>,
+}
+
+/// How a thread gives way to others.
+#[derive(Default)]
+pub(crate) struct Spinning {
+    /// It gave way: not offered until another thread has acted.
     pub(crate) yielded: bool,
     /// How often it gave way since something changed.
     pub(crate) spins: u32,
     /// Events in a row without another thread's.
     pub(crate) alone: u32,
-    /// What the last event read, if it was a load: site and write; and how often in a row.
-    pub(crate) last_read: (u64, u64),
+    /// What the last event read, if it was a load: place and write; and how often in a row.
+    pub(crate) last_read: (Option<Site>, u64),
     pub(crate) same_reads: u32,
-    /// Where it gave way last.
+    /// Where it slept last.
     pub(crate) last_yield: u64,
+}
 
-    /// Nanoseconds it slept or waited: where a `Memory` decides how long.
-    pub(crate) slept: u64,
-    /// Events executed: its own component of `clock`.
-    pub(crate) time: u32,
-    /// What happens before its next event; that event itself may be in it already.
-    pub(crate) clock: Clock,
-    /// What SeqCst fences made known: binds which stores may be read, orders nothing else.
-    pub(crate) seen: Seen,
-    /// `clock` and `seen` at the last release fence.
-    pub(crate) release_fence: Clock,
-    pub(crate) release_fence_seen: Seen,
-    /// What an acquire fence would learn.
-    pub(crate) acquirable: Clock,
-    pub(crate) acquirable_seen: Seen,
+/// What a thread's coroutine does.
+pub(crate) struct CoroutineState {
+    /// It has a body that has not ended.
+    pub(crate) live: bool,
+    /// Set while the body is started and not done.
+    pub(crate) yielder: *const Yielder<(), ()>,
+    /// The lowest and highest address of its stack.
+    pub(crate) stack: (usize, usize),
+    /// Operations attempted while being torn down.
+    pub(crate) torn: u32,
+    /// It attempted too many and is suspended for good.
+    pub(crate) given_up: bool,
+}
 
-    pub(crate) token: bool,
-    pub(crate) token_clock: Clock,
-    /// Threads that wait for its end.
-    pub(crate) joiners: SmallVec<[u32; 2]>,
-    /// A hash of its place in the tree of spawns.
-    pub(crate) path: u64,
-    pub(crate) children: u32,
+/// Where a thread comes from.
+pub(crate) struct Origin {
     pub(crate) parent: Option<u32>,
     pub(crate) spawned_at: Option<Site>,
     pub(crate) name: Option<String>,
@@ -154,8 +171,63 @@ pub(crate) struct Thread {
     /// The thread whose local values and park token it uses: itself, or for a task the thread that
     /// runs its executor.
     pub(crate) host: u32,
-    /// It is unwinding, as far as is known: see [`Execution::unwinds`](crate::execution::Execution).
-    pub(crate) panicking: bool,
+    /// Threads that it has spawned.
+    pub(crate) children: u32,
+}
+
+/// What a thread knows by fences, unordered reads and its park token.
+#[derive(Default)]
+pub(crate) struct Coherence {
+    /// What SeqCst fences made known: binds which stores may be read, orders nothing else.
+    pub(crate) seen: Seen,
+    /// The clock, and `seen`, at the last release fence.
+    pub(crate) release_fence: Clock,
+    pub(crate) release_fence_seen: Seen,
+    /// What an acquire fence would learn.
+    pub(crate) acquirable: Clock,
+    pub(crate) acquirable_seen: Seen,
+    /// What comes with the park token.
+    pub(crate) token_clock: Clock,
+}
+
+impl Reset for Coherence {
+    fn reset(&mut self) {
+        self.seen.clear();
+        self.release_fence.clear();
+        self.release_fence_seen.clear();
+        self.acquirable.clear();
+        self.acquirable_seen.clear();
+        self.token_clock.clear();
+    }
+}
+
+/// What is noted of a thread where an explorer keeps the memory.
+#[derive(Default)]
+pub(crate) struct Enumerated {
+    /// The words under which the pending operation only reads.
+    pub(crate) refuses: Test,
+    /// Its pending wait is one of a limited time, and, if so, whether that is to be up.
+    pub(crate) timed: bool,
+    pub(crate) expires: bool,
+    /// It has written to memory that is not atomic.
+    pub(crate) writes_cells: bool,
+    /// The counted values whose destructors it is in, the innermost last.
+    pub(crate) destroys: Vec<crate::ops::Destruction>,
+    /// Nanoseconds it slept or waited.
+    pub(crate) slept: u64,
+}
+
+impl Reset for Enumerated {
+    fn reset(&mut self) {
+        self.destroys.clear();
+        let destroys = std::mem::take(&mut self.destroys);
+        *self = Self { destroys, ..Self::default() };
+    }
+}
+
+/// The panics of a thread.
+#[derive(Default)]
+pub(crate) struct Panics {
     /// The panic being raised or the one that ended it.
     pub(crate) panicked: Option<Panicked>,
     /// The panic that was unwinding it when a destructor raised `panicked`.
@@ -164,121 +236,107 @@ pub(crate) struct Thread {
     pub(crate) before_last: Option<Panicked>,
     /// The last panic that the program caught: it may raise it again.
     pub(crate) caught_panic: Option<Panicked>,
-    pub(crate) killed: bool,
-    pub(crate) locals: Locals,
-    /// What it holds because of an overlay.
-    pub(crate) overlaid: Overlaid,
-    /// Operations attempted while being torn down.
-    pub(crate) torn: u32,
-    /// It attempted too many and is suspended for good.
-    pub(crate) given_up: bool,
+}
+
+impl Reset for Panics {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
 }
 
 impl Thread {
     pub(crate) fn new(site: Site) -> Self {
         Self {
-            live: false,
-            yielder: std::ptr::null(),
-            stack: (0, 0),
-            status: Status::Live,
-            pending: Pending::start(site),
-            listed: false,
-            blocked: false,
-            blocked_at: None,
-            timed_out: false,
-            refuses: Test::Never,
-            timed: false,
-            expires: false,
-            writes_cells: false,
-            destroys: Vec::new(),
-            yielded: false,
-            spins: 0,
-            alone: 0,
-            last_read: (0, 0),
-            same_reads: 0,
-            last_yield: 0,
-            slept: 0,
-            time: 0,
-            clock: Clock::default(),
-            seen: Seen::default(),
-            release_fence: Clock::default(),
-            release_fence_seen: Seen::default(),
-            acquirable: Clock::default(),
-            acquirable_seen: Seen::default(),
-            token: false,
-            token_clock: Clock::default(),
-            joiners: SmallVec::new(),
-            path: 0,
-            children: 0,
-            parent: None,
-            spawned_at: None,
-            name: None,
-            scoped: false,
-            task: false,
-            host: 0,
+            state: ThreadState::Live,
             panicking: false,
-            panicked: None,
-            outer_panic: None,
-            before_last: None,
-            caught_panic: None,
-            killed: false,
+            time: 0,
+            pending: Pending::start(site),
+            waiting: Waiting::default(),
+            spinning: Spinning::default(),
+            coroutine: CoroutineState {
+                live: false,
+                yielder: std::ptr::null(),
+                stack: (0, 0),
+                torn: 0,
+                given_up: false,
+            },
+            clock: Clock::default(),
+            path: 0,
+            origin: Origin {
+                parent: None,
+                spawned_at: None,
+                name: None,
+                scoped: false,
+                task: false,
+                host: 0,
+                children: 0,
+            },
+            coherence: Touched::default(),
+            enumerated: Touched::default(),
+            panics: Touched::default(),
             locals: Locals::default(),
-            overlaid: Overlaid::default(),
-            torn: 0,
-            given_up: false,
+            overlaid: Touched::default(),
         }
     }
 
-    /// Makes the slot a new thread, keeping its memory.
+    /// Makes the entry a new thread, keeping its memory.
     pub(crate) fn reuse(&mut self, site: Site) {
-        self.live = false;
-        self.yielder = std::ptr::null();
-        self.status = Status::Live;
-        self.pending = Pending::start(site);
-        self.listed = false;
-        self.blocked = false;
-        self.blocked_at = None;
-        self.timed_out = false;
-        self.refuses = Test::Never;
-        self.timed = false;
-        self.expires = false;
-        self.writes_cells = false;
-        self.destroys.clear();
-        self.yielded = false;
-        self.spins = 0;
-        self.alone = 0;
-        self.last_read = (0, 0);
-        self.same_reads = 0;
-        self.last_yield = 0;
-        self.slept = 0;
-        self.time = 0;
-        self.clock.clear();
-        self.seen.clear();
-        self.release_fence.clear();
-        self.release_fence_seen.clear();
-        self.acquirable.clear();
-        self.acquirable_seen.clear();
-        self.token = false;
-        self.token_clock.clear();
-        self.joiners.clear();
-        self.path = 0;
-        self.children = 0;
-        self.parent = None;
-        self.spawned_at = None;
-        self.name = None;
-        self.scoped = false;
-        self.task = false;
-        self.host = 0;
+        self.state = ThreadState::Live;
         self.panicking = false;
-        self.panicked = None;
-        self.outer_panic = None;
-        self.before_last = None;
-        self.caught_panic = None;
-        self.killed = false;
+        self.time = 0;
+        self.pending = Pending::start(site);
+        let mut joiners = std::mem::take(&mut self.waiting.joiners);
+        joiners.clear();
+        self.waiting = Waiting { joiners, ..Waiting::default() };
+        self.spinning = Spinning::default();
+        (self.coroutine.live, self.coroutine.given_up, self.coroutine.torn) = (false, false, 0);
+        self.coroutine.yielder = std::ptr::null();
+        self.clock.clear();
+        self.path = 0;
+        if self.origin.name.is_some() {
+            self.origin.name = None;
+        }
+        self.origin.parent = None;
+        self.origin.spawned_at = None;
+        (self.origin.scoped, self.origin.task) = (false, false);
+        (self.origin.host, self.origin.children) = (0, 0);
+        self.coherence.reset();
+        self.enumerated.reset();
+        self.panics.reset();
         self.locals.reset();
-        self.overlaid.clear();
-        self.torn = 0;
-        self.given_up = false;
+        self.overlaid.reset();
+    }
+
+    /// Its clock, whose own component is that of thread `me`, contains its present event.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn know_time(&mut self, me: u32) {
+        if self.clock.get(me) != self.time {
+            self.clock.set_whole(me, self.time);
+        }
+    }
+
+    /// A number for its event at a time, which no other event of the execution has.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn event_at(&self, time: u32) -> u64 {
+        self.path.wrapping_add(u64::from(time).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// It synchronises with what a store, a lock or another thread releases.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn learn(&mut self, clock: &Clock, seen: &Seen) {
+        self.clock.join(clock);
+        if !seen.is_empty() {
+            self.coherence.seen.join(seen);
+        }
+    }
+
+    /// It has read, without acquiring it, what somebody released: an acquire fence will learn that.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn may_acquire(&mut self, clock: &Clock, seen: &Seen) {
+        if !clock.is_empty() {
+            self.coherence.acquirable.join(clock);
+            self.coherence.acquirable_seen.join(seen);
+        }
     }
 }
 

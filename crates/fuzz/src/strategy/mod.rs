@@ -55,12 +55,14 @@ pub(crate) struct Samplers {
     depth: u32,
     heads: Rc<RefCell<Heads>>,
     made: Vec<(Strategy, Box<dyn Sampler>)>,
+    /// Which of them was started last.
+    last: usize,
 }
 
 impl Samplers {
     pub(crate) fn new(strategy: Strategy, seed: u64, depth: u32) -> Self {
         let heads = Rc::new(RefCell::new(Heads::new(seed)));
-        Self { strategy, seed, depth, heads, made: Vec::new() }
+        Self { strategy, seed, depth, heads, made: Vec::new(), last: 0 }
     }
 
     /// The sampler of an iteration, ready to be run.
@@ -74,9 +76,15 @@ impl Samplers {
                 self.made.len() - 1
             }
         };
+        self.last = index;
         let sampler = &mut *self.made[index].1;
         sampler.start(iteration, profile);
         sampler
+    }
+
+    /// What the last execution taught.
+    pub(crate) fn lesson(&mut self) -> Option<Lesson> {
+        self.made.get_mut(self.last)?.1.lesson()
     }
 }
 
@@ -172,11 +180,17 @@ impl<T: Clone + Default> PerThread<T> {
         self.0.clear();
     }
 
+    #[inline]
     fn get(&mut self, thread: ThreadId) -> &mut T {
         if thread.index() >= self.0.len() {
-            self.0.resize(thread.index() + 1, T::default());
+            self.grow(thread);
         }
         &mut self.0[thread.index()]
+    }
+
+    #[cold]
+    fn grow(&mut self, thread: ThreadId) {
+        self.0.resize(thread.index() + 1, T::default());
     }
 }
 

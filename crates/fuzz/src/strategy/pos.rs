@@ -36,6 +36,7 @@ impl Priorities {
     }
 
     /// The priorities that the last event made void are drawn anew.
+    #[inline]
     pub(super) fn renew(&mut self, choice: &ThreadChoice<'_>) {
         let Some((thread, op)) = self.last.take() else { return };
         *self.drawn.get(thread) = 0;
@@ -46,6 +47,7 @@ impl Priorities {
         }
     }
 
+    #[inline]
     pub(super) fn get(&mut self, base: &mut Base, choice: &ThreadChoice<'_>, thread: ThreadId) -> u32 {
         let drawn = self.drawn.get(thread);
         if *drawn == 0 {
@@ -57,6 +59,7 @@ impl Priorities {
         *drawn
     }
 
+    #[inline]
     pub(super) fn chosen(&mut self, choice: &ThreadChoice<'_>, thread: ThreadId) {
         self.last = Some((thread, choice.pending(thread)));
     }

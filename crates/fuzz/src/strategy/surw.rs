@@ -38,7 +38,7 @@ impl Surw {
     fn intend(&mut self) {
         self.intended = match self.walk.all().sum::<u64>() {
             0 => None,
-            _ => Some(ThreadId(self.base.draws.weighted(self.walk.all()) as u32)),
+            sum => Some(ThreadId(self.base.draws.weighted_of(sum, self.walk.all()) as u32)),
         };
     }
 }

@@ -9,6 +9,7 @@ mod condvar;
 mod enumerate;
 mod exchange;
 mod future;
+mod light;
 mod local;
 mod mpsc;
 mod mutex;

@@ -252,10 +252,10 @@ fn allocate(layout: Layout) -> Option<*mut u8> {
     let me = execution.current;
     let thread = execution.threads.get(me as usize)?;
     let (path, birth) = (thread.path, Birth { thread: me, time: thread.time + 1 });
-    if execution.region.is_none() {
-        execution.region = Region::acquire();
+    if execution.storage.region.is_none() {
+        execution.storage.region = Region::acquire();
     }
-    execution.region.as_mut()?.allocate(path, layout, birth)
+    execution.storage.region.as_mut()?.allocate(path, layout, birth)
 }
 
 /// Frees a block; false if it is the inner allocator's.
@@ -279,8 +279,8 @@ fn free(address: usize, size: usize) -> bool {
     if by_program && !execution.is_null() {
         // SAFETY: as in `allocate`.
         let execution = unsafe { &mut *execution };
-        let mine = execution.region.as_ref().is_some_and(|region| region.contains(address));
-        if mine && execution.phase != Phase::TearDown {
+        let mine = execution.storage.region.as_ref().is_some_and(|region| region.contains(address));
+        if mine && execution.phase() != Phase::TearDown {
             ops::freed(execution, address, size);
             return true;
         }

@@ -85,7 +85,9 @@ impl Region {
             return None;
         }
         let index = LEASE.try_with(Lease::index).ok().flatten()?;
-        let space = space(&REGIONS_BY_INDEX[index]);
+        // SAFETY: regions are never freed.
+        let known = unsafe { REGIONS_BY_INDEX[index].load(Ordering::Acquire).as_ref() };
+        let space = known.unwrap_or_else(|| space(&REGIONS_BY_INDEX[index]));
         let mut region = Self { space, index, last: (0, std::ptr::null_mut()) };
         region.take_back();
         Some(region)
@@ -174,6 +176,12 @@ impl Region {
         let Some(block) = self.block(address) else { return };
         let before = std::mem::replace(&mut block.contents, next);
         self.state().contents.push((object, before));
+    }
+
+    /// The object at a place among the contents of blocks, counted from one, and the place of the one that was
+    /// noted before in the same block.
+    pub(crate) fn content(&mut self, place: u32) -> Option<(u32, u32)> {
+        Some(self.state().contents[(place as usize).checked_sub(1)?])
     }
 
     /// The objects in a block, newest first.

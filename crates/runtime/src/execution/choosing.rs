@@ -32,29 +32,29 @@ impl Execution {
     #[inline(never)]
     fn choose_among(&mut self, point: Point, count: usize) -> usize {
         let count = count as u32;
-        if let Some(memory) = self.memory {
+        if let Some(memory) = self.driver.memory {
             // SAFETY: as in `event`.
             return unsafe { (*memory).value(self.current, point, count) as usize };
         }
         let alternatives = Alternatives { point, thread: ThreadId(self.current), count };
         // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose(alternatives) };
+        let chosen = unsafe { (*self.driver.explorer).choose(alternatives) };
         assert!(chosen < count, "an explorer chose alternative {chosen} of {count}");
-        let chosen = self.fairness.alternative(point, chosen);
-        self.choices.push(Choice::new(point, chosen));
+        let chosen = self.schedule.fairness.alternative(point, chosen);
+        self.driver.choices.push(Choice::new(point, chosen));
         chosen as usize
     }
 
     /// The thread to run next; `None` if none can.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn pick(&mut self) -> Option<u32> {
-        if let Some(thread) = self.ready.pop() {
+        if let Some(thread) = self.schedule.ready.pop() {
             return Some(thread);
         }
-        if self.memory.is_some() {
+        if self.driver.memory.is_some() {
             return self.pick_from_memory();
         }
-        match self.enabled[..] {
+        match self.schedule.enabled[..] {
             [] => self.fire_timeout(),
             [only] => Some(only.0),
             _ => Some(self.ask()),
@@ -64,69 +64,64 @@ impl Execution {
     #[inline(never)]
     fn pick_from_memory(&mut self) -> Option<u32> {
         // SAFETY: as in `event`.
-        self.memory.and_then(|memory| unsafe { (*memory).next(&self.standing()) })
+        self.driver.memory.and_then(|memory| unsafe { (*memory).next(&self.standing()) })
     }
 
     /// Where the threads stand.
     pub(crate) fn standing(&self) -> Standing<'_> {
         Standing {
-            threads: &self.threads[..self.thread_count],
-            objects: &self.objects[..self.object_count],
-            enabled: &self.enabled,
+            threads: &self.threads[..self.schedule.thread_count],
+            objects: &self.objects[..self.storage.object_count],
+            enabled: &self.schedule.enabled,
             current: self.current,
-            blocked: self.blocked_at.is_some(),
+            blocked: self.outcome.blocked_at.is_some(),
         }
     }
 
     fn ask(&mut self) -> u32 {
-        let options = if self.yielded == 0 {
-            &self.enabled[..]
+        let options = if self.schedule.yielded == 0 {
+            &self.schedule.enabled[..]
         } else {
-            if self.enabled.iter().all(|thread| self.threads[thread.index()].yielded) {
+            if self.schedule.enabled.iter().all(|thread| self.threads[thread.index()].spinning.yielded) {
                 self.offer_again();
             }
-            self.offered.clear();
+            self.schedule.offered.clear();
             let threads = &self.threads;
-            self.offered
-                .extend(self.enabled.iter().copied().filter(|thread| !threads[thread.index()].yielded));
-            match self.offered[..] {
+            self.schedule.offered.extend(
+                self.schedule
+                    .enabled
+                    .iter()
+                    .copied()
+                    .filter(|thread| !threads[thread.index()].spinning.yielded),
+            );
+            match self.schedule.offered[..] {
                 [only] => return only.0,
-                _ => &self.offered[..],
+                _ => &self.schedule.offered[..],
             }
         };
         let last = ThreadId(self.current);
         let thread = self.threads.get(last.index());
-        let current = thread.is_some_and(|thread| thread.listed && !thread.yielded).then_some(last);
-        let choice = ThreadChoice {
-            options,
-            current,
-            step: self.steps,
-            threads: &self.threads,
-            objects: &self.objects[..self.object_count],
-        };
+        let current =
+            thread.is_some_and(|thread| thread.waiting.listed && !thread.spinning.yielded).then_some(last);
+        let choice = ThreadChoice { options, current, step: self.schedule.steps, execution: self };
         // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let chosen = unsafe { (*self.driver.explorer).choose_thread(&choice) };
         let index = index_of(chosen, choice.default_thread(), options);
-        self.choices.push(Choice::new(Point::Thread, index));
-        self.fairness.overrule(options, chosen).0
+        self.driver.choices.push(Choice::new(Point::Thread, index));
+        self.schedule.fairness.overrule(options, chosen).0
     }
 
     /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
     /// nobody has given way.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
-        let options = &self.enabled[..];
-        let choice = ThreadChoice {
-            options,
-            current: Some(ThreadId(me)),
-            step: self.steps,
-            threads: &self.threads,
-            objects: &self.objects[..self.object_count],
-        };
+        let options = &self.schedule.enabled[..];
+        let choice =
+            ThreadChoice { options, current: Some(ThreadId(me)), step: self.schedule.steps, execution: self };
         // SAFETY: as in `observed`.
-        let chosen = unsafe { (*self.explorer).choose_thread(&choice) };
+        let chosen = unsafe { (*self.driver.explorer).choose_thread(&choice) };
         let index = index_of(chosen, ThreadId(me), options);
-        self.choices.push(Choice::new(Point::Thread, index));
+        self.driver.choices.push(Choice::new(Point::Thread, index));
         chosen.0
     }
 
@@ -134,11 +129,11 @@ impl Execution {
     /// turn before one has another.
     #[cold]
     fn offer_again(&mut self) {
-        for thread in &self.enabled {
+        for thread in &self.schedule.enabled {
             let spinner = &mut self.threads[thread.index()];
-            if thread.0 != self.current || spinner.spins <= PATIENCE {
-                spinner.yielded = false;
-                self.yielded -= 1;
+            if thread.0 != self.current || spinner.spinning.spins <= PATIENCE {
+                spinner.spinning.yielded = false;
+                self.schedule.yielded -= 1;
             }
         }
     }
@@ -146,10 +141,10 @@ impl Execution {
     /// Nothing can run: the wait with the earliest deadline ends, virtual time moves on.
     fn fire_timeout(&mut self) -> Option<u32> {
         let key = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
-        let next = *self.timed.iter().min_by_key(|thread| key(thread))?;
+        let next = *self.schedule.timed.iter().min_by_key(|thread| key(thread))?;
         let thread = &mut self.threads[next as usize];
-        self.now = self.now.max(thread.pending.deadline.unwrap_or(0));
-        thread.timed_out = true;
+        self.schedule.now = self.schedule.now.max(thread.pending.deadline.unwrap_or(0));
+        thread.waiting.timed_out = true;
         Some(next)
     }
 }

@@ -1,28 +1,24 @@
 //! The state of one execution, and how it is entered from the code under test.
 
 mod choosing;
+mod entering;
 mod objects;
+mod parts;
 mod waiting;
 
-use crate::alloc::{Region, runtime_scope};
-use crate::clock::Clock;
+pub(crate) use entering::{alive, current, enter, free_event, plain, set_current, with};
+pub(crate) use parts::{Coroutines, Detail, Driver, Order, Outcome, Schedule, Storage};
+
 use crate::config::Config;
-use crate::explorer::{Explorer, Op};
-use crate::failure::Detected;
-use crate::graph::Memory;
+use crate::explorer::Op;
 use crate::heart::Heart;
 use crate::lane::Lane;
-use crate::memory::Seen;
 use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
-use crate::schedule::Fairness;
 use crate::site::Site;
-use crate::stacks::StackPool;
-use crate::statics::Statics;
-use crate::thread::{Locals, Thread};
-use racefuzz_trace::{Choice, Event, MemoryModel, ObjectId, OpKind, ThreadId};
-use std::cell::Cell;
+use crate::thread::Thread;
+use racefuzz_trace::{Event, Inject, ObjectId, OpKind, ThreadId};
 use std::sync::Arc;
 
 /// Why an operation is not part of an execution.
@@ -48,162 +44,29 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 /// A thread that gave way more often than this, and nothing changed, has spun for long.
 const PATIENCE: u32 = 16;
 
-/// What the runtime keeps between executions is memory only: every field is set by `begin`.
+/// The running execution. What the runtime keeps between executions is memory only.
 pub(crate) struct Execution {
     pub(crate) config: Config,
     pub(crate) heart: Arc<Heart>,
-    pub(crate) explorer: *mut dyn Explorer,
-    pub(crate) observes: bool,
-    /// The explorer, if it keeps the memory.
-    pub(crate) memory: Option<*mut dyn Memory>,
+    /// Its number in the process.
     pub(crate) epoch: u64,
-    pub(crate) phase: Phase,
-
-    pub(crate) threads: Vec<Thread>,
-    /// The coroutines of `threads`; apart from them, and boxed, because a running one is borrowed
-    /// while everything else changes.
-    #[expect(clippy::vec_box, reason = "a spawn moves the table while a coroutine runs")]
-    pub(crate) lanes: Vec<Box<Lane>>,
-    /// The coroutine that was just suspended is at the end of its thread.
-    pub(crate) parked: bool,
-    pub(crate) thread_count: usize,
-    pub(crate) unfinished: usize,
+    phase: Phase,
+    /// Something is on that few executions have, so that a step has to look for it: an overlay, a
+    /// recorder, a graph, faults, an end. See [`Execution::look_around`].
+    pub(crate) slow: bool,
     /// The thread that runs, or is to run next.
     pub(crate) current: u32,
-    /// Threads whose pending operation may happen, ascending.
-    pub(crate) enabled: Vec<ThreadId>,
-    /// Threads whose pending operation may happen and commutes with everything.
-    pub(crate) ready: Vec<u32>,
-    /// Threads that wait with a deadline.
-    pub(crate) timed: Vec<u32>,
-    pub(crate) yielded: usize,
-    pub(crate) offered: Vec<ThreadId>,
-
+    pub(crate) threads: Vec<Thread>,
     pub(crate) objects: Vec<Object>,
-    pub(crate) object_count: usize,
-    pub(crate) console: Vec<String>,
-    pub(crate) console_object: u32,
-
-    pub(crate) steps: u32,
-    /// Steps up to which there is nothing to be looked at but their number.
-    pub(crate) unlooked: u32,
-    /// Who runs is the explorer's choice alone: it does not keep the memory, and the fair tail has not begun.
-    pub(crate) chooses_freely: bool,
-    pub(crate) fairness: Fairness,
-    pub(crate) choices: Vec<Choice>,
-    /// One word per event, to find the first step in which two runs of one schedule differ.
-    pub(crate) log: Vec<u64>,
-    /// A sum over reads-from and modification-order edges: equal for equivalent executions.
-    pub(crate) class: u64,
-    /// Virtual time in nanoseconds.
-    pub(crate) now: u64,
-    /// The number of the last SeqCst store or fence.
-    pub(crate) sc_number: u32,
-    /// What SeqCst fences have made known.
-    pub(crate) sc_fences: Seen,
-
-    pub(crate) failure: Option<Detected>,
-    /// A limit ended it, or the watchdog did.
-    pub(crate) stopped: bool,
-    /// The explorer ended it, as it says nothing about the program.
-    pub(crate) discarded: bool,
-    /// The running thread that the watchdog made it leave where that stood.
-    pub(crate) left: Option<u32>,
-    pub(crate) panics: u32,
-    /// The `assume` that does not hold.
-    pub(crate) blocked_at: Option<Site>,
-    pub(crate) abandoned: u32,
-    /// Suspended coroutines that are in the middle of unwinding, and whatever unwound on this
-    /// operating-system thread before the execution began: what `std::thread::panicking` counts
-    /// besides the running coroutine.
-    pub(crate) unwinding_elsewhere: u32,
-    pub(crate) faults_left: u32,
-    pub(crate) counts_observed: bool,
-    /// What last owners learned and were made to forget: see `ops::counted`.
-    pub(crate) forgotten: Clock,
-    /// What was read or overwritten in the meantime may be impossible for those who had not.
-    pub(crate) doubtful: bool,
-    pub(crate) live_references: u32,
-    pub(crate) left_over: Vec<(racefuzz_trace::ObjectKind, Site)>,
-    pub(crate) finals: Vec<Box<dyn FnOnce()>>,
-    pub(crate) globals: Locals,
-    pub(crate) allocations: crate::heap::Heap,
-    /// Where the program's memory lies, once it has any.
-    pub(crate) region: Option<Region>,
-    /// Some thread has read the address of a block whose allocation it does not know of.
-    pub(crate) received_unknown: bool,
-    pub(crate) statics: Statics,
+    pub(crate) driver: Driver,
+    pub(crate) schedule: Schedule,
+    pub(crate) order: Order,
+    pub(crate) storage: Storage,
+    pub(crate) outcome: Outcome,
+    pub(crate) coroutines: Coroutines,
     pub(crate) recorder: Option<Box<Recorder>>,
     /// The overlay that applies; out of its place only while it is looked at.
     pub(crate) overlay: Option<Box<Applied>>,
-    pub(crate) stacks: StackPool,
-}
-
-thread_local! {
-    static CURRENT: Cell<*mut Execution> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-/// The execution that runs on this operating-system thread; null outside one.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn current() -> *mut Execution {
-    CURRENT.get()
-}
-
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn set_current(execution: *mut Execution) {
-    CURRENT.set(execution);
-}
-
-/// Runs `f` on the execution, unless there is none or it is being torn down.
-///
-/// `f` must not run code of the program under test: that code enters here again.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
-    let execution = current();
-    if execution.is_null() {
-        return Err(Absent::Outside);
-    }
-    let _runtime = runtime_scope();
-    // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
-    // and no other reference lives: `f` does not enter again, and coroutines switch only outside
-    // such closures.
-    let execution = unsafe { &mut *execution };
-    if execution.phase == Phase::TearDown {
-        return Err(crate::schedule::attempted());
-    }
-    Ok(f(execution))
-}
-
-/// The same for an operation that an ended execution may not get past: unless it is unwinding
-/// already, the calling thread then unwinds.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn enter<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
-    with(f).map_err(crate::schedule::leave_if_torn)
-}
-
-/// The execution, for an operation that states and executes a step: as [`enter`], for code that goes
-/// on with the same execution after the switch.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn alive() -> Result<*mut Execution, Absent> {
-    let execution = current();
-    if execution.is_null() {
-        return Err(Absent::Outside);
-    }
-    // SAFETY: see `with`; a plain read.
-    if unsafe { (*execution).phase } == Phase::TearDown {
-        return Err(crate::schedule::leave_if_torn(crate::schedule::attempted()));
-    }
-    Ok(execution)
-}
-
-/// The same for an event that is no scheduling point: the step limit holds for it, too.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
-    let (result, spent) = enter(|execution| (f(execution), execution.is_spent()))?;
-    if spent {
-        crate::schedule::step_limit()?;
-    }
-    Ok(result)
 }
 
 /// Whether an address lies in the guard page of the running thread's stack: its number and stack
@@ -219,7 +82,7 @@ pub(crate) fn overflowed(address: usize) -> Option<(u32, usize)> {
     unsafe {
         let thread = (*execution).current;
         let threads = &(*execution).threads;
-        let (low, high) = threads.get(thread as usize)?.stack;
+        let (low, high) = threads.get(thread as usize)?.coroutine.stack;
         (address >= low.saturating_sub(4096) && address < low + 4 * 4096).then_some((thread, high - low))
     }
 }
@@ -239,15 +102,136 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Execution {
+    pub(crate) fn new(config: Config, stacks: crate::stacks::StackPool) -> Self {
+        Self {
+            config,
+            heart: Arc::default(),
+            epoch: 0,
+            phase: Phase::Running,
+            slow: false,
+            current: NOBODY,
+            threads: Vec::new(),
+            objects: Vec::new(),
+            driver: Driver::new(),
+            schedule: Schedule::default(),
+            order: Order::default(),
+            storage: Storage::default(),
+            outcome: Outcome::default(),
+            coroutines: Coroutines::new(stacks),
+            recorder: None,
+            overlay: None,
+        }
+    }
+
+    /// An execution begins, which `explorer` decides.
+    pub(crate) fn begin(
+        &mut self,
+        epoch: u64,
+        explorer: &mut dyn crate::Explorer,
+        recorder: Option<Box<Recorder>>,
+    ) {
+        self.epoch = epoch;
+        self.phase = Phase::Running;
+        self.current = NOBODY;
+        self.driver.begin(explorer, &self.config);
+        self.schedule.begin();
+        self.begin_unfairly();
+        self.storage.begin();
+        self.outcome.begin();
+        self.coroutines.begin();
+        self.recorder = recorder;
+        self.look_around();
+        self.order.begin(self.config.light && !self.slow, self.config.memory);
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(crate) fn set_phase(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.look_around();
+    }
+
+    /// Finds out whether steps have to look for anything but their own effect. Called whenever that may
+    /// change, so that each step asks one question instead of ten.
+    pub(crate) fn look_around(&mut self) {
+        self.slow = self.phase != Phase::Running
+            || !self.schedule.chooses_freely
+            || self.config.overlay.is_some()
+            || self.recorder.is_some()
+            || self.config.explored
+            || self.config.inject != Inject::default();
+    }
+
+    /// The thread that runs.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn running(&mut self) -> &mut Thread {
+        debug_assert!((self.current as usize) < self.schedule.thread_count);
+        // SAFETY: while a thread runs, `current` is its number, and threads stay until the execution ends.
+        unsafe { self.threads.get_unchecked_mut(self.current as usize) }
+    }
+
+    /// The thread that runs and an object that it has resolved.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn running_with(&mut self, object: u32) -> (&mut Thread, &mut Object) {
+        debug_assert!(
+            (self.current as usize) < self.schedule.thread_count
+                && (object as usize) < self.storage.object_count
+        );
+        // SAFETY: as in `running`; `resolve` gives no number that no object has, and objects stay until the
+        // execution ends.
+        unsafe {
+            (
+                self.threads.get_unchecked_mut(self.current as usize),
+                self.objects.get_unchecked_mut(object as usize),
+            )
+        }
+    }
+
+    /// The thread that runs, an object that it has resolved, and what events are counted in.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn parts(&mut self, object: u32) -> (&mut Thread, &mut Object, &mut Order) {
+        debug_assert!((self.current as usize) < self.schedule.thread_count);
+        debug_assert!((object as usize) < self.storage.object_count);
+        // SAFETY: as in `running_with`.
+        let (thread, entry) = unsafe {
+            (
+                self.threads.get_unchecked_mut(self.current as usize),
+                self.objects.get_unchecked_mut(object as usize),
+            )
+        };
+        (thread, entry, &mut self.order)
+    }
+
+    /// An operation asks for clocks: whether they are kept. What is not known is of no use to an execution
+    /// that goes on without; it will be executed again with them.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn asks_for_clocks(&mut self) -> bool {
+        self.order.asked = true;
+        self.order.has_clocks || self.lacks_detail()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn lacks_detail(&mut self) -> bool {
+        // When all threads have ended their events happen before whatever else there is.
+        if self.phase == Phase::Running {
+            self.order.detail = Detail::Missing;
+        }
+        false
+    }
+
     /// Whether it has taken as many steps as it may, or is to stop for another reason.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_spent(&mut self) -> bool {
-        (self.steps >= self.unlooked || self.heart.stops()) && self.looks_at_steps()
+        (self.schedule.steps >= self.schedule.unlooked || self.heart.stops()) && self.looks_at_steps()
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn sequential(&self) -> bool {
-        self.config.memory == MemoryModel::Sc
+        self.order.sequential
     }
 
     /// The coroutine for a thread of this number, ready to be given a body.
@@ -255,11 +239,11 @@ impl Execution {
     /// # Errors
     /// If the system has no memory (or no mappings) left for one more stack.
     pub(crate) fn lane(&mut self, thread: usize, stack_size: Option<usize>) -> std::io::Result<&mut Lane> {
-        if thread == self.lanes.len() {
-            self.lanes.push(Box::new(Lane::new()));
+        if thread == self.coroutines.lanes.len() {
+            self.coroutines.lanes.push(Box::new(Lane::new()));
         }
-        let lane = &mut *self.lanes[thread];
-        lane.prepare(&mut self.stacks, stack_size)?;
+        let lane = &mut *self.coroutines.lanes[thread];
+        lane.prepare(&mut self.coroutines.stacks, stack_size)?;
         Ok(lane)
     }
 
@@ -267,23 +251,22 @@ impl Execution {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn event(&mut self, op: &Op) -> Now {
         let me = self.current;
-        let thread = &mut self.threads[me as usize];
+        let thread = self.running();
         thread.time += 1;
         let time = thread.time;
-        if thread.clock.get(me) != time {
-            thread.clock.set_whole(me, time);
+        let event = thread.event_at(time);
+        if self.order.has_clocks {
+            self.running().know_time(me);
         }
-        self.steps += 1;
-        self.now += 1_000;
-        let event = mix(thread.path, u64::from(time));
-        if self.yielded != 0 {
+        self.schedule.count();
+        if self.schedule.yielded != 0 {
             use OpKind::{Alloc, Finish, Free, Print, Spawn, Write};
             self.wake_yielded(me, matches!(op.kind, Alloc | Finish | Free | Print | Spawn | Write));
         }
-        if self.observes {
+        if self.driver.observes {
             self.observed(*op);
         }
-        Now { thread: me, time, write: WriteRef { event, step: self.steps } }
+        Now { thread: me, time, write: WriteRef { event, step: self.schedule.steps } }
     }
 
     /// Takes the operation by value, so that it need not be in memory where nobody observes it.
@@ -291,7 +274,7 @@ impl Execution {
     fn observed(&mut self, op: Op) {
         // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
         // runtime runs (see `Runner::run`).
-        unsafe { (*self.explorer).executed(ThreadId(self.current), &op) };
+        unsafe { (*self.driver.explorer).executed(ThreadId(self.current), &op) };
     }
 
     /// Another thread has acted: those that gave way are offered again. Those that have spun for
@@ -300,12 +283,13 @@ impl Execution {
     /// (as in fair stateless model checking: Musuvathi & Qadeer, PLDI'08).
     #[cold]
     fn wake_yielded(&mut self, me: u32, changed: bool) {
-        for (index, thread) in self.threads[..self.thread_count].iter_mut().enumerate() {
-            if thread.yielded && index as u32 != me && (changed || thread.spins <= PATIENCE) {
-                thread.yielded = false;
-                self.yielded -= 1;
+        for (index, thread) in self.threads[..self.schedule.thread_count].iter_mut().enumerate() {
+            if thread.spinning.yielded && index as u32 != me && (changed || thread.spinning.spins <= PATIENCE)
+            {
+                thread.spinning.yielded = false;
+                self.schedule.yielded -= 1;
                 if changed {
-                    thread.spins = 0;
+                    thread.spinning.spins = 0;
                 }
             }
         }
@@ -318,28 +302,33 @@ impl Execution {
             return;
         }
         let thread = &mut self.threads[self.current as usize];
-        if !thread.yielded {
-            thread.yielded = true;
-            thread.spins = thread.spins.saturating_add(1);
-            self.yielded += 1;
+        if !thread.spinning.yielded {
+            thread.spinning.yielded = true;
+            thread.spinning.spins = thread.spinning.spins.saturating_add(1);
+            self.schedule.yielded += 1;
         }
+    }
+
+    /// The event has happened: it is logged, and the thread's clock is made ready for the next one, which a
+    /// processor is slow to read as a whole if a part of it was just written.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn complete(&mut self, now: &Now, op: &Op, value: u64) {
+        if self.order.has_clocks {
+            self.running().clock.prepare(now.thread, now.time + 1);
+        }
+        self.log(now, op, value);
     }
 
     /// Logs the event for comparison with a replay.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn log(&mut self, now: &Now, op: &Op, value: u64) {
-        self.log.push(
-            (u64::from(now.thread) & 0xfff) << 52
-                | (op.verb as u64) << 44
-                | (u64::from(op.object) & 0xf_ffff) << 24
-                | (value & 0xff_ffff),
-        );
+        self.order.log(now.thread, op, value);
     }
 
     /// An edge of the execution graph.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
-        self.class = self.class.wrapping_add(mix(from.event.wrapping_add(kind), to.event));
+        self.order.edge(kind, from, to);
     }
 
     /// Records an event, if this execution is recorded.
@@ -353,7 +342,7 @@ impl Execution {
     #[cold]
     fn record_event(&mut self, op: Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
         let me = self.current;
-        let waited = self.threads[me as usize].blocked_at.take();
+        let waited = self.threads[me as usize].waiting.blocked_at.take();
         let Some(recorder) = &mut self.recorder else { return };
         let mut event = Event {
             step: 0,
@@ -361,7 +350,7 @@ impl Execution {
             kind: op.kind,
             verb: op.verb,
             order: op.order,
-            object: (op.object < self.object_count as u32).then_some(ObjectId(op.object)),
+            object: (op.object < self.storage.object_count as u32).then_some(ObjectId(op.object)),
             site: recorder.site(site),
             implied: false,
             read: None,

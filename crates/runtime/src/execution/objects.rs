@@ -14,7 +14,7 @@
 //! hands objects over by means that are not instrumented (a std mutex) is not accused.
 
 use super::Execution;
-use crate::alloc::{Birth, Region};
+use crate::alloc::{Birth, Block, Region};
 use crate::object::{Object, Primitive};
 use crate::ops::misuse::{self, Misused};
 use crate::site::Site;
@@ -50,7 +50,9 @@ impl Execution {
         site: Site,
     ) -> Result<(), Misused> {
         if primitive.shared().index_in(self.epoch) != Some(object) {
-            self.check_released(address_of(primitive), Some(object), P::KIND, verb, site)?;
+            let address = address_of(primitive);
+            let block = self.storage.region.as_mut().and_then(|region| region.block(address)).copied();
+            self.check_released(address, block, Some(object), P::KIND, verb, site)?;
         }
         self.admit_birth(object, verb, site)
     }
@@ -58,18 +60,15 @@ impl Execution {
     /// Whether the creation of an object happens before the step that happens now.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn admit_birth(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
-        let birth = self.objects[object as usize].birth;
-        if self.threads[self.current as usize].clock.knows(birth.thread, birth.time) {
-            return Ok(());
-        }
-        self.unknown_birth(object, verb, site)
+        if self.order.received_unknown { self.admit_known_birth(object, verb, site) } else { Ok(()) }
     }
 
     #[cold]
     #[inline(never)]
-    fn unknown_birth(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
+    fn admit_known_birth(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
         let birth = self.objects[object as usize].birth;
-        if !self.received_unknown || self.runs_on_same_thread(birth) {
+        let clock = &self.threads[self.current as usize].clock;
+        if clock.knows(birth.thread, birth.time) || self.runs_on_same_thread(birth) {
             return Ok(());
         }
         Err(misuse::unsafe_publication(self, object, verb, site))
@@ -77,7 +76,7 @@ impl Execution {
 
     /// Whether the running thread is the one that allocated, or a task of the same one.
     fn runs_on_same_thread(&self, birth: Birth) -> bool {
-        let host = |thread: u32| self.threads[thread as usize].host;
+        let host = |thread: u32| self.threads[thread as usize].origin.host;
         birth.thread == self.current || host(birth.thread) == host(self.current)
     }
 
@@ -92,10 +91,14 @@ impl Execution {
     #[cold]
     #[inline(never)]
     fn received_address(&mut self, address: usize) {
-        let birth = self.region.as_mut().and_then(|region| region.block(address)).map(|block| block.birth);
+        let birth =
+            self.storage.region.as_mut().and_then(|region| region.block(address)).map(|block| block.birth);
         let Some(birth) = birth else { return };
+        if !self.asks_for_clocks() {
+            return;
+        }
         let known = self.threads[self.current as usize].clock.knows(birth.thread, birth.time);
-        self.received_unknown |= !known && !self.runs_on_same_thread(birth);
+        self.order.received_unknown |= !known && !self.runs_on_same_thread(birth);
     }
 
     /// A use of an object that is new to the execution, or is not where it was.
@@ -109,16 +112,17 @@ impl Execution {
         site: Site,
     ) -> Result<u32, Misused> {
         let address = address_of(primitive);
-        self.check_released(address, known, P::KIND, verb, site)?;
+        let block = self.storage.region.as_mut().and_then(|region| region.block(address)).copied();
+        self.check_released(address, block, known, P::KIND, verb, site)?;
         let index = match known {
             Some(index) => index,
-            None => self.register(primitive, site),
+            None => self.register(primitive, block.is_some(), site),
         };
         let object = &mut self.objects[index as usize];
         object.address = address;
-        if let Some(block) = self.region.as_mut().and_then(|region| region.block(address)) {
+        if let (Some(block), Some(region)) = (block, &mut self.storage.region) {
             object.birth = block.birth;
-            self.region.as_mut().into_iter().for_each(|region| region.add_content(address, index));
+            region.add_content(address, index);
         }
         Ok(index)
     }
@@ -127,18 +131,19 @@ impl Execution {
     fn check_released(
         &mut self,
         address: usize,
+        block: Option<Block>,
         known: Option<u32>,
         kind: ObjectKind,
         verb: Verb,
         site: Site,
     ) -> Result<(), Misused> {
-        if let Some(block) = self.allocations.released(address)
+        if let Some(block) = self.storage.allocations.released(address)
             && let Some(freed) = block.freed
         {
             return Err(misuse::use_after_free(self, block.object, freed, verb, site));
         }
-        let Some(region) = &mut self.region else { return Ok(()) };
-        let Some(block) = region.block(address).copied().filter(|block| block.free) else { return Ok(()) };
+        let Some(block) = block.filter(|block| block.free) else { return Ok(()) };
+        let Some(region) = &mut self.storage.region else { return Ok(()) };
         let Some(freed) = region.freed(block) else { return Ok(()) };
         let objects = &self.objects;
         let here = |object: &u32| objects[*object as usize].address == address;
@@ -148,21 +153,22 @@ impl Execution {
         Err(misuse::use_after_free(self, object, freed, verb, site))
     }
 
-    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P, site: Site) -> u32 {
+    fn register<P: Primitive + ?Sized>(&mut self, primitive: &P, allocated: bool, site: Site) -> u32 {
         let shared = primitive.shared();
-        if !primitive.used_outside() {
-            self.statics.first_use(primitive);
+        // What the program has allocated in this execution is no static.
+        if !allocated && !primitive.used_outside() {
+            self.storage.statics.first_use(primitive);
         }
         let address = address_of(primitive);
-        let index = self.object_count as u32;
+        let index = self.storage.object_count as u32;
         let initial = primitive.initial();
         // Memory that was zeroed holds a valid object that nobody has made.
         let created = shared.created().unwrap_or(site);
-        if shared.claim(self.epoch, index) && !self.statics.covers(address) {
-            self.left_over.push((P::KIND, created));
+        if shared.claim(self.epoch, index) && !self.storage.statics.covers(address) {
+            self.storage.left_over.push((P::KIND, created));
         }
         self.new_object(P::KIND, created, initial);
-        self.allocations.first_use(address, index);
+        self.storage.allocations.first_use(address, index);
         if let Some(recorder) = &mut self.recorder {
             let name = primitive.name().map(std::borrow::Cow::into_owned);
             recorder.object(P::KIND, created, name, primitive.show(initial));
@@ -172,8 +178,8 @@ impl Execution {
 
     /// A new object; its recorder entry is the caller's affair.
     pub(crate) fn new_object(&mut self, kind: ObjectKind, created: Site, initial: u64) -> u32 {
-        let index = self.object_count;
-        self.object_count += 1;
+        let index = self.storage.object_count;
+        self.storage.object_count += 1;
         match self.objects.get_mut(index) {
             Some(object) => object.reuse(kind, created, initial),
             None => self.objects.push(Object::new(kind, created, initial)),

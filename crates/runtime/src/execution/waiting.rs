@@ -1,7 +1,7 @@
 //! Which threads can go on, and what the others wait for.
 
 use super::Execution;
-use crate::thread::{Condition, Status};
+use crate::thread::{Condition, ThreadState};
 use racefuzz_trace::{ThreadId, Verb};
 
 impl Execution {
@@ -11,10 +11,14 @@ impl Execution {
             Condition::Always => true,
             Condition::Word { object, test } => test.holds(self.objects[object as usize].value),
             Condition::KeptOut { object, .. } => self.objects[object as usize].value == 0,
-            Condition::Finished(target) => self.threads[target as usize].status == Status::Finished,
-            Condition::Token => self.threads[self.threads[thread as usize].host as usize].token,
-            Condition::NoToken => !self.threads[self.threads[thread as usize].host as usize].token,
-            Condition::AllFinished => self.unfinished == 0,
+            Condition::Finished(target) => self.threads[target as usize].state == ThreadState::Finished,
+            Condition::Token => {
+                self.threads[self.threads[thread as usize].origin.host as usize].waiting.token
+            }
+            Condition::NoToken => {
+                !self.threads[self.threads[thread as usize].origin.host as usize].waiting.token
+            }
+            Condition::AllFinished => self.schedule.unfinished == 0,
         }
     }
 
@@ -22,10 +26,10 @@ impl Execution {
     pub(crate) fn reconsider(&mut self, index: u32) {
         let holds = self.holds(index);
         let thread = &mut self.threads[index as usize];
-        if holds != thread.blocked {
+        if holds != thread.waiting.blocked {
             return;
         }
-        thread.blocked = !holds;
+        thread.waiting.blocked = !holds;
         let may_expire = thread.pending.deadline.is_some();
         let invisible = thread.pending.invisible;
         if holds {
@@ -34,19 +38,19 @@ impl Execution {
                 self.threads[index as usize].pending.condition = Condition::Word { object, test };
             }
             if invisible {
-                self.ready.push(index);
+                self.schedule.ready.push(index);
             } else {
                 self.enable(index);
             }
             if may_expire {
-                self.timed.retain(|timed| *timed != index);
+                self.schedule.timed.retain(|timed| *timed != index);
             }
         } else {
             let holder = self.holder(index);
-            let steps = self.steps;
-            self.threads[index as usize].blocked_at.get_or_insert((steps, holder));
+            let steps = self.schedule.steps;
+            self.threads[index as usize].waiting.blocked_at.get_or_insert((steps, holder));
             if may_expire {
-                self.timed.push(index);
+                self.schedule.timed.push(index);
             }
             if !(may_expire && self.config.inject.timeout) {
                 self.disable(index);
@@ -54,22 +58,35 @@ impl Execution {
         }
     }
 
+    /// A thread has ended that this one waited for.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn joined(&mut self, joiner: u32) {
+        let thread = &mut self.threads[joiner as usize];
+        let waits = matches!(thread.pending.condition, Condition::Finished(ended) if ended == self.current);
+        if waits && thread.waiting.blocked {
+            thread.waiting.blocked = false;
+            self.schedule.ready.push(joiner);
+        } else {
+            self.reconsider(joiner);
+        }
+    }
+
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn enable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].listed;
+        let listed = &mut self.threads[thread as usize].waiting.listed;
         if !*listed {
             *listed = true;
-            let place = self.enabled.partition_point(|other| other.0 < thread);
-            self.enabled.insert(place, ThreadId(thread));
+            let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
+            self.schedule.enabled.insert(place, ThreadId(thread));
         }
     }
 
     pub(crate) fn disable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].listed;
+        let listed = &mut self.threads[thread as usize].waiting.listed;
         if *listed {
             *listed = false;
-            let place = self.enabled.partition_point(|other| other.0 < thread);
-            self.enabled.remove(place);
+            let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
+            self.schedule.enabled.remove(place);
         }
     }
 
@@ -97,10 +114,10 @@ impl Execution {
     /// The word of an object changed: those who wait for it may go on, or may no longer.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn touched(&mut self, object: u32) {
-        if self.yielded != 0 {
+        if self.schedule.yielded != 0 {
             self.wake_yielded(self.current, true);
         }
-        if !self.objects[object as usize].waiters.is_empty() {
+        if !self.running_with(object).1.waiters.is_empty() {
             self.reconsider_waiters(object);
         }
     }

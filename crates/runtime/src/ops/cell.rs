@@ -42,18 +42,23 @@ fn access<P: Primitive + ?Sized>(primitive: &P, kind: OpKind, verb: Verb, site: 
         if !super::graphed::is_real(execution) {
             return Ok(false);
         }
-        if execution.memory.is_some() {
+        if execution.driver.memory.is_some() {
             super::counted::uses_cell(execution, object);
-            execution.threads[now.thread as usize].writes_cells |= kind == OpKind::Write;
+            execution.threads[now.thread as usize].enumerated.writes_cells |= kind == OpKind::Write;
+        }
+        if !execution.asks_for_clocks() {
+            execution.complete(&now, &op, 0);
+            execution.record(&op, site, |_, _| {});
+            return Ok(false);
         }
         let access = Access { thread: now.thread, time: now.time, step: now.write.step, verb, site };
         let clock = &execution.threads[now.thread as usize].clock;
         let entry = &mut execution.objects[object as usize];
         let race = match kind {
-            OpKind::Write => entry.accesses.write(access, clock),
-            _ => entry.accesses.read(access, clock),
+            OpKind::Write => entry.cell.accesses.write(access, clock),
+            _ => entry.cell.accesses.read(access, clock),
         };
-        execution.log(&now, &op, 0);
+        execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
         let Some(other) = race else { return Ok(false) };
         super::counted::fails_over(execution, (other.thread, other.time));
@@ -76,11 +81,11 @@ pub(super) fn fail_race(
     first: (u32, Verb, Option<Site>, u32),
     second: (u32, Verb, Site),
 ) {
-    execution.phase = crate::execution::Phase::TearDown;
-    if execution.failure.is_some() || crate::panics::report_unhandled(execution) {
+    execution.set_phase(crate::execution::Phase::TearDown);
+    if execution.outcome.failure.is_some() || crate::panics::report_unhandled(execution) {
         return;
     }
-    let step = execution.steps;
+    let step = execution.schedule.steps;
     let kind = execution.objects[object as usize].kind;
     let detail = execution.recorder.as_mut().map(|recorder| {
         let second_site = recorder.site(second.2);
@@ -108,7 +113,7 @@ pub(super) fn fail_race(
             },
         }
     });
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::DataRace,
         message: format!(
             "data race on a {}: {} by {} and {} by {} are not ordered",

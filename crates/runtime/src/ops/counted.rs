@@ -18,15 +18,15 @@
 //! * Cells that the destructor used may be reached by others still. A thread that comes to one without
 //!   knowing all owners' ends depends on who was the last.
 
-use crate::alloc::{Birth, PATTERN_WORD};
+use crate::alloc::{Birth, PATTERN_WORD, runtime_scope};
 use crate::backend::{self, Session};
 use crate::clock::Clock;
-use crate::execution::{Absent, Execution, enter, free_event, with};
+use crate::execution::{Absent, Execution, enter, free_event, plain, with};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::ops::atomic::visible;
-use crate::ops::misuse;
-use crate::schedule::post;
+use crate::ops::misuse::{self, Misused};
+use crate::schedule::visible;
+use crate::schedule::{post, step_limit};
 use crate::site::Site;
 use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
 
@@ -51,8 +51,8 @@ impl Trail {
         let thread = &execution.threads[execution.current as usize];
         Self {
             events: super::graphed::events(execution),
-            children: thread.children,
-            panics: execution.panics,
+            children: thread.origin.children,
+            panics: execution.outcome.panics,
         }
     }
 }
@@ -101,7 +101,7 @@ pub fn counted_new(site: Site) -> Option<Counted> {
         let birth = Birth { thread: me, time: execution.threads[me as usize].time + 1 };
         let entry = &mut execution.objects[object as usize];
         (entry.alive, entry.birth) = (true, birth);
-        execution.live_references += 1;
+        execution.storage.live_references += 1;
         if let Some(recorder) = &mut execution.recorder {
             recorder.object(ObjectKind::Arc, site, None, crate::object::Shown::Nothing);
         }
@@ -128,20 +128,24 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
         return session.counted_drop(counted.on(session)?, last);
     }
     event(counted, Verb::RefDrop, site, true, |execution, object| {
-        let (me, steps) = (execution.current as usize, execution.steps);
-        let thread = &mut execution.threads[me];
-        let entry = &mut execution.objects[object as usize];
-        entry.sync.join(&thread.clock);
-        entry.sync_seen.join(&thread.seen);
+        let (me, steps) = (execution.current, execution.schedule.steps);
+        let enumerates = execution.driver.memory.is_some() && !execution.config.count_points;
+        let has_clocks = execution.order.has_clocks;
+        let (thread, entry) = execution.running_with(object);
+        if has_clocks {
+            entry.released.sync.join(&thread.clock);
+            entry.released.sync_seen.join(&thread.coherence.seen);
+        }
         if last() && entry.alive {
-            let clock = thread.clock.clone();
-            thread.clock.join(&entry.sync);
-            thread.seen.join(&entry.sync_seen);
-            (entry.alive, entry.gone) = (false, Some((me as u32, site, steps)));
-            execution.live_references -= 1;
-            if execution.memory.is_some() && !execution.config.count_points {
+            let clock = enumerates.then(|| thread.clock.clone());
+            if has_clocks {
+                thread.learn(&entry.released.sync, &entry.released.sync_seen);
+            }
+            (entry.alive, entry.gone) = (false, Some((me, site, steps)));
+            execution.storage.live_references -= 1;
+            if let Some(clock) = clock {
                 let before = Trail::of(execution);
-                execution.threads[me].destroys.push(Destruction { object, before, clock });
+                execution.running().enumerated.destroys.push(Destruction { object, before, clock });
             }
         }
     })
@@ -151,8 +155,11 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -
 /// see, it matters which reference is the last: clones and drops are then scheduling points.
 #[inline]
 pub fn counted_gone(counted: Counted) {
+    if plain().is_some() {
+        return;
+    }
     let _ = with(|execution| {
-        if !execution.threads[execution.current as usize].destroys.is_empty() {
+        if !execution.threads[execution.current as usize].enumerated.destroys.is_empty() {
             destroyed(execution, counted.of(execution));
         }
     });
@@ -163,50 +170,53 @@ pub fn counted_gone(counted: Counted) {
 fn destroyed(execution: &mut Execution, object: Option<u32>) {
     let trail = Trail::of(execution);
     let thread = &mut execution.threads[execution.current as usize];
-    if thread.destroys.last().map(|destruction| destruction.object) != object {
+    if thread.enumerated.destroys.last().map(|destruction| destruction.object) != object {
         return;
     }
-    let Some(Destruction { before, mut clock, .. }) = thread.destroys.pop() else { return };
+    let Some(Destruction { before, mut clock, .. }) = thread.enumerated.destroys.pop() else { return };
     if before != trail {
-        execution.counts_observed = true;
+        execution.order.counts_observed = true;
         return;
     }
     clock.set(execution.current, thread.clock.get(execution.current));
     if clock != thread.clock {
-        execution.forgotten.join(&thread.clock);
-        thread.clock = clock;
+        let forgotten = std::mem::replace(&mut thread.clock, clock);
+        execution.order.forgotten.join(&forgotten);
+        execution.order.forgotten.set(execution.current, thread.time);
     }
 }
 
 /// A thread waits for another one's end: one that does so in a destructor is seen by it.
 pub(crate) fn joins(execution: &mut Execution) {
-    execution.counts_observed |= !execution.threads[execution.current as usize].destroys.is_empty();
+    execution.order.counts_observed |=
+        !execution.threads[execution.current as usize].enumerated.destroys.is_empty();
 }
 
 /// A thread comes to a cell, perhaps in a destructor, or after one that used it.
 pub(crate) fn uses_cell(execution: &mut Execution, object: u32) {
     let thread = &execution.threads[execution.current as usize];
     let entry = &mut execution.objects[object as usize];
-    if let Some(owners) = &entry.owners
+    if let Some(owners) = &entry.cell.owners
         && !thread.clock.covers(owners)
     {
-        execution.counts_observed = true;
+        execution.order.counts_observed = true;
     }
-    if !thread.destroys.is_empty() {
+    if !thread.enumerated.destroys.is_empty() {
         // All owners' ends, and what the destructor itself has done.
-        entry.owners = Some(Box::new(thread.clock.clone()));
+        entry.cell.owners = Some(Box::new(thread.clock.clone()));
     }
 }
 
 /// The execution fails because an event of a thread is not ordered; `time` is 0 where it is not known.
 pub(crate) fn fails_over(execution: &mut Execution, (thread, time): (u32, u32)) {
-    execution.doubtful |= !execution.forgotten.is_empty() && execution.forgotten.knows(thread, time);
+    execution.order.doubtful |=
+        !execution.order.forgotten.is_empty() && execution.order.forgotten.knows(thread, time);
 }
 
 /// A read did not read the newest write, or a write is not the newest: one that knew what last owners
 /// were made to forget might have had to.
 pub(crate) fn goes_back(execution: &mut Execution) {
-    execution.doubtful |= !execution.forgotten.is_empty();
+    execution.order.doubtful |= !execution.order.forgotten.is_empty();
 }
 
 /// A weak reference is about to be dropped: the value's destructor learns nothing of it.
@@ -226,34 +236,73 @@ fn event(
     strong: bool,
     effect: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
+    let Some(pointer) = plain() else { return watched_event(counted, verb, site, strong, effect) };
+    let _runtime = runtime_scope();
+    // SAFETY: see `execution::with`; the reference ends before the thread unwinds.
+    let spent = unsafe {
+        let execution = &mut *pointer;
+        if execution.config.count_points || counted.epoch != execution.epoch {
+            return watched_event(counted, verb, site, strong, effect);
+        }
+        happen::<true>(execution, counted.object, verb, site, strong, effect).map(|()| execution.is_spent())
+    };
+    if spent.or_else(misuse::unwind)? { step_limit() } else { Ok(()) }
+}
+
+/// [`event`] in an execution in which anything may be on.
+#[inline(never)]
+fn watched_event(
+    counted: Counted,
+    verb: Verb,
+    site: Site,
+    strong: bool,
+    effect: impl FnOnce(&mut Execution, u32),
+) -> Result<(), Absent> {
     let object = with(|execution| counted.of(execution))?.ok_or(Absent::Outside);
     let object = object.or_else(|absent| if counted.is_freed() { freed(verb) } else { Err(absent) })?;
-    let op = Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false };
-    let points = with(|execution| execution.config.count_points)?;
-    if points {
-        count_point(op, site)?;
+    if with(|execution| execution.config.count_points)? {
+        post(visible(op(verb, object), site))?;
     }
-    free_event(|execution| {
-        execution.admit_birth(object, verb, site)?;
-        if let Some(gone) = execution.objects[object as usize].gone.filter(|_| strong) {
-            // One reference more was dropped than there were.
-            return Err(misuse::use_after_free(execution, object, gone, verb, site));
-        }
-        let now = execution.event(&op);
-        let entry = &mut execution.objects[op.object as usize];
-        let before = std::mem::replace(&mut entry.last_write, now.write);
-        if points {
-            execution.edge(2, now.write, before);
-        }
-        effect(execution, op.object);
-        if points {
-            super::graphed::stepped(execution, &now, &op, (0, 0), true);
-        }
-        execution.log(&now, &op, 0);
+    free_event(|execution| happen::<false>(execution, object, verb, site, strong, effect))?
+        .or_else(misuse::unwind)
+}
+
+const fn op(verb: Verb, object: u32) -> Op {
+    Op { kind: OpKind::Rmw, verb, order: MemoryOrder::AcqRel, object, lock: false }
+}
+
+/// The event itself. If `PLAIN`, counts are no scheduling points, and nobody records.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn happen<const PLAIN: bool>(
+    execution: &mut Execution,
+    object: u32,
+    verb: Verb,
+    site: Site,
+    strong: bool,
+    effect: impl FnOnce(&mut Execution, u32),
+) -> Result<(), Misused> {
+    execution.admit_birth(object, verb, site)?;
+    if strong && let Some(gone) = execution.running_with(object).1.gone {
+        // One reference more was dropped than there were.
+        return Err(misuse::use_after_free(execution, object, gone, verb, site));
+    }
+    let op = op(verb, object);
+    let points = !PLAIN && execution.config.count_points;
+    let now = execution.event(&op);
+    let entry = execution.running_with(object).1;
+    let before = std::mem::replace(&mut entry.last_write, now.write);
+    if points {
+        execution.edge(2, now.write, before);
+    }
+    effect(execution, object);
+    if points {
+        super::graphed::stepped(execution, &now, &op, (0, 0), true);
+    }
+    execution.complete(&now, &op, 0);
+    if !PLAIN {
         execution.record(&op, site, move |_, event| event.implied = verb == Verb::RefDrop);
-        Ok(())
-    })?
-    .or_else(misuse::unwind)
+    }
+    Ok(())
 }
 
 /// A counted reference in memory that was freed, of which nothing is left.
@@ -262,15 +311,10 @@ fn freed<R>(verb: Verb) -> Result<R, Absent> {
     let misused = with(|execution| {
         let site = execution.threads[execution.current as usize].pending.site;
         let object = execution.new_shown_object(ObjectKind::Arc, site);
-        let by = (execution.current, site, execution.steps);
+        let by = (execution.current, site, execution.schedule.steps);
         misuse::use_after_free(execution, object, by, verb, site)
     })?;
     misuse::unwind(misused)
-}
-
-#[cold]
-fn count_point(op: Op, site: Site) -> Result<(), Absent> {
-    post(visible(op, site))
 }
 
 /// What a look at a count makes known of what owners did before they let go.
@@ -296,7 +340,7 @@ pub fn counted_observe(
     }
     let op = enter(|execution| {
         let object = counted.of(execution).ok_or(Absent::Outside)?;
-        execution.counts_observed = true;
+        execution.order.counts_observed = true;
         Ok(Op { kind: OpKind::Rmw, verb: Verb::RefCount, order: MemoryOrder::AcqRel, object, lock: false })
     })??;
     post(visible(op, site))?;
@@ -309,19 +353,18 @@ pub fn counted_observe(
         match reads() {
             CountRead::Unordered => {}
             CountRead::Relaxed => {
-                thread.acquirable.join(&entry.sync);
-                thread.acquirable_seen.join(&entry.sync_seen);
+                thread.coherence.acquirable.join(&entry.released.sync);
+                thread.coherence.acquirable_seen.join(&entry.released.sync_seen);
             }
             CountRead::Acquire => {
-                thread.clock.join(&entry.sync);
-                thread.seen.join(&entry.sync_seen);
+                thread.learn(&entry.released.sync, &entry.released.sync_seen);
             }
         }
         execution.edge(1, now.write, write);
         if execution.config.count_points {
             super::graphed::stepped(execution, &now, &op, (0, 0), true);
         }
-        execution.log(&now, &op, 0);
+        execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
         Ok(())
     })?

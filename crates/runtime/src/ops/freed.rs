@@ -13,14 +13,13 @@ use crate::alloc::{Birth, Block, Freed};
 use crate::execution::Execution;
 use crate::race::Access;
 use racefuzz_trace::{ObjectKind, Point, Verb};
-use smallvec::SmallVec;
 use std::alloc::Layout;
 
 /// The program frees the block at an address of its region.
 #[cold]
 pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
     let by = here(execution);
-    let Some(region) = &mut execution.region else { return };
+    let Some(region) = &mut execution.storage.region else { return };
     let Some(block) = region.free_by(address, by) else {
         // Kept from an earlier execution.
         return crate::alloc::Region::free(address, size);
@@ -43,10 +42,12 @@ pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
 
 /// Fails if a use of what is in a block is not ordered before its release.
 fn check_contents(execution: &mut Execution, block: Block, by: Freed) {
-    let Some(region) = &mut execution.region else { return };
-    let contents: SmallVec<[u32; 8]> = region.contents(block).collect();
     let end = block.start + block.len;
-    for object in contents {
+    let mut next = block.contents;
+    while let Some(region) = &mut execution.storage.region
+        && let Some((object, before)) = region.content(next)
+    {
+        next = before;
         if !(block.start..end).contains(&execution.objects[object as usize].address) {
             // It was moved out.
             continue;
@@ -73,7 +74,7 @@ pub(crate) fn freed_pattern(execution: &mut Execution) {
 /// Who frees, and after which step.
 fn here(execution: &Execution) -> Freed {
     let me = execution.current;
-    (me, execution.threads[me as usize].pending.site, execution.steps)
+    (me, execution.threads[me as usize].pending.site, execution.schedule.steps)
 }
 
 /// A thread that waits for an object.
@@ -92,15 +93,15 @@ pub(crate) fn reuse(execution: &mut Execution, layout: Layout) -> Option<*mut u8
 
 #[cold]
 fn choose_reuse(execution: &mut Execution, layout: Layout) -> Option<*mut u8> {
-    if execution.phase != crate::execution::Phase::Running {
+    if execution.phase() != crate::execution::Phase::Running {
         return None;
     }
     let me = execution.current;
     let clock = &execution.threads[me as usize].clock;
     let known = |free: Birth| free.thread == me || clock.knows(free.thread, free.time);
-    let fitting = execution.region.as_mut()?.reusable(layout, known);
+    let fitting = execution.storage.region.as_mut()?.reusable(layout, known);
     let address = *fitting.get(execution.choose(Point::Reuse, 1 + fitting.len()).checked_sub(1)?)?;
     let birth = Birth { thread: me, time: execution.threads[me as usize].time + 1 };
-    execution.region.as_mut()?.revive(address, birth);
+    execution.storage.region.as_mut()?.revive(address, birth);
     Some(std::ptr::with_exposed_provenance_mut(address))
 }

@@ -14,7 +14,7 @@ use racefuzz_trace::{MemoryOrder, Verb};
 fn memory<'a>(execution: &Execution) -> Option<&'a mut dyn Memory> {
     // SAFETY: the explorer outlives the execution, and nothing else borrows it while the runtime
     // runs (see `Runner::run`); each caller is done with one answer before it asks again.
-    execution.memory.map(|memory| unsafe { &mut *memory })
+    execution.driver.memory.map(|memory| unsafe { &mut *memory })
 }
 
 fn ask<'a>(execution: &Execution) -> &'a mut dyn Memory {
@@ -33,7 +33,7 @@ fn learn(execution: &mut Execution, thread: u32, order: MemoryOrder, release: &c
     if order.acquires() {
         thread.clock.join(release);
     } else if !release.is_empty() {
-        thread.acquirable.join(release);
+        thread.coherence.acquirable.join(release);
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) fn load<P: Primitive>(execution: &mut Execution, primitive: &P, op: &
         counted::goes_back(execution);
     }
     execution.received(read.value);
-    execution.log(&now, op, read.value);
+    execution.complete(&now, op, read.value);
     execution.record(op, site, |recorder, event| {
         event.read = recorder.value(primitive.show(read.value));
         event.reads_from = Some(reads_from(write_ref(read.source)));
@@ -73,7 +73,7 @@ pub(super) fn store<P: Primitive>(
     if !newest {
         counted::goes_back(execution);
     }
-    execution.log(&now, op, value);
+    execution.complete(&now, op, value);
     execution.record(op, site, |recorder, event| event.wrote = recorder.value(primitive.show(value)));
     newest
 }
@@ -107,7 +107,7 @@ pub(super) fn rmw<P: Primitive>(
         Some(word) => ask(execution).rmw_writes(&access(execution, &now, op, site), word, step),
         None => false,
     };
-    execution.log(&now, op, wrote.unwrap_or(value));
+    execution.complete(&now, op, wrote.unwrap_or(value));
     execution.record(op, site, |recorder, event| {
         event.read = recorder.value(primitive.show(value));
         event.wrote = wrote.and_then(|word| recorder.value(primitive.show(word)));
@@ -221,7 +221,7 @@ fn pseudo<'a>(
         order,
         initial: 0,
         clock: &thread.clock,
-        release_fence: &thread.release_fence,
+        release_fence: &thread.coherence.release_fence,
         site: site.number(),
         made: 0,
     }

@@ -4,11 +4,11 @@
 use super::local_op;
 use crate::alloc::runtime_scope;
 use crate::backend;
-use crate::execution::{Absent, NOBODY, current, enter, free_event, with};
+use crate::execution::{Absent, current, enter, free_event, with};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::ops::atomic::visible;
 use crate::overlay;
+use crate::schedule::visible;
 use crate::schedule::{block_for_good, post};
 use crate::site::Site;
 use crate::thread::Pending;
@@ -24,10 +24,10 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
     }
     overlay::before_local(site)?;
     let op = local_op(Verb::Note);
-    post(Pending { invisible: with(|execution| execution.memory.is_some())?, ..visible(op, site) })?;
+    post(Pending { invisible: with(|execution| execution.driver.memory.is_some())?, ..visible(op, site) })?;
     let recorded = with(|execution| {
         let now = execution.event(&op);
-        execution.log(&now, &op, 0);
+        execution.complete(&now, &op, 0);
         execution.recorder.is_some()
     })?;
     if recorded {
@@ -48,8 +48,9 @@ pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
     free_event(|execution| {
         let now = execution.event(&op);
         let value = execution.choose(Point::Value, count);
-        execution.class = execution.class.wrapping_add(crate::execution::mix(now.write.event, value as u64));
-        execution.log(&now, &op, value as u64);
+        execution.order.class =
+            execution.order.class.wrapping_add(crate::execution::mix(now.write.event, value as u64));
+        execution.complete(&now, &op, value as u64);
         execution.record(&op, site, |_, event| event.read = Some(Value::Int(value as i128)));
         value
     })
@@ -85,20 +86,11 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
     }
     overlay::before_local(site)?;
     let op = enter(|execution| {
-        if execution.console_object == NOBODY {
-            execution.console_object = execution.new_object(ObjectKind::Console, site, 0);
-            if let Some(recorder) = &mut execution.recorder {
-                let name = Some("console".to_owned());
-                recorder.object(ObjectKind::Console, site, name, crate::object::Shown::Nothing);
-            }
-        }
-        Op {
-            kind: OpKind::Print,
-            verb: Verb::Print,
-            order: MemoryOrder::Plain,
-            object: execution.console_object,
-            lock: false,
-        }
+        let object = match execution.storage.console {
+            Some(object) => object,
+            None => new_console(execution, site),
+        };
+        Op { kind: OpKind::Print, verb: Verb::Print, order: MemoryOrder::Plain, object, lock: false }
     })?;
     post(visible(op, site))?;
     with(|execution| {
@@ -109,11 +101,21 @@ pub fn print(line: String, site: Site) -> Result<(), Absent> {
         super::graphed::stepped(execution, &now, &op, (0, 0), true);
         let mut hasher = crate::failure::StableHasher::new();
         line.hash(&mut hasher);
-        execution.log(&now, &op, hasher.finish());
+        execution.complete(&now, &op, hasher.finish());
         execution.record(&op, site, |_, event| event.text = Some(line.clone()));
         // The program's memory goes when the execution ends.
-        execution.console.push(line.as_str().to_owned());
+        execution.outcome.console.push(line.as_str().to_owned());
     })
+}
+
+fn new_console(execution: &mut crate::execution::Execution, site: Site) -> u32 {
+    let object = execution.new_object(ObjectKind::Console, site, 0);
+    execution.storage.console = Some(object);
+    if let Some(recorder) = &mut execution.recorder {
+        let name = Some("console".to_owned());
+        recorder.object(ObjectKind::Console, site, name, crate::object::Shown::Nothing);
+    }
+    object
 }
 
 /// The lines printed so far.
@@ -121,7 +123,7 @@ pub fn console_lines() -> Result<Vec<String>, Absent> {
     if let Some(session) = backend::hosted() {
         return session.console_lines();
     }
-    with(|execution| execution.console.clone())
+    with(|execution| execution.outcome.console.clone())
 }
 
 /// Runs an oracle when every thread has ended; oracles run in the order in which they were given.
@@ -129,7 +131,7 @@ pub fn at_end(oracle: Box<dyn FnOnce()>) -> Result<(), Absent> {
     if let Some(session) = backend::hosted() {
         return session.at_end(oracle);
     }
-    with(|execution| execution.finals.push(oracle))
+    with(|execution| execution.storage.finals.push(oracle))
 }
 
 /// Virtual time since the execution began. Looking at it takes a little, so that loops that wait
@@ -139,20 +141,20 @@ pub fn now() -> Result<Duration, Absent> {
         return session.now();
     }
     with(|execution| {
-        if execution.memory.is_some() {
+        if execution.driver.memory.is_some() {
             // What a thread sees must not depend on others that it did not synchronise with.
             return virtual_time(execution);
         }
-        execution.now += 1_000;
-        Duration::from_nanos(execution.now)
+        execution.schedule.now += 1_000;
+        Duration::from_nanos(execution.schedule.now)
     })
 }
 
 /// The running thread's own time: its events, a microsecond each, and what it slept or waited.
 fn virtual_time(execution: &mut crate::execution::Execution) -> Duration {
     let thread = &mut execution.threads[execution.current as usize];
-    thread.slept += 1_000;
-    Duration::from_nanos(u64::from(thread.time) * 1_000 + thread.slept)
+    thread.enumerated.slept += 1_000;
+    Duration::from_nanos(u64::from(thread.time) * 1_000 + thread.enumerated.slept)
 }
 
 /// Lets virtual time pass without giving way.
@@ -161,7 +163,7 @@ pub fn advance(time: Duration) -> Result<(), Absent> {
         return session.sleep();
     }
     with(|execution| {
-        execution.now = crate::ops::state::deadline(execution, time);
+        execution.schedule.now = crate::ops::state::deadline(execution, time);
         crate::ops::state::sleeps(execution, time);
     })
 }
@@ -181,7 +183,7 @@ pub fn with_local<T: 'static, R>(
 
 /// The local values of the running thread; tasks share those of their host.
 fn host_locals(execution: &mut crate::execution::Execution) -> &mut crate::thread::Locals {
-    let host = execution.threads[execution.current as usize].host;
+    let host = execution.threads[execution.current as usize].origin.host;
     &mut execution.threads[host as usize].locals
 }
 
@@ -201,7 +203,7 @@ pub fn with_global<T: 'static, R>(
         let _runtime = runtime_scope();
         Box::new(value)
     };
-    with_slot(|execution| &mut execution.globals, key, boxed, f)
+    with_slot(|execution| &mut execution.storage.globals, key, boxed, f)
 }
 
 fn hosted_slot<T: 'static, R>(
@@ -245,7 +247,10 @@ fn with_slot<T: 'static, R>(
             let value: *const dyn Any = &raw const *made;
             let _runtime = runtime_scope();
             // SAFETY: as above.
-            unsafe { slots(&mut *execution).insert(key, made) };
+            unsafe {
+                (*execution).storage.any_locals = true;
+                slots(&mut *execution).insert(key, made);
+            }
             value
         }
     };

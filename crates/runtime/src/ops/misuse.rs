@@ -21,8 +21,8 @@ pub(crate) fn unwind<R>(_: Misused) -> Result<R, Absent> {
 
 /// The execution ends here; whether nothing else has failed before.
 fn is_first(execution: &mut Execution) -> bool {
-    execution.phase = Phase::TearDown;
-    execution.failure.is_none() && !crate::panics::report_unhandled(execution)
+    execution.set_phase(Phase::TearDown);
+    execution.outcome.failure.is_none() && !crate::panics::report_unhandled(execution)
 }
 
 /// The release of a block, as the trace has it: a step of its own, or what came behind the last step
@@ -57,7 +57,7 @@ pub(crate) fn use_after_free(
     if !is_first(execution) {
         return Misused;
     }
-    let (me, step) = (execution.current, execution.steps);
+    let (me, step) = (execution.current, execution.schedule.steps);
     let detail = execution.recorder.as_mut().map(|recorder| FailureDetail::UseAfterFree {
         object: ObjectId(object),
         freed: release(recorder, freed),
@@ -65,7 +65,7 @@ pub(crate) fn use_after_free(
     });
     let what = if verb == Verb::Free { "released twice" } else { "used after it was released" };
     let (user, owner) = (name_of(execution, me), name_of(execution, freed.0));
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::UseAfterFree,
         message: format!("memory was {what}: {} by {user}, released by {owner}", verb.word()),
         thread: ThreadId(me),
@@ -98,7 +98,7 @@ pub(crate) fn used_before_free(
             step: used.step.checked_sub(1),
         },
     });
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::UseAfterFree,
         message: format!(
             "memory may be used after it was released: {} by {} and the release by {} are not ordered",
@@ -107,7 +107,7 @@ pub(crate) fn used_before_free(
             name_of(execution, freed.0)
         ),
         thread: ThreadId(freed.0),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity: identity(FailureKind::UseAfterFree, [Some(freed.1), Some(used.site)]),
         detail,
     });
@@ -120,7 +120,7 @@ pub(crate) fn unsafe_publication(execution: &mut Execution, object: u32, verb: V
     if !is_first(execution) {
         return Misused;
     }
-    let (me, step) = (execution.current, execution.steps);
+    let (me, step) = (execution.current, execution.schedule.steps);
     let entry = &execution.objects[object as usize];
     let (kind, created, birth) = (entry.kind, entry.created, entry.birth);
     let maker = birth.thread;
@@ -135,7 +135,7 @@ pub(crate) fn unsafe_publication(execution: &mut Execution, object: u32, verb: V
         },
         second: RacingAccess { thread: ThreadId(me), verb, site: recorder.site(site), step: None },
     });
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::DataRace,
         message: format!(
             "data race on {} {}: {} by {} and {} by {} are not ordered",

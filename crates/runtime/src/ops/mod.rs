@@ -33,6 +33,7 @@ pub use threads::{
 };
 pub use tracked::{alloc, dealloc, track, untrack};
 
+pub(crate) use atomic::MO;
 pub(crate) use counted::Destruction;
 pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use graphed::is_real;
@@ -54,7 +55,7 @@ pub fn mode() -> Result<(), Absent> {
         };
     }
     // SAFETY: see `execution::with`; a plain read.
-    match unsafe { (*execution).phase } {
+    match unsafe { (*execution).phase() } {
         Phase::TearDown => Err(Absent::TearDown),
         Phase::Running | Phase::Ending => Ok(()),
     }

@@ -178,7 +178,7 @@ pub fn update_choosing<P: Primitive + ?Sized, R>(
 /// readers that are there.
 #[cold]
 fn keep_out(execution: &mut Execution, object: u32) -> bool {
-    execution.memory.is_none()
+    execution.driver.memory.is_none()
         && execution.objects[object as usize].value != 0
         && execution.waiting_writer(execution.current, object).is_some()
         && execution.choose(Point::Spurious, 2) == 1
@@ -188,7 +188,7 @@ fn keep_out(execution: &mut Execution, object: u32) -> bool {
 /// does takes its step where its condition does not hold.
 #[inline]
 fn prepare_for_memory(execution: &mut Execution, pending: &mut Pending, how: &Update) {
-    if execution.memory.is_none() {
+    if execution.driver.memory.is_none() {
         return;
     }
     let me = execution.current as usize;
@@ -198,25 +198,27 @@ fn prepare_for_memory(execution: &mut Execution, pending: &mut Pending, how: &Up
     if let (true, Condition::Word { object, test }) = (expires, pending.condition) {
         pending.condition = Condition::Word { object, test: test.negated() };
         refuses = Test::Never;
-        execution.threads[me].expires = true;
+        execution.threads[me].enumerated.expires = true;
         sleeps(execution, how.timeout.unwrap_or_default());
     }
-    execution.threads[me].refuses = refuses;
+    execution.threads[me].enumerated.refuses = refuses;
 }
 
-/// The running thread has let so much time pass.
+/// The running thread has let so much time pass: noted where an explorer keeps the memory.
 pub(super) fn sleeps(execution: &mut Execution, time: Duration) {
-    let slept = &mut execution.threads[execution.current as usize].slept;
-    *slept = slept.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    if execution.driver.memory.is_some() {
+        let slept = &mut execution.threads[execution.current as usize].enumerated.slept;
+        *slept = slept.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
 }
 
 /// Where an explorer keeps the memory: no deadline, but whether the wait times out.
 pub(super) fn choose_timeout(execution: &mut Execution, deadline: Option<u64>) -> (Option<u64>, bool) {
-    if execution.memory.is_none() {
+    if execution.driver.memory.is_none() {
         return (deadline, false);
     }
     let me = execution.current as usize;
-    execution.threads[me].timed = deadline.is_some();
+    execution.threads[me].enumerated.timed = deadline.is_some();
     (None, deadline.is_some() && execution.choose(Point::Timeout, 2) == 1)
 }
 
@@ -230,7 +232,7 @@ fn unrecorded<R>(mut word: u64, f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -
 }
 
 pub(super) fn deadline(execution: &Execution, timeout: Duration) -> u64 {
-    execution.now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+    execution.schedule.now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[inline]
@@ -238,7 +240,7 @@ fn choose_part(execution: &mut Execution, count: usize) -> usize {
     if count < 2 {
         return 0;
     }
-    match execution.memory {
+    match execution.driver.memory {
         // SAFETY: see `Execution::event`.
         Some(memory) => unsafe { (*memory).part(execution.current, count as u32) as usize },
         None => execution.choose(Point::Value, count),
@@ -256,17 +258,20 @@ fn apply<P: Primitive + ?Sized, R>(
 ) -> Result<R, TimedOut> {
     let now = execution.event(op);
     let me = now.thread;
-    let expired = std::mem::take(&mut execution.threads[me as usize].expires);
-    // What comes next may be an operation of another kind, which sets neither.
-    execution.threads[me as usize].refuses = Test::Never;
-    execution.threads[me as usize].timed = false;
+    let mut expired = false;
+    if execution.driver.memory.is_some() {
+        // What comes next may be an operation of another kind, which sets neither.
+        let enumerated = &mut *execution.threads[me as usize].enumerated;
+        (enumerated.refuses, enumerated.timed) = (Test::Never, false);
+        expired = std::mem::take(&mut enumerated.expires);
+    }
     if expired {
-        execution.threads[me as usize].timed_out = true;
+        execution.threads[me as usize].waiting.timed_out = true;
         let word = execution.objects[op.object as usize].value;
         super::graphed::stepped(execution, &now, op, (word, word), true);
     }
-    if std::mem::take(&mut execution.threads[me as usize].timed_out) {
-        execution.log(&now, op, u64::MAX);
+    if std::mem::take(&mut execution.threads[me as usize].waiting.timed_out) {
+        execution.complete(&now, op, u64::MAX);
         execution.record(op, site, |_, event| {
             event.ok = false;
             event.text = Some("timed out".into());
@@ -275,6 +280,7 @@ fn apply<P: Primitive + ?Sized, R>(
         return Err(TimedOut);
     }
     let chosen = choose_part(execution, count());
+    let has_clocks = execution.order.has_clocks;
     let recorded = execution.recorder.is_some();
     let entry = &mut execution.objects[op.object as usize];
     let before = entry.value;
@@ -299,38 +305,37 @@ fn apply<P: Primitive + ?Sized, R>(
     // As in std, a try that fails synchronises with nobody.
     let tries = matches!(how.verb, Verb::TryLock | Verb::TryReadLock | Verb::TryWriteLock);
     if how.order.acquires() && (ok || !tries) {
-        thread.clock.join(&entry.sync);
-        thread.seen.join(&entry.sync_seen);
+        thread.learn(&entry.released.sync, &entry.released.sync_seen);
     }
     let write = entry.last_write;
     let mut writes = how.kind != OpKind::Load && ok;
-    if execution.memory.is_some() {
+    if execution.driver.memory.is_some() {
         // A refusal that was not announced is a write: it has its place among the others.
         writes = how.kind != OpKind::Load && !how.refuses.holds(before);
         debug_assert!(writes || before == after, "{:?} was to read only", how.verb);
         super::graphed::stepped(execution, &now, op, (before, after), writes);
         if writes {
             // What is read between two such operations, under a lock say, is not all that repeats.
-            execution.threads[me as usize].last_read = (0, 0);
+            execution.threads[me as usize].spinning.last_read = (None, 0);
         }
     }
     let thread = &mut execution.threads[me as usize];
     let entry = &mut execution.objects[op.object as usize];
     if writes {
-        if how.order.releases() {
-            entry.sync.join(&thread.clock);
-            entry.sync_seen.join(&thread.seen);
+        if has_clocks && how.order.releases() {
+            entry.released.sync.join(&thread.clock);
+            entry.released.sync_seen.join(&thread.coherence.seen);
         }
         entry.last_write = now.write;
     }
     // A failed try is a read; a store does not look at what was there but replaces it.
     execution.edge(if writes { 2 } else { 1 }, now.write, write);
     if !writes {
-        note_repeated_read(execution, &now, site, write);
+        note_repeated_read(execution, site, write);
     } else if before != after {
         execution.touched(op.object);
     }
-    execution.log(&now, op, after);
+    execution.complete(&now, op, after);
     execution.record(op, site, |recorder, event| {
         event.implied = how.implied;
         event.ok = ok;

@@ -8,6 +8,7 @@ use crate::ops::misuse::{use_after_free, used_before_free};
 use crate::race::Access;
 use crate::schedule::fail_current;
 use crate::site::Site;
+use crate::thread::ThreadState;
 use racefuzz_trace::{FailureDetail, FailureKind, MemoryOrder, ObjectId, ObjectKind, OpKind, ThreadId, Verb};
 use std::alloc::Layout;
 
@@ -25,7 +26,7 @@ pub unsafe fn alloc(layout: Layout, site: Site) -> *mut u8 {
     } else if !memory.is_null() {
         let _ = with(|execution| {
             let object = new_tracked(execution, site);
-            execution.allocations.add(memory as usize, layout, object);
+            execution.storage.allocations.add(memory as usize, layout, object);
             note(execution, OpKind::Alloc, Verb::Alloc, object, site);
         });
     }
@@ -41,7 +42,7 @@ fn new_tracked(execution: &mut Execution, site: Site) -> u32 {
 fn note(execution: &mut Execution, kind: OpKind, verb: Verb, object: u32, site: Site) {
     let op = Op { kind, verb, order: MemoryOrder::Plain, object, lock: false };
     let now = execution.event(&op);
-    execution.log(&now, &op, 0);
+    execution.complete(&now, &op, 0);
     execution.record(&op, site, |_, _| {});
 }
 
@@ -56,7 +57,7 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
         return;
     }
     let known = with(|execution| {
-        let Some(block) = execution.allocations.get_mut(address) else { return Ok(false) };
+        let Some(block) = execution.storage.allocations.get_mut(address) else { return Ok(false) };
         let object = block.object;
         if let Some(freed) = block.freed {
             use_after_free(execution, object, freed, Verb::Free, site);
@@ -64,8 +65,8 @@ pub unsafe fn dealloc(memory: *mut u8, layout: Layout, site: Site) {
         }
         let (contents, end) = (block.contents.clone(), address + block.layout.size());
         note(execution, OpKind::Free, Verb::Free, object, site);
-        let by = (execution.current, site, execution.steps);
-        execution.allocations.release(address, by);
+        let by = (execution.current, site, execution.schedule.steps);
+        execution.storage.allocations.release(address, by);
         let inside = |object: &&u32| (address..end).contains(&execution.objects[**object as usize].address);
         if let Some(used) =
             contents.iter().filter(inside).find_map(|inside| unordered_use(execution, *inside))
@@ -105,7 +106,7 @@ pub(super) fn unordered_use(execution: &Execution, object: u32) -> Option<Access
     }
     let clock = &execution.threads[execution.current as usize].clock;
     let entry = &execution.objects[object as usize];
-    entry.accesses.unordered(clock).or_else(|| {
+    entry.cell.accesses.unordered(clock).or_else(|| {
         // Where executions are enumerated, one in which an atomic use comes behind need not be among
         // them: the release is no event of the graph.
         let (thread, step) = super::graphed::unordered(execution, object, execution.current, true)?;
@@ -119,7 +120,7 @@ pub(super) fn unordered_use(execution: &Execution, object: u32) -> Option<Access
 fn in_heap(address: usize) -> bool {
     let execution = current();
     // SAFETY: see `execution::with`.
-    !execution.is_null() && unsafe { (*execution).allocations.get_mut(address).is_some() }
+    !execution.is_null() && unsafe { (*execution).storage.allocations.get_mut(address).is_some() }
 }
 
 /// Starts to track a value for leaks: what `untrack` must be called with.
@@ -129,7 +130,7 @@ pub fn track(site: Site) -> Option<u32> {
     }
     with(|execution| {
         let object = new_tracked(execution, site);
-        execution.live_references += 1;
+        execution.storage.live_references += 1;
         object
     })
     .ok()
@@ -143,28 +144,33 @@ pub fn untrack(object: u32) {
     let _ = with(|execution| {
         let entry = &mut execution.objects[object as usize];
         if std::mem::replace(&mut entry.alive, false) {
-            execution.live_references -= 1;
+            execution.storage.live_references -= 1;
         }
     });
 }
 
 /// At the end of an execution: what was not released.
 pub(crate) fn report_leaks(execution: &mut Execution) {
-    // What a thread holds that was not let end is no leak of the program.
-    let cut_short = || {
-        execution.stopped
-            || execution.discarded
-            || execution.threads[..execution.thread_count].iter().any(|thread| thread.killed)
-    };
-    if execution.failure.is_some() || execution.blocked_at.is_some() || cut_short() {
+    if execution.storage.live_references == 0 && execution.storage.allocations.is_empty() {
         return;
     }
-    let counted = execution.objects[..execution.object_count]
+    // What a thread holds that was not let end is no leak of the program.
+    let cut_short = || {
+        execution.outcome.stopped
+            || execution.outcome.discarded
+            || execution.threads[..execution.schedule.thread_count]
+                .iter()
+                .any(|thread| thread.state == ThreadState::Killed)
+    };
+    if execution.outcome.failure.is_some() || execution.outcome.blocked_at.is_some() || cut_short() {
+        return;
+    }
+    let counted = execution.objects[..execution.storage.object_count]
         .iter()
         .enumerate()
-        .filter(|(_, object)| object.alive && execution.live_references != 0)
+        .filter(|(_, object)| object.alive && execution.storage.live_references != 0)
         .map(|(index, _)| index as u32);
-    let mut leaked: Vec<u32> = counted.chain(execution.allocations.leaked()).collect();
+    let mut leaked: Vec<u32> = counted.chain(execution.storage.allocations.leaked()).collect();
     leaked.sort_unstable();
     leaked.dedup();
     if leaked.is_empty() {
@@ -174,14 +180,14 @@ pub(crate) fn report_leaks(execution: &mut Execution) {
     let sites = leaked.iter().map(|object| Some(execution.objects[*object as usize].created));
     let identity = identity(FailureKind::Leak, sites);
     let word = execution.objects[first as usize].kind.word();
-    execution.failure = Some(Detected {
+    execution.outcome.failure = Some(Detected {
         kind: FailureKind::Leak,
         message: match leaked.len() {
             1 => format!("an {word} was never released"),
             count => format!("{count} objects were never released, the first an {word}"),
         },
         thread: ThreadId::ROOT,
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity,
         detail: execution
             .recorder

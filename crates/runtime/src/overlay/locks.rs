@@ -6,6 +6,7 @@ use crate::execution::{Absent, with};
 use crate::object::{Primitive, Shared, Test};
 use crate::ops::{self, Update};
 use crate::site::Site;
+use crate::touched::Reset;
 use racefuzz_trace::{MemoryOrder, ObjectKind, Verb};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -90,8 +91,8 @@ pub(crate) struct Overlaid {
     pub(super) updated: Option<Updated>,
 }
 
-impl Overlaid {
-    pub(crate) fn clear(&mut self) {
+impl Reset for Overlaid {
+    fn reset(&mut self) {
         self.busy = false;
         self.open.clear();
         self.held.clear();

@@ -126,7 +126,7 @@ fn asks(site: Site, what: impl FnOnce(&Plan) -> bool) -> bool {
 #[inline(never)]
 fn stated(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Result<(), Absent> {
     let acts = with(|execution| {
-        if execution.phase != Phase::Running || me(execution).busy {
+        if execution.phase() != Phase::Running || me(execution).busy {
             return Some(SmallVec::new());
         }
         if !update::may_go_on(execution, site) {
@@ -144,15 +144,20 @@ fn stated(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Res
 }
 
 /// The running thread is about to end.
+#[inline]
 pub(crate) fn at_thread_end(site: Site) {
-    if !applies() {
-        return;
+    if applies() {
+        ends(site);
     }
+}
+
+#[cold]
+fn ends(site: Site) {
     let acts = with(|execution| {
         let mut acts: SmallVec<[Act; 4]> = SmallVec::new();
-        if execution.phase == Phase::Running && !update::may_end(execution) {
+        if execution.phase() == Phase::Running && !update::may_end(execution) {
             update::note_misfit(execution, site);
-        } else if execution.phase == Phase::Running {
+        } else if execution.phase() == Phase::Running {
             leave(execution, &mut acts, |_| false);
             give_back(execution, &mut acts);
         }
@@ -260,8 +265,8 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
     let_go(execution, &applied, at, &mut acts);
     let plan = &applied.plans[at];
     for edit in &plan.joins {
-        for thread in 0..execution.thread_count as u32 {
-            let spawned = execution.threads[thread as usize].spawned_at;
+        for thread in 0..execution.schedule.thread_count as u32 {
+            let spawned = execution.threads[thread as usize].origin.spawned_at;
             let joined = spawned
                 .and_then(|site| applied.known_plan(site))
                 .is_some_and(|plan| applied.plans[plan].spawned.contains(edit));
@@ -317,7 +322,7 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
         Act::Join(thread) => ops::join_thread(thread, false, site).map(drop),
         Act::Fence(order) => ops::fence(order, site),
         Act::UnparkSelf => {
-            let me = with(|execution| execution.threads[execution.current as usize].host)?;
+            let me = with(|execution| execution.threads[execution.current as usize].origin.host)?;
             ops::unpark(ThreadId(me), site)
         }
     });

@@ -47,7 +47,7 @@ fn replaced<P: Primitive + ?Sized>(primitive: &P, verb: Verb, site: Site) -> Res
     }
     let instead = with(|execution| {
         match execution.resolve(primitive, verb, site) {
-            Ok(object) if execution.phase == Phase::Running => {
+            Ok(object) if execution.phase() == Phase::Running => {
                 let created = execution.objects[object as usize].created;
                 instead(execution, created, object, verb, site)
             }

@@ -34,7 +34,7 @@ pub(crate) fn load_updates<P: Primitive>(primitive: &P, site: Site) -> Option<Re
 #[inline(never)]
 fn updates<P: Primitive>(primitive: &P, site: Site) -> Option<Result<u64, Absent>> {
     let asked = with(|execution| {
-        if execution.phase != Phase::Running {
+        if execution.phase() != Phase::Running {
             return None;
         }
         let applied = execution.overlay.as_mut()?;
@@ -83,7 +83,7 @@ pub(crate) fn store_updates<P: Primitive>(primitive: &P, value: u64, site: Site)
 #[inline(never)]
 fn stores<P: Primitive>(primitive: &P, value: u64, site: Site) -> Store {
     let store = with(|execution| {
-        if execution.phase != Phase::Running {
+        if execution.phase() != Phase::Running {
             return None;
         }
         let applied = execution.overlay.as_mut()?;
@@ -127,13 +127,13 @@ pub(super) fn note_misfit(execution: &mut Execution, site: Site) {
     let panicked = Panicked {
         message: "the change does not fit what the program does here".to_owned(),
         site: Some(site),
-        step: execution.steps,
+        step: execution.schedule.steps,
         injected: false,
         taken: None,
         order: 0,
     };
     panics::fail(execution, execution.current, &panicked, false);
-    execution.phase = Phase::TearDown;
+    execution.set_phase(Phase::TearDown);
 }
 
 /// The program does not fit an edit: the execution fails.
@@ -141,7 +141,7 @@ pub(super) fn note_misfit(execution: &mut Execution, site: Site) {
 pub(crate) fn misfit(site: Site) -> Result<(), Absent> {
     let fails = with(|execution| {
         note_misfit(execution, site);
-        execution.phase == Phase::TearDown
+        execution.phase() == Phase::TearDown
     })?;
     if fails { Err(fail_current()) } else { Ok(()) }
 }

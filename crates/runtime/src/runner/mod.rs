@@ -8,7 +8,7 @@ use teardown::tear_down;
 
 use crate::alloc::Outlived;
 use crate::config::Config;
-use crate::execution::{Execution, NOBODY, Phase, current, mix, set_current};
+use crate::execution::{Detail, Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
 use crate::foreign;
@@ -21,7 +21,7 @@ use crate::panics;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::stacks::StackPool;
-use crate::thread::{Condition, Status};
+use crate::thread::{Condition, ThreadState};
 use racefuzz_trace::{Choice, FailureDetail, FailureKind, MemoryModel, ThreadEnd, ThreadId, Trace, Waiting};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -48,6 +48,9 @@ pub struct Ended {
     /// The failure is something that racefuzz cannot see ([`racefuzz_trace::Unseen`]): neither the
     /// rest of what is said here nor another run of the same schedule can be relied on.
     pub unseen: bool,
+    /// It did without clocks and store histories ([`Config::light`]), and something asked for them: it is to
+    /// be run again, and all else that is said here is of no use. From now on the runner keeps both.
+    pub again: bool,
     /// A limit ended it ([`Heart::stop`]) before there was a verdict.
     pub stopped: bool,
     /// An `assume` ended it.
@@ -109,64 +112,7 @@ impl Runner {
     pub fn new(config: Config) -> Self {
         panics::install_hook();
         let stacks = StackPool::new(config.stack_size);
-        let explorer: *mut dyn Explorer = std::ptr::null_mut::<NoExplorer>();
-        let execution = Box::new(Execution {
-            config,
-            heart: Arc::default(),
-            explorer,
-            observes: false,
-            memory: None,
-            epoch: 0,
-            phase: Phase::Running,
-            threads: Vec::new(),
-            lanes: Vec::new(),
-            parked: false,
-            thread_count: 0,
-            unfinished: 0,
-            current: NOBODY,
-            enabled: Vec::new(),
-            ready: Vec::new(),
-            timed: Vec::new(),
-            yielded: 0,
-            offered: Vec::new(),
-            objects: Vec::new(),
-            object_count: 0,
-            console: Vec::new(),
-            console_object: NOBODY,
-            steps: 0,
-            unlooked: 0,
-            chooses_freely: true,
-            fairness: Default::default(),
-            choices: Vec::new(),
-            log: Vec::new(),
-            class: 0,
-            now: 0,
-            sc_number: 0,
-            sc_fences: Default::default(),
-            failure: None,
-            stopped: false,
-            discarded: false,
-            left: None,
-            panics: 0,
-            blocked_at: None,
-            abandoned: 0,
-            unwinding_elsewhere: 0,
-            faults_left: 0,
-            counts_observed: false,
-            forgotten: crate::clock::Clock::default(),
-            doubtful: false,
-            live_references: 0,
-            left_over: Vec::new(),
-            finals: Vec::new(),
-            globals: Default::default(),
-            allocations: Default::default(),
-            region: None,
-            received_unknown: false,
-            statics: Default::default(),
-            recorder: None,
-            overlay: None,
-            stacks,
-        });
+        let execution = Box::new(Execution::new(config, stacks));
         execution.heart.set_thread();
         Self { execution, epoch: 0, epochs_end: 0, worker: foreign::Worker::new() }
     }
@@ -176,6 +122,11 @@ impl Runner {
         &mut self.execution.config
     }
 
+    /// Whether executions may still be [light](Config::light).
+    pub fn is_light(&self) -> bool {
+        self.execution.config.light
+    }
+
     /// Signs of life, to be watched from another operating-system thread.
     pub fn heart(&self) -> Arc<Heart> {
         Arc::clone(&self.execution.heart)
@@ -183,23 +134,23 @@ impl Runner {
 
     /// The choices of the last execution.
     pub fn choices(&self) -> &[Choice] {
-        &self.execution.choices
+        &self.execution.driver.choices
     }
 
     /// One word per event of the last execution; equal logs mean equal executions.
     pub fn log(&self) -> &[u64] {
-        &self.execution.log
+        &self.execution.order.log
     }
 
     /// A fingerprint of the last execution's events.
     pub fn fingerprint(&self) -> u16 {
-        let hash = self.execution.log.iter().fold(0, |hash, word| mix(hash ^ word, 0x5bd1_e995));
+        let hash = self.execution.order.log.iter().fold(0, |hash, word| mix(hash ^ word, 0x5bd1_e995));
         (hash ^ hash >> 16 ^ hash >> 32 ^ hash >> 48) as u16
     }
 
     /// The lines the last execution printed.
     pub fn console(&self) -> &[String] {
-        &self.execution.console
+        &self.execution.outcome.console
     }
 
     /// Runs the program once, the explorer deciding wherever there is a choice.
@@ -224,9 +175,8 @@ impl Runner {
         set_current(std::ptr::null_mut());
         self.execution.heart.set_running(false);
         interrupt::set_running(std::ptr::null_mut(), &self.execution.heart);
-        let ended = self.end();
         explorer.end();
-        ended
+        self.end()
     }
 
     fn begin(&mut self, explorer: &mut dyn Explorer, record: Record) {
@@ -235,96 +185,61 @@ impl Runner {
             self.epochs_end = self.epoch + EPOCH_BLOCK;
         }
         let execution = &mut *self.execution;
-        execution.epoch = self.epoch;
-        self.worker.begin(self.epoch);
+        let epoch = self.epoch;
         self.epoch += 1;
-        execution.observes = explorer.observes();
-        // SAFETY: as for the explorer itself, below.
-        execution.memory = explorer.memory().map(|memory| unsafe {
-            std::mem::transmute::<&mut dyn crate::graph::Memory, *mut dyn crate::graph::Memory>(memory)
-        });
-        // SAFETY: only the lifetime changes; the pointer is used during `run` only, which borrows
-        // the explorer for longer.
-        execution.explorer = unsafe { std::mem::transmute::<&mut dyn Explorer, *mut dyn Explorer>(explorer) };
-        execution.phase = Phase::Running;
-        execution.thread_count = 0;
-        execution.unfinished = 0;
-        execution.current = NOBODY;
-        execution.enabled.clear();
-        execution.ready.clear();
-        execution.timed.clear();
-        execution.yielded = 0;
-        execution.object_count = 0;
-        execution.console.clear();
-        execution.console_object = NOBODY;
-        execution.steps = 0;
-        execution.begin_unfairly();
-        execution.choices.clear();
-        execution.log.clear();
-        execution.class = 0;
-        execution.now = 0;
-        execution.sc_number = 0;
-        execution.sc_fences.clear();
-        execution.failure = None;
-        (execution.stopped, execution.discarded, execution.left) = (false, false, None);
-        execution.panics = 0;
-        execution.blocked_at = None;
-        execution.abandoned = 0;
-        execution.unwinding_elsewhere = u32::from(std::thread::panicking());
-        let inject = execution.config.inject;
-        execution.faults_left = u32::from(inject.panic || inject.kill);
-        execution.counts_observed = false;
-        execution.forgotten.clear();
-        execution.doubtful = false;
-        execution.live_references = 0;
-        execution.left_over.clear();
-        execution.received_unknown = false;
-        execution.globals.reset();
+        self.worker.begin(epoch);
         apply_overlay(execution);
-        execution.recorder = match record {
+        let recorder = match record {
             Record::Choices => None,
             Record::Trace => Some(Box::new(Recorder::new(execution.config.memory, &execution.config.roots))),
         };
+        execution.begin(epoch, explorer, recorder);
     }
 
     fn end(&mut self) -> Ended {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
-        let foreign = self.worker.end(&execution.config.roots, execution.steps);
-        let left = execution.left.and_then(|thread| left(execution, thread));
+        let foreign = self.worker.end(&execution.config.roots, execution.schedule.steps);
+        let left = execution.outcome.left.and_then(|thread| left(execution, thread));
         let unseen = foreign.is_some() || left.is_some();
         if unseen {
             // Whatever else went wrong may be its doing.
-            execution.failure = foreign.or(left);
+            execution.outcome.failure = foreign.or(left);
         }
-        execution.allocations.clear();
-        let outlived = execution.region.take().map(crate::alloc::Region::release).unwrap_or_default();
-        if execution.config.memory != MemoryModel::Sc && execution.memory.take().is_none() {
+        execution.storage.allocations.clear();
+        let outlived = execution.storage.region.take().map(crate::alloc::Region::release).unwrap_or_default();
+        if execution.config.memory != MemoryModel::Sc && execution.driver.memory.take().is_none() {
             sum_modification_orders(execution);
         }
-        let output = if execution.console.is_empty() {
+        let output = if execution.outcome.console.is_empty() {
             0
         } else {
             let mut hasher = StableHasher::new();
-            execution.console.hash(&mut hasher);
+            execution.outcome.console.hash(&mut hasher);
             hasher.finish()
         };
-        let failed = execution.failure.is_some();
+        let failed = execution.outcome.failure.is_some();
+        if execution.order.asked {
+            execution.config.light = false;
+        }
+        let left_over = describe_left_over(execution);
+        let trace = execution.recorder.take().map(|recorder| recorder.trace);
         Ended {
-            stopped: execution.stopped && execution.failure.is_none(),
-            failure: execution.failure.take(),
+            stopped: execution.outcome.stopped && execution.outcome.failure.is_none(),
+            failure: if failed { execution.outcome.failure.take() } else { None },
             unseen,
-            blocked: execution.blocked_at.is_some(),
-            blocked_at: execution.blocked_at,
-            threads: execution.thread_count as u32,
-            steps: execution.steps,
-            class: execution.class,
+            again: execution.order.detail == Detail::Missing,
+            blocked: execution.outcome.blocked_at.is_some(),
+            blocked_at: execution.outcome.blocked_at,
+            threads: execution.schedule.thread_count as u32,
+            steps: execution.schedule.steps,
+            class: execution.order.class,
             output,
-            abandoned: execution.abandoned,
-            counts_observed: execution.counts_observed || (execution.doubtful && failed),
-            left_over: describe_left_over(execution),
+            abandoned: execution.outcome.abandoned,
+            counts_observed: execution.order.counts_observed || (execution.order.doubtful && failed),
+            left_over,
             outlived,
-            trace: execution.recorder.take().map(|recorder| recorder.trace),
+            trace,
         }
     }
 }
@@ -336,7 +251,7 @@ fn left(execution: &mut Execution, thread: u32) -> Option<Detected> {
     std::thread::current().unpark();
     std::thread::park();
     let Some(unseen) = execution.heart.take_found() else {
-        execution.stopped = true;
+        execution.outcome.stopped = true;
         return None;
     };
     let mut identity = StableHasher::new();
@@ -345,7 +260,7 @@ fn left(execution: &mut Execution, thread: u32) -> Option<Detected> {
         kind: FailureKind::StepLimit,
         message: unseen.to_string(),
         thread: ThreadId(thread),
-        step: execution.steps,
+        step: execution.schedule.steps,
         identity: identity.finish(),
         detail: Some(FailureDetail::Unseen(unseen)),
     })
@@ -365,18 +280,6 @@ fn apply_overlay(execution: &mut Execution) {
     }
 }
 
-struct NoExplorer;
-
-impl Explorer for NoExplorer {
-    fn choose_thread(&mut self, choice: &crate::ThreadChoice<'_>) -> ThreadId {
-        choice.default_thread()
-    }
-
-    fn choose(&mut self, _: crate::Alternatives) -> u32 {
-        0
-    }
-}
-
 #[cold]
 fn describe(kind: racefuzz_trace::ObjectKind, site: Site) -> String {
     let location = site.location();
@@ -384,18 +287,18 @@ fn describe(kind: racefuzz_trace::ObjectKind, site: Site) -> String {
 }
 
 fn describe_left_over(execution: &Execution) -> Vec<String> {
-    execution.left_over.iter().map(|(kind, site)| describe(*kind, *site)).collect()
+    execution.storage.left_over.iter().map(|(kind, site)| describe(*kind, *site)).collect()
 }
 
 /// The modification orders of atomics, which stores in the middle keep from being summed earlier.
 fn sum_modification_orders(execution: &mut Execution) {
     let mut sum = 0u64;
-    for object in &execution.objects[..execution.object_count] {
+    for object in &execution.objects[..execution.storage.object_count] {
         for pair in object.history.stores().windows(2) {
-            sum = sum.wrapping_add(mix(pair[0].write.event.wrapping_add(3), pair[1].write.event));
+            sum = sum.wrapping_add(mix(pair[0].write.event.wrapping_add(ops::MO), pair[1].write.event));
         }
     }
-    execution.class = execution.class.wrapping_add(sum);
+    execution.order.class = execution.order.class.wrapping_add(sum);
 }
 
 /// Resumes the chosen thread until none is left.
@@ -407,7 +310,7 @@ unsafe fn work(execution: *mut Execution) {
     unsafe {
         loop {
             let next = (*execution).current;
-            if next == NOBODY || (*execution).phase == Phase::TearDown {
+            if next == NOBODY || (*execution).phase() == Phase::TearDown {
                 return;
             }
             if !resume(execution, next) && next == 0 && (*execution).current == 0 {
@@ -426,11 +329,12 @@ unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
     // SAFETY: the lane is boxed, so it stays where it is when a spawn grows the table, and nothing
     // else touches it while its coroutine runs.
     unsafe {
-        let lane: *mut Lane = &raw mut *(&mut (*execution).lanes)[thread as usize];
+        let lane: *mut Lane = &raw mut *(&mut (*execution).coroutines.lanes)[thread as usize];
         let suspended = Lane::resume(lane);
         if !suspended {
-            (&mut (*execution).threads)[thread as usize].live = false;
-            (*lane).ended(thread, &mut (*execution).stacks);
+            (&mut (*execution).threads)[thread as usize].coroutine.live = false;
+            (*execution).coroutines.live -= 1;
+            (*lane).ended(thread, &mut (*execution).coroutines.stacks);
         }
         suspended
     }
@@ -439,17 +343,17 @@ unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
 /// Notes how each thread ended, before teardown changes it.
 fn record_ends(execution: &mut Execution) {
     let Some(mut recorder) = execution.recorder.take() else { return };
-    for index in 0..execution.thread_count {
+    for index in 0..execution.schedule.thread_count {
         let thread = &execution.threads[index];
-        let end = match &thread.panicked {
+        let end = match &thread.panics.panicked {
             Some(panicked) if !thread.panicking => ThreadEnd::Panicked(panicked.message.clone()),
-            _ if thread.status == Status::Finished => ThreadEnd::Finished,
-            _ if thread.killed => ThreadEnd::Killed,
+            _ if thread.state == ThreadState::Finished => ThreadEnd::Finished,
+            _ if thread.state == ThreadState::Killed => ThreadEnd::Killed,
             _ if index == 0 && matches!(thread.pending.condition, Condition::AllFinished) => {
                 ThreadEnd::Finished
             }
-            _ if thread.blocked => {
-                let (since, holder) = thread.blocked_at.unwrap_or((execution.steps, None));
+            _ if thread.waiting.blocked => {
+                let (since, holder) = thread.waiting.blocked_at.unwrap_or((execution.schedule.steps, None));
                 let object = match thread.pending.condition {
                     Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
                         Some(racefuzz_trace::ObjectId(object))

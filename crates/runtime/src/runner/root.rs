@@ -6,7 +6,7 @@ use crate::ops;
 use crate::overlay;
 use crate::panics;
 use crate::site::Site;
-use crate::thread::{Condition, Pending, Status, Thread};
+use crate::thread::{Condition, Pending, Thread, ThreadState};
 use racefuzz_trace::Verb;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,9 +18,10 @@ pub(super) unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
         Some(thread) => thread.reuse(site),
         None => execution.threads.push(Thread::new(site)),
     }
-    execution.thread_count = 1;
-    execution.unfinished = 1;
+    execution.schedule.thread_count = 1;
+    execution.schedule.unfinished = 1;
     execution.threads[0].path = 1;
+    execution.threads[0].clock.prepare(0, 1);
     execution.heart.beat(site);
     if let Some(recorder) = &mut execution.recorder {
         recorder.thread(None, None, None, false);
@@ -41,7 +42,8 @@ pub(super) unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
     unsafe { lane.put(body) };
     let stack = lane.stack();
     let root = &mut execution.threads[0];
-    (root.stack, root.live) = (stack, true);
+    (root.coroutine.stack, root.coroutine.live) = (stack, true);
+    execution.coroutines.live += 1;
     execution.current = 0;
 }
 
@@ -55,12 +57,12 @@ fn root(program: &dyn Fn()) {
         let of_program = panics::escaped(execution(), payload.as_ref());
         if of_program {
             let execution = execution();
-            execution.phase = Phase::TearDown;
+            execution.set_phase(Phase::TearDown);
             panics::report_unhandled(execution);
         }
         ops::drop_payload(payload);
     }
-    if execution().phase == Phase::TearDown {
+    if execution().phase() == Phase::TearDown {
         return;
     }
     let waited = catch_unwind(|| {
@@ -68,10 +70,10 @@ fn root(program: &dyn Fn()) {
         // SAFETY: as above.
         let execution = unsafe { &mut *current() };
         ops::finish(execution);
-        if execution.unfinished == 0 {
+        if execution.schedule.unfinished == 0 {
             return Ok(());
         }
-        execution.threads[0].status = Status::Live;
+        execution.threads[0].state = ThreadState::Live;
         let site = execution.threads[0].pending.site;
         let mut pending = Pending::start(site);
         pending.op.verb = Verb::Finish;
@@ -95,33 +97,34 @@ fn finale() {
     let execution = || unsafe { &mut *current() };
     {
         let execution = execution();
-        if panics::report_unhandled(execution) || execution.blocked_at.is_some() {
+        if panics::report_unhandled(execution) || execution.outcome.blocked_at.is_some() {
             return;
         }
-        execution.phase = Phase::Ending;
-        let (root, others) = execution.threads[..execution.thread_count].split_at_mut(1);
-        for thread in others {
-            root[0].clock.join(&thread.clock);
-            root[0].seen.join(&thread.seen);
+        execution.set_phase(Phase::Ending);
+        if execution.order.has_clocks {
+            let (root, others) = execution.threads[..execution.schedule.thread_count].split_at_mut(1);
+            for thread in others {
+                root[0].learn(&thread.clock, &thread.coherence.seen);
+            }
         }
     }
-    let finals = std::mem::take(&mut execution().finals);
+    let finals = std::mem::take(&mut execution().storage.finals);
     for oracle in finals {
-        if execution().phase == Phase::TearDown {
+        if execution().phase() == Phase::TearDown {
             return;
         }
         guarded(true, oracle);
     }
     loop {
-        let value = execution().globals.take_next();
+        let value = execution().storage.globals.take_next();
         let Some(value) = value else { break };
         guarded(false, || drop(value));
     }
-    execution().globals.reset();
-    while let Some(value) = execution().statics.next() {
+    execution().storage.globals.reset();
+    while let Some(value) = execution().storage.statics.next() {
         // SAFETY: all threads have ended.
         guarded(false, || unsafe { value.destroy() });
-        execution().statics.put_back();
+        execution().storage.statics.put_back();
     }
 }
 
@@ -131,7 +134,7 @@ fn guarded(oracle: bool, code: impl FnOnce()) {
     // SAFETY: see `execution::with`.
     let execution = unsafe { &mut *current() };
     if panics::escaped(execution, payload.as_ref())
-        && let Some(panicked) = execution.threads[0].panicked.clone()
+        && let Some(panicked) = execution.threads[0].panics.panicked.clone()
     {
         panics::fail(execution, 0, &panicked, oracle);
     }

@@ -21,86 +21,104 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
         if (*execution).recorder.is_some() {
             record_ends(&mut *execution);
         }
-        (*execution).phase = Phase::TearDown;
-        let count = (*execution).thread_count as u32;
-        // First those that stand in the middle of unwinding: while there are any, nobody can tell
-        // whether another one unwinds. (Where others borrow from them they wait for those to end.)
-        for thread in (0..count).rev() {
-            let candidate = &(&(*execution).threads)[thread as usize];
-            if candidate.live && candidate.panicking {
-                (*execution).current = thread;
-                resume(execution, thread);
-            }
-        }
-        let mut lenders: Vec<u32> = Vec::new();
-        let mut abandoned: SmallVec<[Abandoned; 2]> = SmallVec::new();
-        for thread in (0..count).rev() {
-            if !(&(*execution).threads)[thread as usize].live {
-                continue;
-            }
-            (*execution).current = thread;
-            let given_up = (&(*execution).threads)[thread as usize].given_up || lenders.contains(&thread);
-            if given_up || resume(execution, thread) {
-                // It goes on in spite of everything, or somebody who does borrows from it.
-                let coroutine = abandon(&mut *execution, thread);
-                if (*execution).left != Some(thread) {
-                    abandoned.push(coroutine);
-                }
-                let thread = &(&(*execution).threads)[thread as usize];
-                if thread.scoped {
-                    lenders.extend(thread.parent);
-                }
-            }
+        (*execution).set_phase(Phase::TearDown);
+        let mut abandoned = SmallVec::new();
+        if (*execution).coroutines.live != 0 {
+            abandoned = end_bodies(execution);
         }
         while release_one_by_one(&mut *execution) {
             if resume(execution, 0) {
                 abandoned.push(abandon(&mut *execution, 0));
             }
-            (*execution).statics.put_back();
+            (*execution).storage.statics.put_back();
         }
-        (*execution).statics.put_back_all();
+        (*execution).storage.statics.put_back_all();
         // Their execution is over. But where a thread was interrupted, something of std's may wait on its
         // stack that is older than the execution.
         for coroutine in abandoned {
-            coroutine.reclaim(&mut (*execution).stacks);
+            coroutine.reclaim(&mut (*execution).coroutines.stacks);
         }
     }
 }
 
+/// Lets every body that has not ended unwind; the coroutines of those that do not.
+///
+/// # Safety
+/// As `work` of the runner.
+#[cold]
+unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
+    let mut abandoned = SmallVec::new();
+    // SAFETY: as in `work`.
+    unsafe {
+        let count = (*execution).schedule.thread_count as u32;
+        // First those that stand in the middle of unwinding: while there are any, nobody can tell
+        // whether another one unwinds. (Where others borrow from them they wait for those to end.)
+        for thread in (0..count).rev() {
+            let candidate = &(&(*execution).threads)[thread as usize];
+            if candidate.coroutine.live && candidate.panicking {
+                (*execution).current = thread;
+                resume(execution, thread);
+            }
+        }
+        let mut lenders: Vec<u32> = Vec::new();
+        for thread in (0..count).rev() {
+            if !(&(*execution).threads)[thread as usize].coroutine.live {
+                continue;
+            }
+            (*execution).current = thread;
+            let given_up =
+                (&(*execution).threads)[thread as usize].coroutine.given_up || lenders.contains(&thread);
+            if given_up || resume(execution, thread) {
+                // It goes on in spite of everything, or somebody who does borrows from it.
+                let coroutine = abandon(&mut *execution, thread);
+                if (*execution).outcome.left != Some(thread) {
+                    abandoned.push(coroutine);
+                }
+                let thread = &(&(*execution).threads)[thread as usize];
+                if thread.origin.scoped {
+                    lenders.extend(thread.origin.parent);
+                }
+            }
+        }
+    }
+    abandoned
+}
+
 /// Leaves a thread where it stands, with all that is on its stack.
 fn abandon(execution: &mut Execution, thread: u32) -> Abandoned {
-    execution.threads[thread as usize].live = false;
-    execution.abandoned += 1;
-    execution.lanes[thread as usize].abandon()
+    execution.threads[thread as usize].coroutine.live = false;
+    execution.coroutines.live -= 1;
+    execution.outcome.abandoned += 1;
+    execution.coroutines.lanes[thread as usize].abandon()
 }
 
 /// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one
 /// because a destructor of the program that does not end can then be abandoned, too.
 pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
-    let threads = &execution.threads[..execution.thread_count];
-    let nothing = execution.finals.is_empty()
-        && execution.globals.is_empty()
-        && execution.statics.is_unused()
-        && threads.iter().all(|thread| thread.locals.is_empty());
+    let threads = &execution.threads[..execution.schedule.thread_count];
+    let nothing = execution.storage.finals.is_empty()
+        && execution.storage.globals.is_empty()
+        && execution.storage.statics.is_unused()
+        && (!execution.storage.any_locals || threads.iter().all(|thread| thread.locals.is_empty()));
     if nothing {
         return false;
     }
     let root = &mut execution.threads[0];
-    (root.torn, root.given_up, root.panicking) = (0, false, false);
+    (root.coroutine.torn, root.coroutine.given_up, root.panicking) = (0, false, false);
     let body = || {
         // SAFETY: see `execution::with`; each reference ends before anything of the program runs.
         let execution = || unsafe { &mut *current() };
-        while let Some(oracle) = execution().finals.pop() {
+        while let Some(oracle) = execution().storage.finals.pop() {
             let _ = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(oracle)))).map_err(ops::drop_payload);
         }
-        release_all(|| &mut execution().globals);
-        while let Some(value) = execution().statics.next() {
+        release_all(|| &mut execution().storage.globals);
+        while let Some(value) = execution().storage.statics.next() {
             // SAFETY: no thread of the execution will run again.
             let destroy = || by_program(|| unsafe { value.destroy() });
             let _ = catch_unwind(AssertUnwindSafe(destroy)).map_err(ops::drop_payload);
-            execution().statics.put_back();
+            execution().storage.statics.put_back();
         }
-        for thread in 0..execution().thread_count {
+        for thread in 0..execution().schedule.thread_count {
             release_all(|| &mut execution().threads[thread].locals);
         }
     };

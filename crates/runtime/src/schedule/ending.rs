@@ -24,7 +24,7 @@ const TORN_WAIT: u32 = 10_000;
 pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), Absent> {
     let me = execution.current;
     execution.threads[me as usize].pending = pending;
-    execution.threads[me as usize].timed_out = false;
+    execution.threads[me as usize].waiting.timed_out = false;
     if execution.is_spent() {
         stuck::step_limit(execution);
         return torn();
@@ -33,10 +33,10 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
         return Ok(());
     }
     if pending.deadline.is_some() {
-        execution.threads[me as usize].timed_out = true;
+        execution.threads[me as usize].waiting.timed_out = true;
         return Ok(());
     }
-    execution.threads[me as usize].blocked = true;
+    execution.threads[me as usize].waiting.blocked = true;
     stuck::nobody_can_run(execution);
     torn()
 }
@@ -95,8 +95,8 @@ fn count_torn(weight: u32) {
         let me = (*execution).current as usize;
         let threads = &mut (*execution).threads;
         let Some(thread) = threads.get_mut(me) else { return };
-        thread.torn = thread.torn.saturating_add(weight);
-        if thread.torn > TORN_LIMIT && !thread.yielder.is_null() {
+        thread.coroutine.torn = thread.coroutine.torn.saturating_add(weight);
+        if thread.coroutine.torn > TORN_LIMIT && !thread.coroutine.yielder.is_null() {
             give_up(execution);
         }
     }
@@ -111,14 +111,14 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
     unsafe {
         let me = (*execution).current as usize;
         let thread = &mut (&mut (*execution).threads)[me];
-        thread.given_up = true;
-        let (yielder, unwinding) = (thread.yielder, thread.panicking);
-        if (*execution).unwinding_elsewhere == 0 {
+        thread.coroutine.given_up = true;
+        let (yielder, unwinding) = (thread.coroutine.yielder, thread.panicking);
+        if (*execution).coroutines.unwinding_elsewhere == 0 {
             // Its panic will never be caught, and is nobody else's.
             crate::panics::disown();
         }
         if unwinding && std::thread::panicking() {
-            (*execution).unwinding_elsewhere += 1;
+            (*execution).coroutines.unwinding_elsewhere += 1;
         }
         loop {
             (*yielder).suspend(());

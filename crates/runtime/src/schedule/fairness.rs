@@ -127,27 +127,28 @@ impl Fairness {
 impl Execution {
     /// An execution begins: the steps up to which nothing but their number is looked at.
     pub(crate) fn begin_unfairly(&mut self) {
-        self.fairness.active = false;
-        self.chooses_freely = self.memory.is_none();
-        let has_tail = self.config.fair_tail && !self.config.explored && self.memory.is_none();
-        self.unlooked = self.config.max_steps / if has_tail { FREE_SHARE } else { 1 };
+        self.schedule.fairness.active = false;
+        self.schedule.chooses_freely = self.driver.memory.is_none();
+        let has_tail = self.config.fair_tail && !self.config.explored && self.driver.memory.is_none();
+        self.schedule.unlooked = self.config.max_steps / if has_tail { FREE_SHARE } else { 1 };
     }
 
     /// That number is reached: whether it is the limit.
     #[cold]
     pub(crate) fn looks_at_steps(&mut self) -> bool {
-        if self.steps >= self.config.max_steps || self.heart.stops() {
+        if self.schedule.steps >= self.config.max_steps || self.heart.stops() {
             return true;
         }
-        if !self.fairness.active {
-            self.fairness.begin(self.config.max_steps);
-            self.chooses_freely = false;
+        if !self.schedule.fairness.active {
+            self.schedule.fairness.begin(self.config.max_steps);
+            self.schedule.chooses_freely = false;
+            self.look_around();
         }
-        self.unlooked = self.config.max_steps.min(self.steps + INTERVAL);
-        for thread in &mut self.threads[..self.thread_count] {
-            thread.yielded = false;
+        self.schedule.unlooked = self.config.max_steps.min(self.schedule.steps + INTERVAL);
+        for thread in &mut self.threads[..self.schedule.thread_count] {
+            thread.spinning.yielded = false;
         }
-        self.yielded = 0;
+        self.schedule.yielded = 0;
         self.expire_wait();
         false
     }
@@ -155,10 +156,10 @@ impl Execution {
     /// The wait that is to end first may end, if its time is up or nothing else seems to happen.
     fn expire_wait(&mut self) {
         let deadline = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
-        let Some(first) = self.timed.iter().copied().min_by_key(deadline) else { return };
+        let Some(first) = self.schedule.timed.iter().copied().min_by_key(deadline) else { return };
         let deadline = self.threads[first as usize].pending.deadline.unwrap_or(0);
-        if deadline <= self.now || self.steps >= self.config.max_steps / 2 {
-            self.now = self.now.max(deadline);
+        if deadline <= self.schedule.now || self.schedule.steps >= self.config.max_steps / 2 {
+            self.schedule.now = self.schedule.now.max(deadline);
             self.enable(first);
         }
     }

@@ -3,6 +3,7 @@
 use super::leaving::{leave, stop_current};
 use crate::execution::{Absent, Execution};
 use crate::explorer::Op;
+use crate::thread::ThreadState;
 use racefuzz_trace::{OpKind, Point, Verb};
 
 /// Fault injection: the current thread may panic or stop before its operation.
@@ -22,7 +23,7 @@ pub(super) fn inject_fault(execution: &mut Execution) -> Result<(), Absent> {
     match execution.choose(Point::Fault, count) {
         0 => return Ok(()),
         1 if panic => {
-            execution.faults_left -= 1;
+            execution.driver.faults_left -= 1;
             let (op, site) = (local(Verb::Note), execution.threads[me].pending.site);
             execution.record(&op, site, |_, event| {
                 event.ok = false;
@@ -30,14 +31,14 @@ pub(super) fn inject_fault(execution: &mut Execution) -> Result<(), Absent> {
             });
         }
         _ => {
-            execution.faults_left -= 1;
+            execution.driver.faults_left -= 1;
             let (op, site) = (local(Verb::Note), execution.threads[me].pending.site);
             execution.record(&op, site, |_, event| {
                 event.ok = false;
                 event.text = Some("injected kill".into());
             });
             stop_current(execution);
-            execution.threads[me].killed = true;
+            execution.threads[me].state = ThreadState::Killed;
             return leave(execution);
         }
     }

@@ -5,15 +5,15 @@ use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, current};
 use crate::site::Site;
 use crate::stuck;
-use crate::thread::Status;
+use crate::thread::ThreadState;
 
 /// The current thread takes no further part in the execution.
 pub(super) fn stop_current(execution: &mut Execution) {
     let me = execution.current;
-    execution.threads[me as usize].status = Status::Stopped;
+    execution.threads[me as usize].state = ThreadState::Stopped;
     execution.disable(me);
-    execution.unfinished -= 1;
-    if execution.unfinished == 0 && me != 0 {
+    execution.schedule.unfinished -= 1;
+    if execution.schedule.unfinished == 0 && me != 0 {
         execution.reconsider(0);
     }
 }
@@ -51,7 +51,10 @@ pub(crate) fn stop_diverged() -> Absent {
     let execution = current();
     if !execution.is_null() {
         // SAFETY: see `execution::with`.
-        unsafe { ((*execution).phase, (*execution).discarded) = (Phase::TearDown, true) };
+        unsafe {
+            (*execution).outcome.discarded = true;
+            (*execution).set_phase(Phase::TearDown);
+        }
     }
     let _ = torn();
     Absent::TearDown
@@ -64,15 +67,15 @@ pub(crate) fn block_for_good(site: Site) -> Absent {
     if !execution.is_null() {
         // SAFETY: see `execution::with`.
         unsafe {
-            if (*execution).phase != Phase::TearDown {
-                (*execution).blocked_at.get_or_insert(site);
-                if (*execution).memory.is_some() && (*execution).phase == Phase::Running {
+            if (*execution).phase() != Phase::TearDown {
+                (*execution).outcome.blocked_at.get_or_insert(site);
+                if (*execution).driver.memory.is_some() && (*execution).phase() == Phase::Running {
                     // The others go on: what they write may be what this thread should have read.
                     stop_current(&mut *execution);
                     let _ = leave(&mut *execution);
                     return Absent::TearDown;
                 }
-                (*execution).phase = Phase::TearDown;
+                (*execution).set_phase(Phase::TearDown);
             }
         }
         let _ = torn();

@@ -4,6 +4,7 @@ mod ending;
 mod fairness;
 mod faults;
 mod leaving;
+mod offering;
 
 pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn, waited_in_vain};
 pub(crate) use fairness::Fairness;
@@ -14,7 +15,6 @@ use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive};
 use crate::explorer::Op;
 use crate::site::Site;
-use crate::stuck;
 use crate::thread::{Condition, Pending};
 use corosensei::Yielder;
 use ending::ending;
@@ -50,7 +50,7 @@ unsafe fn post_awaiting(pointer: *mut Execution, pending: Pending) -> Result<(),
     // SAFETY: see `execution::with`; the reference ends before the switch below.
     let (me, next) = unsafe {
         let execution = &mut *pointer;
-        if execution.phase != Phase::Running {
+        if execution.phase() != Phase::Running {
             return ending(execution, pending);
         }
         (execution.current, execution.offer_awaiting(&pending))
@@ -60,6 +60,24 @@ unsafe fn post_awaiting(pointer: *mut Execution, pending: Pending) -> Result<(),
     }
     // SAFETY: passed on to the caller.
     unsafe { take_turn(pointer, me, next, true) }
+}
+
+/// Returns when a thread has ended: [`post`] for a join.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn post_end_of(target: u32, op: Op, site: Site) -> Result<(), Absent> {
+    let pointer = alive()?;
+    let _runtime = runtime_scope();
+    // SAFETY: `pointer` is the current execution; the reference ends before the switch below.
+    unsafe {
+        let execution = &mut *pointer;
+        if execution.phase() != Phase::Running {
+            let condition = Condition::Finished(target);
+            return ending(execution, Pending { op, site, condition, deadline: None, invisible: true });
+        }
+        let me = execution.current;
+        let next = execution.offer_end_of(target, op, site);
+        if next == AT_ONCE { Ok(()) } else { take_turn(pointer, me, next, true) }
+    }
 }
 
 /// No thread's number: the running thread goes on at once.
@@ -75,13 +93,39 @@ pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -
     // SAFETY: see `execution::with`; the reference ends before the switch below.
     let (me, next) = unsafe {
         let execution = &mut *pointer;
-        if execution.phase != Phase::Running {
+        if execution.phase() != Phase::Running {
             return ending(execution, visible(op, site));
         }
         (execution.current, execution.offer(op, site))
     };
     // SAFETY: passed on to the caller.
     unsafe { take_turn(pointer, me, next, false) }
+}
+
+/// [`post_visible`] where a step has to look at nothing but itself.
+///
+/// # Safety
+/// As [`post_visible`]; the execution is not [slow](Execution::slow).
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; the references end before the switch and before a thread unwinds.
+    unsafe {
+        let me = (*pointer).current;
+        let next = (*pointer).offer(op, site);
+        if next != me {
+            if next == NOBODY {
+                return torn();
+            }
+            switch_to(pointer, next);
+            if (*pointer).phase() == Phase::TearDown {
+                return torn();
+            }
+        }
+        if (*pointer).schedule.yielded != 0 {
+            (*pointer).settle(me);
+        }
+    }
+    Ok(())
 }
 
 /// Lets `next` run, and returns when it is the turn of the running thread, `me`.
@@ -99,13 +143,13 @@ unsafe fn take_turn(pointer: *mut Execution, me: u32, next: u32, awaiting: bool)
     }
     // SAFETY: as above, a new reference after the switch.
     let execution = unsafe { &mut *pointer };
-    if execution.phase == Phase::TearDown {
+    if execution.phase() == Phase::TearDown {
         return torn();
     }
-    if awaiting || execution.yielded != 0 {
+    if awaiting || execution.schedule.yielded != 0 {
         execution.settle(me);
     }
-    if execution.faults_left != 0 {
+    if execution.driver.faults_left != 0 {
         inject_fault(execution)?;
     }
     Ok(())
@@ -128,11 +172,9 @@ unsafe fn switch_to(execution: *mut Execution, next: u32) {
     // SAFETY: the yielder belongs to the coroutine the caller runs on, so it is live; the worker
     // resumes this coroutine only after setting `current` back to it.
     unsafe {
-        let me = (*execution).current;
-        let yielder = (&(*execution).threads)[me as usize].yielder;
-        let thread = &mut (&mut (*execution).threads)[me as usize];
-        thread.alone = 0;
-        let unwinding = thread.panicking;
+        let thread = (*execution).running();
+        thread.spinning.alone = 0;
+        let (yielder, unwinding) = (thread.coroutine.yielder, thread.panicking);
         (*execution).current = next;
         if unwinding {
             suspend_unwinding(execution, yielder);
@@ -153,9 +195,9 @@ unsafe fn suspend_unwinding(execution: *mut Execution, yielder: *const Yielder<(
     // SAFETY: the execution lives as long as its coroutines run; no reference is live across the
     // suspension.
     unsafe {
-        (*execution).unwinding_elsewhere += 1;
+        (*execution).coroutines.unwinding_elsewhere += 1;
         (*yielder).suspend(());
-        (*execution).unwinding_elsewhere -= 1;
+        (*execution).coroutines.unwinding_elsewhere -= 1;
     }
 }
 
@@ -168,145 +210,11 @@ pub(crate) unsafe fn rest(execution: *mut Execution) {
     unsafe {
         let unwinding = (*execution).unwinds();
         let me = (*execution).current as usize;
-        let yielder = (&(*execution).threads)[me].yielder;
+        let yielder = (&(*execution).threads)[me].coroutine.yielder;
         if unwinding {
             suspend_unwinding(execution, yielder);
         } else {
             (*yielder).suspend(());
-        }
-    }
-}
-
-impl Execution {
-    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
-    /// next; `NOBODY` if the execution has ended.
-    #[inline(never)]
-    fn offer(&mut self, op: Op, site: Site) -> u32 {
-        self.heart.beat(site);
-        let me = self.current;
-        let several = self.enabled.len() > 1;
-        let thread = &mut self.threads[me as usize];
-        let unwinding = thread.panicking | std::thread::panicking();
-        thread.pending.op = op;
-        thread.pending.site = site;
-        thread.pending.condition = Condition::Always;
-        thread.pending.deadline = None;
-        thread.pending.invisible = false;
-        thread.timed_out = false;
-        thread.blocked = false;
-        // In advance: a processor is slow to read a clock as a whole of which a part was just written.
-        thread.clock.set(me, thread.time + 1);
-        thread.alone += u32::from(several);
-        if thread.alone > ALONE_LIMIT || !thread.listed || unwinding {
-            self.offer_at_first(unwinding);
-        }
-        if self.is_spent() {
-            stuck::step_limit(self);
-            return NOBODY;
-        }
-        if self.yielded == 0 && self.enabled.len() > 1 && self.ready.is_empty() && self.chooses_freely {
-            return self.ask_for_any(me);
-        }
-        self.pick().unwrap_or_else(|| {
-            stuck::nobody_can_run(self);
-            NOBODY
-        })
-    }
-
-    /// What is not to be done at every step.
-    #[cold]
-    fn offer_at_first(&mut self, unwinding: bool) {
-        let me = self.current;
-        if unwinding {
-            self.unwinds();
-        }
-        self.enable(me);
-        if self.threads[me as usize].alone > ALONE_LIMIT {
-            self.threads[me as usize].alone = 0;
-            self.give_way();
-        }
-    }
-
-    /// The same for an operation under a condition, or one that is no choice; `AT_ONCE` if the thread
-    /// may go on without having been chosen.
-    #[inline(never)]
-    fn offer_awaiting(&mut self, pending: &Pending) -> u32 {
-        self.heart.beat(pending.site);
-        let me = self.current;
-        if std::thread::panicking() || self.threads[me as usize].panicking {
-            self.unwinds();
-        }
-        if self.state(pending) && pending.invisible {
-            self.settle(me);
-            return AT_ONCE;
-        }
-        if self.is_spent() {
-            stuck::step_limit(self);
-            return NOBODY;
-        }
-        self.pick().unwrap_or_else(|| {
-            stuck::nobody_can_run(self);
-            NOBODY
-        })
-    }
-
-    /// Notes what the current thread will do; whether it may do so now.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn state(&mut self, pending: &Pending) -> bool {
-        let me = self.current;
-        let steps = self.steps;
-        let thread = &mut self.threads[me as usize];
-        thread.pending = *pending;
-        thread.timed_out = false;
-        thread.blocked = false;
-        match pending.condition {
-            Condition::Always => {}
-            Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
-                self.objects[object as usize].waiters.push(me);
-            }
-            Condition::Finished(target) => self.threads[target as usize].joiners.push(me),
-            Condition::Token | Condition::NoToken | Condition::AllFinished => {}
-        }
-        if self.holds(me) {
-            if !pending.invisible {
-                self.enable(me);
-            }
-            return true;
-        }
-        if pending.deadline.is_some() && self.config.inject.timeout {
-            self.enable(me);
-        } else {
-            self.disable(me);
-        }
-        self.reconsider(me);
-        debug_assert!(self.threads[me as usize].blocked_at.is_none_or(|(since, _)| since <= steps));
-        false
-    }
-
-    /// The current thread's pending operation is about to happen.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    fn settle(&mut self, me: u32) {
-        let thread = &mut self.threads[me as usize];
-        if thread.yielded {
-            thread.yielded = false;
-            self.yielded -= 1;
-        }
-        let thread = &mut self.threads[me as usize];
-        if matches!(thread.pending.condition, Condition::Always) {
-            return;
-        }
-        if thread.blocked {
-            // Chosen although the condition does not hold: its wait ends by timeout.
-            thread.timed_out = true;
-            thread.blocked = false;
-        }
-        if thread.pending.deadline.is_some() {
-            self.timed.retain(|timed| *timed != me);
-        }
-        if let Condition::Word { object, .. } | Condition::KeptOut { object, .. } =
-            self.threads[me as usize].pending.condition
-        {
-            self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
         }
     }
 }
@@ -324,13 +232,13 @@ impl Execution {
     #[inline(never)]
     pub(crate) fn unwinds(&mut self) -> bool {
         let unwinding = std::thread::panicking();
-        let known = self.unwinding_elsewhere == 0 || !unwinding;
+        let known = self.coroutines.unwinding_elsewhere == 0 || !unwinding;
         let Some(thread) = self.threads.get_mut(self.current as usize) else { return unwinding };
         if known && unwinding != thread.panicking {
             thread.panicking = unwinding;
             if !unwinding {
-                thread.caught_panic = thread.panicked.take();
-                thread.outer_panic = None;
+                thread.panics.caught_panic = thread.panics.panicked.take();
+                thread.panics.outer_panic = None;
             }
         }
         thread.panicking

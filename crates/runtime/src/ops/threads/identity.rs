@@ -12,7 +12,7 @@ pub fn current_thread() -> Result<ThreadId, Absent> {
     }
     // SAFETY: see `execution::with`; a plain read, also while threads are torn down.
     let threads = unsafe { &(*current()).threads };
-    Ok(threads.get(task.index()).map_or(task, |thread| ThreadId(thread.host)))
+    Ok(threads.get(task.index()).map_or(task, |thread| ThreadId(thread.origin.host)))
 }
 
 /// The running thread or task, as events name it.
@@ -31,7 +31,7 @@ pub fn thread_name(thread: ThreadId) -> Option<String> {
     if let Some(session) = backend::hosted() {
         return session.thread_name(thread.0);
     }
-    with(|execution| execution.threads.get(thread.index())?.name.clone()).ok().flatten()
+    with(|execution| execution.threads.get(thread.index())?.origin.name.clone()).ok().flatten()
 }
 
 /// Whether the running thread is unwinding from a panic of the program.

@@ -2,14 +2,14 @@
 
 use super::{JoinOutcome, Spawned, end_object, give_way};
 use crate::backend;
-use crate::execution::{Absent, Phase, current, enter, mix, with};
+use crate::execution::{Absent, Phase, alive, current, mix, with};
 use crate::explorer::Op;
-use crate::ops::atomic::visible;
 use crate::ops::{graphed, local_op};
 use crate::overlay;
-use crate::schedule::{post, rest};
+use crate::schedule::visible;
+use crate::schedule::{post, post_end_of, rest};
 use crate::site::Site;
-use crate::thread::{Condition, Pending, Status};
+use crate::thread::{Condition, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 
 /// Waits for a thread's end and takes what it left.
@@ -18,25 +18,36 @@ use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent> {
     let same = match backend::hosted() {
         Some(session) => session.epoch() == spawned.epoch,
-        None => enter(|execution| execution.epoch == spawned.epoch)?,
+        None => alive().map(|execution| {
+            // SAFETY: see `execution::with`; a plain read.
+            unsafe { (*execution).epoch == spawned.epoch }
+        })?,
     };
     if !same {
         return Err(Absent::Outside);
     }
-    join_thread(spawned.thread, false, site)?;
+    let panicked = join_thread(spawned.thread, false, site)?;
     // SAFETY: the thread has ended, and this handle, the only one, is consumed.
     let result = unsafe { (*spawned.packet.0.get()).take() };
-    if let Some(session) = backend::hosted() {
-        session.take_panic(spawned.thread.0, true);
-    } else if let Some(Err(_)) = &result {
+    if panicked {
         // The caller has it now. A panic of a thread-local's destructor is in no result.
-        with(|execution| {
-            if let Some(panicked) = &mut execution.threads[spawned.thread.index()].panicked {
-                panicked.taken = Some(execution.current);
-            }
-        })?;
+        take_panic(spawned.thread, result.as_ref().is_some_and(|result| result.is_err()))?;
     }
     result.ok_or(Absent::TearDown)
+}
+
+/// The panic of an ended thread is the caller's affair, if it is the thread's result.
+#[cold]
+fn take_panic(thread: ThreadId, is_result: bool) -> Result<(), Absent> {
+    if let Some(session) = backend::hosted() {
+        session.take_panic(thread.0, true);
+        return Ok(());
+    }
+    with(|execution| {
+        if is_result && let Some(panicked) = &mut execution.threads[thread.index()].panics.panicked {
+            panicked.taken = Some(execution.current);
+        }
+    })
 }
 
 /// Waits for a thread's end, whoever may take what it left. Whether it panicked; if it did, `take`
@@ -54,30 +65,28 @@ pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Abs
         object: Op::NO_OBJECT,
         lock: false,
     };
-    let condition = Condition::Finished(target);
-    post(Pending { op, site, condition, deadline: None, invisible: true })?;
+    post_end_of(target, op, site)?;
     with(|execution| {
         let now = execution.event(&op);
-        let me = now.thread as usize;
-        let target = target as usize;
-        let (low, high) = (me.min(target), me.max(target));
-        let (before, behind) = execution.threads.split_at_mut(high);
-        let (first, second) = (&mut before[low], &mut behind[0]);
-        let (mine, theirs) = if me < target { (first, second) } else { (second, first) };
-        mine.clock.join(&theirs.clock);
-        mine.seen.join(&theirs.seen);
-        let panicked = theirs.panicked.is_some();
-        if let Some(panicked) = &mut theirs.panicked
+        let (me, target) = (now.thread as usize, target as usize);
+        if execution.order.has_clocks
+            && let Ok([mine, theirs]) = execution.threads.get_disjoint_mut([me, target])
+        {
+            mine.learn(&theirs.clock, &theirs.coherence.seen);
+        }
+        let panicked = execution.threads[target].panics.panicked.is_some();
+        if panicked
             && take
+            && let Some(panicked) = &mut execution.threads[target].panics.panicked
         {
             panicked.taken = Some(me as u32);
         }
-        crate::ops::counted::joins(execution);
-        if let Some(memory) = execution.memory {
+        if let Some(memory) = execution.driver.memory {
+            crate::ops::counted::joins(execution);
             // SAFETY: see `Execution::event`.
             unsafe { (*memory).joined(me as u32, target as u32) };
         }
-        execution.log(&now, &op, target as u64);
+        execution.complete(&now, &op, target as u64);
         execution.record(&op, site, |_, event| event.other = Some(ThreadId(target as u32)));
         panicked
     })
@@ -96,11 +105,11 @@ pub fn outlive(thread: ThreadId) {
     // threads; one that it abandoned keeps its yielder, and the caller then waits for ever.
     unsafe {
         loop {
-            if (*execution).phase != Phase::TearDown {
+            if (*execution).phase() != Phase::TearDown {
                 return;
             }
             let thread = &(&(*execution).threads)[thread.index()];
-            if !thread.live && thread.yielder.is_null() {
+            if !thread.coroutine.live && thread.coroutine.yielder.is_null() {
                 return;
             }
             rest(execution);
@@ -138,7 +147,7 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
     with(|execution| {
         let now = execution.event(&op);
         let same = epoch == execution.epoch;
-        execution.counts_observed |= same;
+        execution.order.counts_observed |= same;
         let known = match execution.config.count_points && same {
             true => graphed::has_ended(execution, &now, &op, end_object(thread.0), site),
             false => None,
@@ -146,20 +155,20 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
         let target = &execution.threads[thread.index()];
         let finished = known.unwrap_or_else(|| {
             !same
-                || target.status == Status::Finished
+                || target.state == ThreadState::Finished
                 || matches!(target.pending.condition, Condition::AllFinished)
         });
-        let ended = mix(target.path, u64::from(target.time));
+        let ended = target.event_at(target.time);
         if finished && same && known.is_none() {
             let [reader, target] = [now.thread as usize, thread.index()];
             let clock = execution.threads[target].clock.clone();
-            execution.threads[reader].acquirable.join(&clock);
-            let seen = execution.threads[target].seen.clone();
-            execution.threads[reader].acquirable_seen.join(&seen);
+            execution.threads[reader].coherence.acquirable.join(&clock);
+            let seen = execution.threads[target].coherence.seen.clone();
+            execution.threads[reader].coherence.acquirable_seen.join(&seen);
         }
-        execution.class =
-            execution.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
-        execution.log(&now, &op, u64::from(finished));
+        execution.order.class =
+            execution.order.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
+        execution.complete(&now, &op, u64::from(finished));
         execution.record(&op, site, |_, event| {
             event.ok = finished;
             event.other = Some(thread);

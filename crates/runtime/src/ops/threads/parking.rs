@@ -3,12 +3,12 @@
 use crate::execution::{Absent, Execution, enter, mix, with};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::ops::atomic::visible;
 use crate::ops::{choose_spurious, graphed, state};
 use crate::overlay;
 use crate::schedule::post;
+use crate::schedule::visible;
 use crate::site::Site;
-use crate::thread::{Condition, Pending, Status, Thread};
+use crate::thread::{Condition, Pending, Thread, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
     }
     let (op, deadline) = enter(|execution| {
         let deadline = timeout.map(|timeout| state::deadline(execution, timeout));
-        (token_op(Verb::Park, execution.threads[execution.current as usize].host), deadline)
+        (token_op(Verb::Park, execution.threads[execution.current as usize].origin.host), deadline)
     })?;
     let (deadline, expires) = with(|execution| state::choose_timeout(execution, deadline))?;
     // With a token to take it would not time out.
@@ -49,26 +49,28 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
     with(|execution| {
         let now = execution.event(&op);
         let me = now.thread as usize;
-        let host = execution.threads[me].host as usize;
-        execution.threads[me].timed_out |= expires;
-        // What comes next may be a join, which has no limit.
-        execution.threads[me].timed = false;
-        let had = u64::from(execution.threads[host].token);
-        let timed_out = std::mem::take(&mut execution.threads[me].timed_out);
+        let host = execution.threads[me].origin.host as usize;
+        execution.threads[me].waiting.timed_out |= expires;
+        if execution.driver.memory.is_some() {
+            // What comes next may be a join, which has no limit.
+            execution.threads[me].enumerated.timed = false;
+        }
+        let had = u64::from(execution.threads[host].waiting.token);
+        let timed_out = std::mem::take(&mut execution.threads[me].waiting.timed_out);
         let owner = &mut execution.threads[host];
-        let woken = std::mem::take(&mut owner.token);
+        let woken = std::mem::take(&mut owner.waiting.token);
         if woken {
-            let mut token = std::mem::take(&mut owner.token_clock);
+            let mut token = std::mem::take(&mut owner.coherence.token_clock);
             execution.threads[me].clock.join(&token);
             token.clear();
-            execution.threads[host].token_clock = token;
+            execution.threads[host].coherence.token_clock = token;
         }
         if woken {
             refuse_to_expire(execution, host as u32);
         }
         graphed::stepped(execution, &now, &op, (had, 0), true);
-        execution.class = execution.class.wrapping_add(mix(now.write.event, u64::from(woken)));
-        execution.log(&now, &op, u64::from(woken));
+        execution.order.class = execution.order.class.wrapping_add(mix(now.write.event, u64::from(woken)));
+        execution.complete(&now, &op, u64::from(woken));
         execution.record(&op, site, |_, event| {
             event.ok = woken;
             if timed_out {
@@ -85,12 +87,13 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
 /// A token has come, or has been taken: parks whose time is to be up while there is none, of the
 /// threads that this one hosts, may not happen any more, or may now.
 fn refuse_to_expire(execution: &mut Execution, host: u32) {
-    if execution.memory.is_none() {
+    if execution.driver.memory.is_none() {
         return;
     }
-    for thread in 0..execution.thread_count as u32 {
+    for thread in 0..execution.schedule.thread_count as u32 {
         let entry = &execution.threads[thread as usize];
-        let waits = thread != execution.current && entry.status == Status::Live && entry.host == host;
+        let waits =
+            thread != execution.current && entry.state == ThreadState::Live && entry.origin.host == host;
         if waits && matches!(entry.pending.condition, Condition::NoToken) {
             execution.reconsider(thread);
         }
@@ -108,27 +111,29 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
     with(|execution| {
         let now = execution.event(&op);
         let (me, target) = (now.thread as usize, thread.index());
-        if target >= execution.thread_count {
+        if target >= execution.schedule.thread_count {
             return;
         }
         let clock = std::mem::take(&mut execution.threads[me].clock);
         let entry = &mut execution.threads[target];
-        entry.token_clock.join(&clock);
-        let had = std::mem::replace(&mut entry.token, true);
-        let host = entry.host;
-        let order = mix(entry.path, u64::from(entry.time));
+        entry.coherence.token_clock.join(&clock);
+        let had = std::mem::replace(&mut entry.waiting.token, true);
+        let host = entry.origin.host;
+        let order = entry.event_at(entry.time);
         execution.threads[me].clock = clock;
-        execution.class = execution.class.wrapping_add(mix(now.write.event, order));
+        execution.order.class = execution.order.class.wrapping_add(mix(now.write.event, order));
         debug_assert_eq!(host, thread.0, "a token belongs to a thread that hosts itself");
         graphed::stepped(execution, &now, &op, (had.into(), 1), true);
         let waits = |entry: &Thread| {
-            entry.host == thread.0 && entry.blocked && matches!(entry.pending.condition, Condition::Token)
+            entry.origin.host == thread.0
+                && entry.waiting.blocked
+                && matches!(entry.pending.condition, Condition::Token)
         };
         let waiter = match &execution.threads[target] {
             entry if waits(entry) => Some(target),
-            entry if entry.children == 0 => None,
+            entry if entry.origin.children == 0 => None,
             // It may be a task of the thread that waits.
-            _ => execution.threads[..execution.thread_count].iter().position(waits),
+            _ => execution.threads[..execution.schedule.thread_count].iter().position(waits),
         };
         if !had {
             if let Some(waiter) = waiter {
@@ -136,7 +141,7 @@ pub fn unpark(thread: ThreadId, site: Site) -> Result<(), Absent> {
             }
             refuse_to_expire(execution, thread.0);
         }
-        execution.log(&now, &op, u64::from(thread.0));
+        execution.complete(&now, &op, u64::from(thread.0));
         // As with notifications: `other` names the thread only if it was waiting.
         execution.record(&op, site, |_, event| {
             event.other = waiter.map(|waiter| ThreadId(waiter as u32)).or(Some(thread));

@@ -11,7 +11,7 @@ use crate::overlay;
 use crate::panics;
 use crate::schedule::{next_after_end, step_limit};
 use crate::site::Site;
-use crate::thread::{Status, Thread};
+use crate::thread::{Thread, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -98,7 +98,7 @@ where
     let theirs = Arc::clone(&packet);
     let run = move || {
         // SAFETY: see `execution::with`; a plain read.
-        if unsafe { (*current()).phase } == Phase::TearDown {
+        if unsafe { (*current()).phase() } == Phase::TearDown {
             // Too late to begin: only what the closure holds is released.
             let _ = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(body)))).map_err(drop_payload);
         } else {
@@ -119,7 +119,7 @@ where
     };
     // SAFETY: see `execution::with`.
     let execution = unsafe { &mut *pointer };
-    let thread = execution.thread_count;
+    let thread = execution.schedule.thread_count;
     match execution.lane(thread, options.stack_size) {
         // SAFETY: passed on to the caller; the worker runs whatever is live.
         Ok(lane) => unsafe { lane.put(run) },
@@ -138,15 +138,15 @@ where
 
 /// Makes the entry of a thread whose coroutine is ready.
 fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
-    let child = execution.thread_count as u32;
+    let child = execution.schedule.thread_count as u32;
     let parent = execution.current;
-    if execution.thread_count == execution.threads.len() {
+    if execution.schedule.thread_count == execution.threads.len() {
         execution.threads.push(Thread::new(site));
     } else {
         execution.threads[child as usize].reuse(site);
     }
-    execution.thread_count += 1;
-    execution.unfinished += 1;
+    execution.schedule.thread_count += 1;
+    execution.schedule.unfinished += 1;
 
     let op = Op {
         kind: OpKind::Spawn,
@@ -156,7 +156,6 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
         lock: false,
     };
     let now = execution.event(&op);
-    execution.log(&now, &op, u64::from(child));
     execution.record(&op, site, |_, event| event.other = Some(ThreadId(child)));
     if let Some(recorder) = &mut execution.recorder {
         recorder.thread(Some(parent), options.name.clone(), Some(site), options.task);
@@ -164,28 +163,35 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
 
     let (before, behind) = execution.threads.split_at_mut(child as usize);
     let (spawner, thread) = (&mut before[parent as usize], &mut behind[0]);
-    spawner.children += 1;
-    thread.path = mix(spawner.path.wrapping_add(1), u64::from(spawner.children));
-    thread.clock.copy_from(&spawner.clock);
-    thread.seen.copy_from(&spawner.seen);
-    thread.parent = Some(parent);
-    thread.spawned_at = Some(site);
-    if options.name.is_some() {
-        thread.name = options.name;
+    spawner.origin.children += 1;
+    thread.path = mix(spawner.path.wrapping_add(1), u64::from(spawner.origin.children));
+    if execution.order.has_clocks {
+        thread.clock.copy_from(&spawner.clock);
+        thread.clock.prepare(child, 1);
     }
-    thread.scoped = options.scoped;
-    thread.task = options.task;
-    thread.host = if options.task { spawner.host } else { child };
-    thread.stack = execution.lanes[child as usize].stack();
-    thread.live = true;
-    execution.ready.push(child);
-    if let Some(memory) = execution.memory {
+    if !spawner.coherence.seen.is_empty() {
+        thread.coherence.seen.copy_from(&spawner.coherence.seen);
+    }
+    thread.origin.parent = Some(parent);
+    thread.origin.spawned_at = Some(site);
+    if options.name.is_some() {
+        thread.origin.name = options.name;
+    }
+    thread.origin.scoped = options.scoped;
+    thread.origin.task = options.task;
+    thread.origin.host = if options.task { spawner.origin.host } else { child };
+    thread.coroutine.stack = execution.coroutines.lanes[child as usize].stack();
+    thread.coroutine.live = true;
+    execution.coroutines.live += 1;
+    execution.complete(&now, &op, u64::from(child));
+    execution.schedule.ready.push(child);
+    if let Some(memory) = execution.driver.memory {
         // SAFETY: see `Execution::event`.
         unsafe { (*memory).spawned(parent, child) };
     }
-    if execution.observes {
+    if execution.driver.observes {
         // SAFETY: see `Execution::event`.
-        unsafe { (*execution.explorer).spawned(ThreadId(parent), ThreadId(child)) };
+        unsafe { (*execution.driver.explorer).spawned(ThreadId(parent), ThreadId(child)) };
     }
 }
 
@@ -265,7 +271,7 @@ fn end_thread() {
     }
     // SAFETY: see `execution::with`; nothing below runs the program's code.
     let execution = unsafe { &mut *current() };
-    if execution.phase == Phase::TearDown {
+    if execution.phase() == Phase::TearDown {
         return;
     }
     finish(execution);
@@ -284,19 +290,20 @@ pub(crate) fn finish(execution: &mut Execution) {
     };
     let site = execution.threads[me as usize].pending.site;
     let now = execution.event(&op);
+    // No other event of this thread will be.
     execution.log(&now, &op, 0);
     execution.record(&op, site, |_, event| event.implied = true);
-    execution.threads[me as usize].status = Status::Finished;
+    execution.threads[me as usize].state = ThreadState::Finished;
     if execution.config.count_points {
         graphed::ends(execution, &now, &op, end_object(me), site);
     }
     execution.disable(me);
-    execution.unfinished -= 1;
-    for position in 0..execution.threads[me as usize].joiners.len() {
-        let joiner = execution.threads[me as usize].joiners[position];
-        execution.reconsider(joiner);
+    execution.schedule.unfinished -= 1;
+    for position in 0..execution.threads[me as usize].waiting.joiners.len() {
+        let joiner = execution.threads[me as usize].waiting.joiners[position];
+        execution.joined(joiner);
     }
-    if execution.unfinished == 0 && me != 0 && execution.threads[0].blocked {
+    if execution.schedule.unfinished == 0 && me != 0 && execution.threads[0].waiting.blocked {
         execution.reconsider(0);
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::backend;
 use crate::execution::{Absent, Execution, enter, free_event, with};
-use crate::ops::atomic::visible;
 use crate::ops::{graphed, local_op, state};
 use crate::overlay;
 use crate::schedule::post;
+use crate::schedule::visible;
 use crate::site::Site;
 use racefuzz_trace::Verb;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     let graphed = overlay::before_local(site).and_then(|()| {
         enter(|execution| {
             execution.give_way();
-            execution.memory.is_some()
+            execution.driver.memory.is_some()
         })
     });
     let graphed = graphed.inspect_err(|absent| crate::schedule::waited_in_vain(*absent))?;
@@ -27,7 +27,7 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
         // It commutes with everything.
         return free_event(|execution| {
             let now = execution.event(&op);
-            execution.log(&now, &op, 0);
+            execution.complete(&now, &op, 0);
             execution.record(&op, site, |_, _| {});
             graphed::gives_way(execution);
         });
@@ -35,7 +35,7 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     post(visible(op, site))?;
     with(|execution| {
         let now = execution.event(&op);
-        execution.log(&now, &op, 0);
+        execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, _| {});
     })
 }
@@ -59,18 +59,18 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     let mut pending = visible(op, site);
     let wake = enter(|execution| {
         let me = execution.current as usize;
-        pending.invisible = execution.memory.is_some();
+        pending.invisible = execution.driver.memory.is_some();
         state::sleeps(execution, time);
-        if std::mem::replace(&mut execution.threads[me].last_yield, site.number()) == site.number() {
+        if std::mem::replace(&mut execution.threads[me].spinning.last_yield, site.number()) == site.number() {
             execution.give_way();
         }
         state::deadline(execution, time)
     })?;
     post(pending)?;
     with(|execution| {
-        execution.now = execution.now.max(wake);
+        execution.schedule.now = execution.schedule.now.max(wake);
         let now = execution.event(&op);
-        execution.log(&now, &op, 0);
+        execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, event| event.text = Some(format!("{time:?}")));
     })
 }

@@ -1,0 +1,80 @@
+//! How the code under test reaches the execution that it runs in.
+
+use super::{Absent, Execution, Phase};
+use crate::alloc::runtime_scope;
+use std::cell::Cell;
+
+thread_local! {
+    static CURRENT: Cell<*mut Execution> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// The execution that runs on this operating-system thread; null outside one.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn current() -> *mut Execution {
+    CURRENT.get()
+}
+
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn set_current(execution: *mut Execution) {
+    CURRENT.set(execution);
+}
+
+/// The execution, where an operation has to look at nothing but its own effect: see [`Execution::slow`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn plain() -> Option<*mut Execution> {
+    let execution = current();
+    // SAFETY: see `with`; a plain read.
+    (!execution.is_null() && unsafe { !(*execution).slow }).then_some(execution)
+}
+
+/// Runs `f` on the execution, unless there is none or it is being torn down.
+///
+/// `f` must not run code of the program under test: that code enters here again.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    let _runtime = runtime_scope();
+    // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
+    // and no other reference lives: `f` does not enter again, and coroutines switch only outside
+    // such closures.
+    let execution = unsafe { &mut *execution };
+    if execution.phase() == Phase::TearDown {
+        return Err(crate::schedule::attempted());
+    }
+    Ok(f(execution))
+}
+
+/// The same for an operation that an ended execution may not get past: unless it is unwinding
+/// already, the calling thread then unwinds.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn enter<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    with(f).map_err(crate::schedule::leave_if_torn)
+}
+
+/// The execution, for an operation that states and executes a step: as [`enter`], for code that goes
+/// on with the same execution after the switch.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn alive() -> Result<*mut Execution, Absent> {
+    let execution = current();
+    if execution.is_null() {
+        return Err(Absent::Outside);
+    }
+    // SAFETY: see `with`; a plain read.
+    if unsafe { (*execution).phase() } == Phase::TearDown {
+        return Err(crate::schedule::leave_if_torn(crate::schedule::attempted()));
+    }
+    Ok(execution)
+}
+
+/// The same for an event that is no scheduling point: the step limit holds for it, too.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn free_event<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    let (result, spent) = enter(|execution| (f(execution), execution.is_spent()))?;
+    if spent {
+        crate::schedule::step_limit()?;
+    }
+    Ok(result)
+}

@@ -1,0 +1,275 @@
+//! The parts of an execution by duty, each with what it is at the beginning.
+
+use super::mix;
+use crate::alloc::Region;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::explorer::{Explorer, Op};
+use crate::failure::Detected;
+use crate::graph::Memory;
+use crate::heap::Heap;
+use crate::lane::Lane;
+use crate::memory::Seen;
+use crate::object::WriteRef;
+use crate::schedule::Fairness;
+use crate::site::Site;
+use crate::stacks::StackPool;
+use crate::statics::Statics;
+use crate::thread::Locals;
+use racefuzz_trace::{Choice, MemoryModel, ObjectKind, ThreadId};
+
+/// Who decides, and what was decided.
+pub(crate) struct Driver {
+    pub(crate) explorer: *mut dyn Explorer,
+    /// The explorer is told of events.
+    pub(crate) observes: bool,
+    /// The explorer, if it keeps the memory.
+    pub(crate) memory: Option<*mut dyn Memory>,
+    pub(crate) choices: Vec<Choice>,
+    /// Faults that may still be injected.
+    pub(crate) faults_left: u32,
+}
+
+impl Driver {
+    pub(crate) fn new() -> Self {
+        let explorer: *mut dyn Explorer = std::ptr::null_mut::<crate::explorer::Nobody>();
+        Self { explorer, observes: false, memory: None, choices: Vec::new(), faults_left: 0 }
+    }
+
+    /// An execution begins, which `explorer` decides. The explorer must not be used otherwise before its end.
+    pub(crate) fn begin(&mut self, explorer: &mut dyn Explorer, config: &Config) {
+        self.observes = explorer.observes();
+        // SAFETY: only the lifetime changes; the pointers are used during `Runner::run` only, which borrows
+        // the explorer for longer.
+        unsafe {
+            self.memory = explorer
+                .memory()
+                .map(|memory| std::mem::transmute::<&mut dyn Memory, *mut dyn Memory>(memory));
+            self.explorer = std::mem::transmute::<&mut dyn Explorer, *mut dyn Explorer>(explorer);
+        }
+        self.choices.clear();
+        self.faults_left = u32::from(config.inject.panic || config.inject.kill);
+    }
+}
+
+/// Whose turn it may be.
+#[derive(Default)]
+pub(crate) struct Schedule {
+    pub(crate) thread_count: usize,
+    /// Threads that have not ended.
+    pub(crate) unfinished: usize,
+    /// Threads whose pending operation may happen, ascending.
+    pub(crate) enabled: Vec<ThreadId>,
+    /// Threads whose pending operation may happen and commutes with everything.
+    pub(crate) ready: Vec<u32>,
+    /// Threads that wait with a deadline.
+    pub(crate) timed: Vec<u32>,
+    /// Threads that gave way.
+    pub(crate) yielded: usize,
+    /// Memory for those that did not.
+    pub(crate) offered: Vec<ThreadId>,
+    /// Events executed.
+    pub(crate) steps: u32,
+    /// Steps up to which there is nothing to be looked at but their number.
+    pub(crate) unlooked: u32,
+    /// Who runs is the explorer's choice alone: it does not keep the memory, and the fair tail has not begun.
+    pub(crate) chooses_freely: bool,
+    pub(crate) fairness: Fairness,
+    /// Virtual time in nanoseconds.
+    pub(crate) now: u64,
+}
+
+impl Schedule {
+    /// An execution begins; what depends on its settings is set by
+    /// [`begin_unfairly`](super::Execution::begin_unfairly).
+    pub(crate) fn begin(&mut self) {
+        (self.thread_count, self.unfinished, self.yielded) = (0, 0, 0);
+        self.enabled.clear();
+        self.ready.clear();
+        self.timed.clear();
+        (self.steps, self.now) = (0, 0);
+    }
+}
+
+impl Schedule {
+    /// Counts an event.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn count(&mut self) {
+        self.steps += 1;
+        self.now += 1_000;
+    }
+}
+
+/// How much of the order among events is kept.
+///
+/// Most programs that are sampled use SeqCst atomics and locks, and nothing that is not atomic: then there is
+/// one store that a load may read, and nobody ever asks whether one event happens before another. Such an
+/// execution is [`Light`](Detail::Light): it keeps neither clocks nor more than one store. The first operation
+/// for which that is not enough ends it, and it is executed again with everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Clocks, and under memory models other than `sc` store histories.
+    #[default]
+    Full,
+    /// Neither.
+    Light,
+    /// Neither was not enough: the execution has ended.
+    Missing,
+}
+
+/// What executed events have established: the order among them, and what of it is in doubt.
+#[derive(Default)]
+pub(crate) struct Order {
+    pub(crate) detail: Detail,
+    /// Clocks are kept.
+    pub(crate) has_clocks: bool,
+    /// Somebody has asked for clocks or store histories.
+    pub(crate) asked: bool,
+    /// Atomics have one store, the newest.
+    pub(crate) sequential: bool,
+    /// That is so only as long as every access is SeqCst.
+    pub(crate) seq_cst_only: bool,
+    /// One word per event, to find the first step in which two runs of one schedule differ.
+    pub(crate) log: Vec<u64>,
+    /// A sum over reads-from and modification-order edges: equal for equivalent executions.
+    pub(crate) class: u64,
+    /// The number of the last SeqCst store or fence.
+    pub(crate) sc_number: u32,
+    /// What SeqCst fences have made known.
+    pub(crate) sc_fences: Seen,
+    /// The program has looked at a reference count.
+    pub(crate) counts_observed: bool,
+    /// What last owners learned and were made to forget: see `ops::counted`.
+    pub(crate) forgotten: Clock,
+    /// What was read or overwritten in the meantime may be impossible for those who had not.
+    pub(crate) doubtful: bool,
+    /// Some thread has read the address of a block whose allocation it does not know of.
+    pub(crate) received_unknown: bool,
+}
+
+impl Order {
+    /// Logs an event for comparison with a replay.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn log(&mut self, thread: u32, op: &Op, value: u64) {
+        self.log.push(
+            (u64::from(thread) & 0xfff) << 52
+                | (op.verb as u64) << 44
+                | (u64::from(op.object) & 0xf_ffff) << 24
+                | (value & 0xff_ffff),
+        );
+    }
+
+    /// An edge of the execution graph.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
+        self.class = self.class.wrapping_add(mix(from.event.wrapping_add(kind), to.event));
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin(&mut self, light: bool, memory: MemoryModel) {
+        self.detail = if light { Detail::Light } else { Detail::Full };
+        (self.has_clocks, self.asked) = (!light, false);
+        self.sequential = light || memory == MemoryModel::Sc;
+        self.seq_cst_only = light && memory != MemoryModel::Sc;
+        self.log.clear();
+        (self.class, self.sc_number) = (0, 0);
+        self.sc_fences.clear();
+        if !self.forgotten.is_empty() {
+            self.forgotten.clear();
+        }
+        (self.counts_observed, self.doubtful, self.received_unknown) = (false, false, false);
+    }
+}
+
+/// Where the program's values lie.
+#[derive(Default)]
+pub(crate) struct Storage {
+    pub(crate) object_count: usize,
+    /// The object of the console, once it is used.
+    pub(crate) console: Option<u32>,
+    /// Counted values that were not released.
+    pub(crate) live_references: u32,
+    pub(crate) allocations: Heap,
+    /// Where the program's memory lies, once it has any.
+    pub(crate) region: Option<Region>,
+    pub(crate) statics: Statics,
+    /// Values that live as long as the execution.
+    pub(crate) globals: Locals,
+    /// Some thread has values that live as long as it does.
+    pub(crate) any_locals: bool,
+    /// Oracles that run at its end.
+    pub(crate) finals: Vec<Box<dyn FnOnce()>>,
+    /// Objects that an earlier execution had used.
+    pub(crate) left_over: Vec<(ObjectKind, Site)>,
+}
+
+impl Storage {
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        (self.object_count, self.console, self.live_references) = (0, None, 0);
+        self.any_locals = false;
+        self.globals.reset();
+        self.left_over.clear();
+    }
+}
+
+/// How the execution ends.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) failure: Option<Detected>,
+    /// A limit ended it, or the watchdog did.
+    pub(crate) stopped: bool,
+    /// The explorer ended it, as it says nothing about the program.
+    pub(crate) discarded: bool,
+    /// The running thread that the watchdog made it leave where that stood.
+    pub(crate) left: Option<u32>,
+    /// Panics so far.
+    pub(crate) panics: u32,
+    /// The `assume` that does not hold.
+    pub(crate) blocked_at: Option<Site>,
+    /// Threads that could not be ended.
+    pub(crate) abandoned: u32,
+    /// The lines that were printed.
+    pub(crate) console: Vec<String>,
+}
+
+impl Outcome {
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        if self.failure.is_some() {
+            self.failure = None;
+        }
+        (self.stopped, self.discarded, self.left, self.blocked_at) = (false, false, None, None);
+        (self.panics, self.abandoned) = (0, 0);
+        self.console.clear();
+    }
+}
+
+/// The coroutines that threads run on.
+pub(crate) struct Coroutines {
+    /// By thread number; apart from the threads, and boxed, because a running one is borrowed while
+    /// everything else changes.
+    #[expect(clippy::vec_box, reason = "a spawn moves the table while a coroutine runs")]
+    pub(crate) lanes: Vec<Box<Lane>>,
+    /// Bodies of threads that have not ended.
+    pub(crate) live: usize,
+    /// The coroutine that was just suspended is at the end of its thread.
+    pub(crate) parked: bool,
+    /// Suspended coroutines that are in the middle of unwinding, and whatever unwound on this
+    /// operating-system thread before the execution began: what `std::thread::panicking` counts
+    /// besides the running coroutine.
+    pub(crate) unwinding_elsewhere: u32,
+    pub(crate) stacks: StackPool,
+}
+
+impl Coroutines {
+    pub(crate) fn new(stacks: StackPool) -> Self {
+        Self { lanes: Vec::new(), live: 0, parked: false, unwinding_elsewhere: 0, stacks }
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        self.live = 0;
+        self.unwinding_elsewhere = u32::from(std::thread::panicking());
+    }
+}

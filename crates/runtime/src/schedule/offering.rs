@@ -1,0 +1,194 @@
+//! Stating what a thread will do next: who runs then, and what becomes of the statement.
+
+use super::{ALONE_LIMIT, AT_ONCE};
+use crate::execution::{Execution, NOBODY};
+use crate::explorer::Op;
+use crate::site::Site;
+use crate::stuck;
+use crate::thread::{Condition, Pending, ThreadState};
+
+impl Execution {
+    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
+    /// next; `NOBODY` if the execution has ended.
+    #[inline(never)]
+    pub(super) fn offer(&mut self, op: Op, site: Site) -> u32 {
+        self.heart.beat(site);
+        let me = self.current;
+        let several = self.schedule.enabled.len() > 1;
+        let thread = self.running();
+        thread.pending = Pending { op, site, condition: Condition::Always, deadline: None, invisible: false };
+        thread.waiting.timed_out = false;
+        thread.waiting.blocked = false;
+        thread.spinning.alone += u32::from(several);
+        let unusual = (thread.spinning.alone > ALONE_LIMIT)
+            | !thread.waiting.listed
+            | thread.panicking
+            | std::thread::panicking();
+        let schedule = &self.schedule;
+        let free = several
+            & (schedule.yielded == 0)
+            & schedule.ready.is_empty()
+            & schedule.chooses_freely
+            & (schedule.steps < schedule.unlooked)
+            & !self.heart.stops();
+        if free & !unusual { self.ask_for_any(me) } else { self.offer_carefully() }
+    }
+
+    /// [`offer`](Self::offer), where more has to be looked at than who may run.
+    #[cold]
+    #[inline(never)]
+    fn offer_carefully(&mut self) -> u32 {
+        let me = self.current;
+        let thread = &self.threads[me as usize];
+        let unwinding = thread.panicking | std::thread::panicking();
+        if thread.spinning.alone > ALONE_LIMIT || !thread.waiting.listed || unwinding {
+            self.offer_at_first();
+        }
+        if self.is_spent() {
+            stuck::step_limit(self);
+            return NOBODY;
+        }
+        let schedule = &self.schedule;
+        if schedule.yielded == 0
+            && schedule.enabled.len() > 1
+            && schedule.ready.is_empty()
+            && schedule.chooses_freely
+        {
+            return self.ask_for_any(me);
+        }
+        self.pick().unwrap_or_else(|| {
+            stuck::nobody_can_run(self);
+            NOBODY
+        })
+    }
+
+    /// What is not to be done at every step.
+    #[cold]
+    fn offer_at_first(&mut self) {
+        let me = self.current;
+        if self.threads[me as usize].panicking | std::thread::panicking() {
+            self.unwinds();
+        }
+        self.enable(me);
+        if self.threads[me as usize].spinning.alone > ALONE_LIMIT {
+            self.threads[me as usize].spinning.alone = 0;
+            self.give_way();
+        }
+    }
+
+    /// The same for an operation under a condition, or one that is no choice; `AT_ONCE` if the thread
+    /// may go on without having been chosen.
+    #[inline(never)]
+    pub(super) fn offer_awaiting(&mut self, pending: &Pending) -> u32 {
+        self.heart.beat(pending.site);
+        let me = self.current;
+        if std::thread::panicking() || self.threads[me as usize].panicking {
+            self.unwinds();
+        }
+        if self.state(pending) && pending.invisible {
+            self.settle(me);
+            return AT_ONCE;
+        }
+        if self.is_spent() {
+            stuck::step_limit(self);
+            return NOBODY;
+        }
+        self.pick().unwrap_or_else(|| {
+            stuck::nobody_can_run(self);
+            NOBODY
+        })
+    }
+
+    /// [`offer_awaiting`](Self::offer_awaiting) for the end of a thread, which comes without a choice and is
+    /// waited for without a limit.
+    #[inline(never)]
+    pub(super) fn offer_end_of(&mut self, target: u32, op: Op, site: Site) -> u32 {
+        self.heart.beat(site);
+        let me = self.current;
+        let steps = self.schedule.steps;
+        let ended = self.threads[target as usize].state == ThreadState::Finished;
+        let thread = self.running();
+        let condition = Condition::Finished(target);
+        thread.pending = Pending { op, site, condition, deadline: None, invisible: true };
+        thread.waiting.timed_out = false;
+        thread.waiting.blocked = !ended;
+        if thread.panicking | std::thread::panicking() {
+            self.unwinds();
+        }
+        if ended {
+            self.settle(me);
+            return AT_ONCE;
+        }
+        self.running().waiting.blocked_at.get_or_insert((steps, Some(target)));
+        self.threads[target as usize].waiting.joiners.push(me);
+        self.disable(me);
+        if self.is_spent() {
+            stuck::step_limit(self);
+            return NOBODY;
+        }
+        self.pick().unwrap_or_else(|| {
+            stuck::nobody_can_run(self);
+            NOBODY
+        })
+    }
+
+    /// Notes what the current thread will do; whether it may do so now.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn state(&mut self, pending: &Pending) -> bool {
+        let me = self.current;
+        let steps = self.schedule.steps;
+        let thread = &mut self.threads[me as usize];
+        thread.pending = *pending;
+        thread.waiting.timed_out = false;
+        thread.waiting.blocked = false;
+        match pending.condition {
+            Condition::Always => {}
+            Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
+                self.objects[object as usize].waiters.push(me);
+            }
+            Condition::Finished(target) => self.threads[target as usize].waiting.joiners.push(me),
+            Condition::Token | Condition::NoToken | Condition::AllFinished => {}
+        }
+        if self.holds(me) {
+            if !pending.invisible {
+                self.enable(me);
+            }
+            return true;
+        }
+        if pending.deadline.is_some() && self.config.inject.timeout {
+            self.enable(me);
+        } else {
+            self.disable(me);
+        }
+        self.reconsider(me);
+        debug_assert!(self.threads[me as usize].waiting.blocked_at.is_none_or(|(since, _)| since <= steps));
+        false
+    }
+
+    /// The current thread's pending operation is about to happen.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn settle(&mut self, me: u32) {
+        let thread = &mut self.threads[me as usize];
+        if thread.spinning.yielded {
+            thread.spinning.yielded = false;
+            self.schedule.yielded -= 1;
+        }
+        let thread = &mut self.threads[me as usize];
+        if matches!(thread.pending.condition, Condition::Always) {
+            return;
+        }
+        if thread.waiting.blocked {
+            // Chosen although the condition does not hold: its wait ends by timeout.
+            thread.waiting.timed_out = true;
+            thread.waiting.blocked = false;
+        }
+        if thread.pending.deadline.is_some() {
+            self.schedule.timed.retain(|timed| *timed != me);
+        }
+        if let Condition::Word { object, .. } | Condition::KeptOut { object, .. } =
+            self.threads[me as usize].pending.condition
+        {
+            self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
+        }
+    }
+}
