@@ -45,7 +45,7 @@ pub(crate) fn first_difference(first: &[u64], second: &[u64], trace: &Trace) -> 
 
 /// What a logged event did, in words.
 pub(crate) fn words(word: Option<&u64>, trace: &Trace) -> String {
-    let Some(word) = word else { return "had ended".to_owned() };
+    let Some(word) = word else { return "the end of the program".to_owned() };
     let thread = match thread(*word) {
         0 => "main".to_owned(),
         number => format!("thread {number}"),

@@ -175,7 +175,7 @@ fn difference_by_thread(first: &Executed, second: &Executed) -> Option<Found> {
             let index = mine.iter().zip(&theirs).take_while(|(one, other)| one.0 == other.0).count();
             let words = |executed: &Executed, events: &[(u64, usize)]| match events.get(index) {
                 Some((_, step)) => event(executed, *step, shown),
-                None => format!("{} had ended", name(thread as u32)),
+                None => format!("the end of {}", name(thread as u32)),
             };
             let step = theirs.get(index).map_or(second.log.len(), |(_, step)| *step) as u32;
             return Some(Found::Events {
@@ -339,7 +339,7 @@ fn name(thread: u32) -> String {
 }
 
 fn described(trace: &Trace, step: usize) -> String {
-    let Some(event) = trace.events.get(step) else { return "had ended".to_owned() };
+    let Some(event) = trace.events.get(step) else { return "the end of the program".to_owned() };
     let thread = name(event.thread.0);
     let object = event.object.and_then(|object| trace.objects.get(object.index())).map(|object| {
         match (&object.name, object.created) {

@@ -96,8 +96,9 @@ mod unix {
             text.push(b" of the program: its stack has ");
             text.number(size as u64 / 1024);
             text.push(
-                b" KiB.\nEither the recursion has no end, or the stack is too small: raise it with the\nbuilder's \
-                  stack_size, --stack-size or RACEFUZZ_STACK_SIZE (bytes).\n",
+                b" KiB.\nEither the recursion has no end, or the stack is too small: raise it with\n\
+                  #[racefuzz::test(stack_size = BYTES)], the builder's stack_size, --stack-size or\n\
+                  RACEFUZZ_STACK_SIZE.\n",
             );
             // SAFETY: writing initialised bytes to stderr and leaving are async-signal-safe.
             unsafe {

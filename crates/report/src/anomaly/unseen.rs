@@ -65,8 +65,8 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
                 format!("stack overflow{}", at(site)),
                 format!(
                     "{} has used up its stack of {} KiB{function}{}. Either the recursion has no end, or the stack is \
-                     too small: raise it with the builder's `stack_size`, `--stack-size` or RACEFUZZ_STACK_SIZE (in \
-                     bytes).",
+                     too small: raise it with `#[racefuzz::test(stack_size = BYTES)]`, the builder's `stack_size`, \
+                     `--stack-size` or RACEFUZZ_STACK_SIZE.",
                     view.thread(view.failure.thread),
                     size / 1024,
                     at(site),
