@@ -18,12 +18,7 @@ const STEPS: u64 = 2_000_000;
 /// Whether an exploration samples before it is over: one that is to find every failure, or to end soon,
 /// does not, and `tso` cannot be sampled.
 pub(crate) fn is_wanted(options: &Options) -> bool {
-    is_allowed(options) && options.settings.memory != MemoryModel::Tso
-}
-
-/// Whether an exploration may sample.
-fn is_allowed(options: &Options) -> bool {
-    !options.keep_going && options.max_executions.is_none()
+    !options.keep_going && options.max_executions.is_none() && options.settings.memory != MemoryModel::Tso
 }
 
 /// Samples schedules, the same for every run of a program; `steps` is how many steps its executions
@@ -40,18 +35,17 @@ pub(crate) fn sample(
     (stats.executions, failures.into_iter().next())
 }
 
-/// Samples a program of which an exploration has found nothing, if it may; what that finds, if not that it
-/// does not end, of which the exploration knows more. What `tso` allows is sampled as far as `sc` allows it.
+/// Samples a program of which an exploration has found nothing, under every option: a proof rests on it.
+/// What that finds, if not that it does not end, of which the exploration knows more. What `tso` allows is sampled as far as `sc` allows it.
 pub(crate) fn besides(
     options: &Options,
     program: &(dyn Fn() + Sync),
     is_over: &(dyn Fn() -> bool + Sync),
     stats: &Stats,
 ) -> Option<Failure> {
-    if !is_allowed(options) {
-        return None;
-    }
     let mut options = options.clone();
+    // Nothing has failed so far: one failure is news enough.
+    options.keep_going = false;
     if options.settings.memory == MemoryModel::Tso {
         options.settings.memory = MemoryModel::Sc;
     }
