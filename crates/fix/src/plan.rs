@@ -20,7 +20,19 @@ pub fn fix(options: &Options, program: &(dyn Fn() + Sync)) -> FixReport {
 pub fn fix_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> FixReport {
     let limits = options.limits();
     let limit = Limit::new(&limits, observer);
-    fix_with(options, program, Box::new(Graphs::new(program, options.check(), limit)), limit)
+    let search = |options: &Options| {
+        fix_with(options, program, Box::new(Graphs::new(program, options.check(), limit)), limit)
+    };
+    let report = search(options);
+    if report.failure.is_some() || report.stopped.is_some() || options.settings.inject.spurious {
+        return report;
+    }
+    // A wait may end for no reason, wherever the program runs. It multiplies executions, so that only a
+    // program that nothing else breaks is searched with it.
+    let mut spurious = options.clone();
+    spurious.settings.inject.spurious = true;
+    let with_spurious = search(&spurious);
+    if with_spurious.failure.is_some() { with_spurious } else { report }
 }
 
 /// The same with a verifier of the caller's.

@@ -213,12 +213,8 @@ fn wanted(name: &str, source: &str) -> String {
     text
 }
 
-/// What fails only where waits end for no reason.
-const SPURIOUS: [&str; 1] = ["latch"];
-
 fn repairs(name: &str, program: fn()) -> FixReport {
-    let mut options = Options { program: name.to_owned(), ..Options::default() };
-    options.settings.inject.spurious = SPURIOUS.contains(&name);
+    let options = Options { program: name.to_owned(), ..Options::default() };
     let mut report = fix(&options, &program);
     put_harness_last(&mut report, &SOURCES);
     report
