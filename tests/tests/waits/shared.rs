@@ -4,7 +4,7 @@ use crate::{fails, not_failing, not_verified, verified};
 use racefuzz::cell::UnsafeCell;
 use racefuzz::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use racefuzz::sync::{Arc, Mutex, RwLock};
-use racefuzz::{hint, thread};
+use racefuzz::{Checker, Outcome, hint, thread};
 use std::collections::VecDeque;
 use std::ptr;
 
@@ -323,7 +323,7 @@ fn for_nodes_of_a_stack() {
 fn rounds_that_are_told_apart_by_two_threads() {
     const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for order in ORDERS {
-        not_verified(move || {
+        let program = move || {
             let numbers: Arc<[AtomicUsize; 6]> = Arc::default();
             let mut waiting = None;
             let mut others = Vec::new();
@@ -359,6 +359,11 @@ fn rounds_that_are_told_apart_by_two_threads() {
             numbers[3].store(1, SeqCst);
             waiting.into_iter().for_each(|waiting| waiting.join().unwrap());
             assert!(numbers[4].load(SeqCst) == 0 || numbers[5].load(SeqCst) == 0, "two rounds");
-        });
+        };
+        not_verified(program);
+        // Whatever else is asked for.
+        for checker in [Checker::new().max_executions(1_000_000), Checker::new().keep_going(true)] {
+            assert_ne!(checker.check(program).outcome(), Outcome::Passed);
+        }
     }
 }
