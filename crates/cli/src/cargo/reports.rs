@@ -1,15 +1,17 @@
 //! The reports that tests leave as JSON, put together to one document.
 
+use crate::confirm::sorted;
 use crate::error::Failure;
 use racefuzz::Outcome;
 use serde_json::{Value, json};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// The version of the document; its reports have one of their own.
 const VERSION: u32 = 1;
 
-/// A temporary folder in which each test leaves its report, `PACKAGE/module-test.json`, or its outcome.
+/// A temporary folder in which each test leaves its report, `PACKAGE/module-test.json`, its outcome, or its
+/// repairs.
 pub(super) struct Folder {
     path: PathBuf,
 }
@@ -59,10 +61,4 @@ impl Drop for Folder {
         // What is left of a temporary folder harms nobody.
         let _ = fs::remove_dir_all(&self.path);
     }
-}
-
-fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.sort();
-    Ok(paths)
 }

@@ -1,6 +1,7 @@
 //! `cargo racefuzz fix --confirm`: repairs typed into a copy of the package's workspace and checked there.
 
 use super::drive::{Driven, Shown, selects_targets};
+use super::reports::Folder;
 use super::{Settings, switch};
 use crate::args::CargoFixArgs;
 use crate::confirm::{self, Check, Repair, Scratch, TypedRepair};
@@ -11,17 +12,13 @@ use std::path::{Path, PathBuf};
 
 /// Runs the tests, which leave what can be typed in, in a folder; then types it in.
 pub(super) fn fix_and_confirm(args: &CargoFixArgs, mut settings: Settings) -> Result<u8, Failure> {
-    let folder = std::env::temp_dir().join(format!("racefuzz-typed-{}", std::process::id()));
-    let write = |error| Failure::Write { file: folder.clone(), error };
-    std::fs::create_dir_all(&folder).map_err(write)?;
-    settings.push(("RACEFUZZ_TYPED", folder.to_string_lossy().into_owned()));
+    let folder = Folder::new("typed")?;
+    settings.push(("RACEFUZZ_TYPED", folder.path().to_string_lossy().into_owned()));
     let name = Some(args.name.as_str());
-    let driven =
-        Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, json: false }.run();
-    let typed = TypedRepair::read_all(&folder);
-    std::fs::remove_dir_all(&folder).map_err(write)?;
-    let code = driven?;
-    let typed = typed.map_err(write)?;
+    let driven = Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, json: false };
+    let code = driven.run()?;
+    let read = |error| Failure::Read { file: folder.path().to_owned(), error };
+    let typed = TypedRepair::read_all(folder.path()).map_err(read)?;
     let mut repairs: BTreeMap<PathBuf, Vec<Repair>> = BTreeMap::new();
     for (test, typed) in &typed {
         for one in typed {

@@ -287,7 +287,8 @@ impl TypedRepair {
     }
 }
 
-fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// What a folder holds, in the order of names: the same on every machine.
+pub(crate) fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
