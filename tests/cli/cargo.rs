@@ -192,7 +192,8 @@ fn repairs_are_typed_in_compiled_and_checked_again() {
 fn reports_are_one_document_of_json() {
     let package = Package::new("told-by-cargo", TESTS);
     for (command, wanted) in [("run", 1), ("check", 1), ("fix", 1), ("audit", 1)] {
-        let arguments = [command, "ac", "--format", "json"];
+        let sarif = package.path("FAIL.sarif");
+        let arguments = [command, "ac", "--format", "json", "--report", sarif.to_str().unwrap()];
         let ran = package.ran(env!("CARGO_BIN_EXE_cargo-racefuzz"), &arguments, "0");
         assert_eq!(ran.code, Some(wanted), "{command}: {}", ran.stderr);
         let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect(command);
@@ -200,7 +201,14 @@ fn reports_are_one_document_of_json() {
         assert_eq!((tests.len(), &tests[0]["package"]), (1, &"told-by-cargo".into()), "{}", ran.stdout);
         let text = tests[0]["report"].to_string();
         assert!(text.contains("races::racy"), "{command}: {text}");
+        let log: serde_json::Value = serde_json::from_str(&fs::read_to_string(&sarif).unwrap()).unwrap();
+        assert_eq!(log["runs"][0]["results"][0]["properties"]["program"], "races::racy", "{log:#}");
     }
+    let files = package.run(&["run", "--report", "FAIL.mmd", "--no-nextest"]);
+    assert!(files.stderr.contains("FAIL-races-racy.mmd is of races-racy"), "{}", files.stderr);
+    let diagram = fs::read_to_string(package.path("FAIL-races-racy.mmd")).unwrap();
+    assert!(diagram.starts_with("sequenceDiagram"), "{diagram}");
+    assert!(!package.path("FAIL-races-locked.mmd").exists(), "there is nothing to show");
 }
 
 #[test]

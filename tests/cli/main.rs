@@ -6,6 +6,7 @@ mod check;
 mod documents;
 mod engines;
 mod fix;
+mod formats;
 mod interrupts;
 mod looks;
 mod newcomer;

@@ -33,6 +33,7 @@ mod error;
 mod manual;
 mod output;
 mod progress;
+mod reporting;
 
 use clap::{CommandFactory, FromArgMatches};
 use error::Failure;

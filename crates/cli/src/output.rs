@@ -1,6 +1,6 @@
 //! Standard output and error, and how they look.
 
-use crate::args::OutputArgs;
+use crate::args::LookArgs;
 use crate::error::Failure;
 use anstyle::{AnsiColor, Style as Ansi};
 use racefuzz::Style;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 /// Columns when standard output is no terminal: the same everywhere.
-const PIPED_WIDTH: usize = 100;
+pub(crate) const PIPED_WIDTH: usize = 100;
 const NARROWEST: usize = 30;
 
 /// Writes the whole text to standard output.
@@ -43,7 +43,7 @@ fn line(word: &str, style: Ansi, text: &str) -> io::Result<()> {
 }
 
 /// How reports look, from the arguments and the terminal.
-pub(crate) fn style(args: OutputArgs) -> Style {
+pub(crate) fn style(args: LookArgs) -> Style {
     let terminal = io::stdout().is_terminal();
     let columns =
         || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
@@ -78,6 +78,20 @@ pub(crate) fn ascii_json(text: &str) -> String {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{unit:04x}");
             }
+        }
+    }
+    out
+}
+
+/// The text in ASCII, with numbers for all other characters: `&#10132;` behind the prefix `&#`.
+pub(crate) fn ascii_references(text: &str, prefix: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{prefix}{};", u32::from(c));
         }
     }
     out

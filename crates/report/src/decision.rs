@@ -69,6 +69,7 @@ mod tests {
             number: Some(number),
             event: Some(*event),
             thread: Some(ThreadId(0)),
+            site: None,
             text: String::new(),
             states: Vec::new(),
             marks: Vec::new(),

@@ -4,17 +4,27 @@ use racefuzz_trace::{ObjectId, SiteId, ThreadId};
 use std::fmt;
 
 macro_rules! anomalies {
-    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $word:literal,)*) => {
         /// What kind of concurrency bug a failure is, by its established name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
         #[non_exhaustive]
-        pub enum Anomaly { $($(#[$doc])* $name,)* }
+        pub enum Anomaly { $($(#[doc = $doc])* $name,)* }
 
         impl Anomaly {
             /// The name, in lower case, as a report prints it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
+            }
+
+            /// What it is, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii_start(),)* }
+            }
+
+            /// The name as an identifier: `lost-update`.
+            pub fn id(self) -> String {
+                self.name().to_ascii_lowercase().replace(' ', "-")
             }
         }
     };
@@ -100,6 +110,8 @@ pub struct Row {
     pub event: Option<u32>,
     /// Whose row it is; `None` for a gap.
     pub thread: Option<ThreadId>,
+    /// Where it stands in the source, for a step and for a wait, if that is known.
+    pub site: Option<SiteId>,
     /// What happened.
     pub text: String,
     /// The value of each of [`Explanation::objects`] after it, for a step.

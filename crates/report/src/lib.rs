@@ -1,8 +1,8 @@
 //! Floor 4: turns the result of a run into what a person, or another program, reads.
 //!
 //! What goes in: a [`RunReport`] of plain data, and the [`Sources`] of the program. What comes out:
-//! [`text`] for people, `json` (feature `json`) for programs, and [`explain`], the data behind
-//! both: which anomaly a failure is, its story, its trace in numbered rows. Nothing here runs a
+//! [`text`] for people; with feature `json` any `Format` of a `Document`, by `render`; and [`explain`],
+//! the data behind all of them: which anomaly a failure is, its story, its trace in numbered rows. Nothing here runs a
 //! program, and nothing depends on time, terminal or environment except [`DiskSources`].
 //!
 //! ```
@@ -32,8 +32,12 @@
 mod action;
 mod anomaly;
 mod decision;
+#[cfg(feature = "json")]
+mod document;
 mod explanation;
 mod format;
+#[cfg(feature = "json")]
+mod graph;
 mod message;
 mod names;
 mod repair;
@@ -43,10 +47,12 @@ mod view;
 mod words;
 
 pub use anomaly::explain;
-pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 #[cfg(feature = "json")]
-pub use format::json::{audit_json, fix_json, json};
+pub use document::{Content, Document};
+pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 pub use format::text::{Command, Style, audit_text, fix_text, text};
+#[cfg(feature = "json")]
+pub use format::{Format, TestCase, UnknownFormat, combine, junit_suite, render};
 pub use racefuzz_trace::RunReport;
 pub use repair::{Patch, is_typed, patch, patches, proposals, put_harness_last};
 pub use sources::{DiskSources, Sources};

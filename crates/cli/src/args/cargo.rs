@@ -1,7 +1,7 @@
 //! The arguments of `cargo racefuzz`.
 
 use super::values::{memory_model, named, number};
-use super::{Format, MOST_ITERATIONS};
+use super::{FormArgs, MOST_ITERATIONS};
 use clap::{Args, Parser, Subcommand};
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::path::PathBuf;
@@ -78,9 +78,8 @@ pub(crate) struct CargoCheckArgs {
     /// Operating-system threads that explore one test side by side.
     #[arg(long, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]
     pub(crate) workers: Option<usize>,
-    /// For people, or for programs (versioned).
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }
@@ -93,11 +92,10 @@ pub(crate) struct CargoFixArgs {
     #[arg(long, value_name = "MODEL", value_parser = memory_model())]
     pub(crate) memory: Option<MemoryModel>,
     /// Type each repair that is verified as text into a copy of the source, compile it and check it again.
-    #[arg(long, conflicts_with = "format")]
+    #[arg(long, conflicts_with_all = ["format", "report"])]
     pub(crate) confirm: bool,
-    /// For people, or for programs (versioned).
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }
@@ -109,9 +107,8 @@ pub(crate) struct CargoAuditArgs {
     /// Which values a load may return.
     #[arg(long, value_name = "MODEL", value_parser = memory_model())]
     pub(crate) memory: Option<MemoryModel>,
-    /// For people, or for programs (versioned).
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }
@@ -166,9 +163,8 @@ pub(crate) struct CargoRunArgs {
     /// Stop each test after this long, such as 30s or 5m; one cut short without a bug is incomplete.
     #[arg(long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Option<Duration>,
-    /// For people, or for programs (versioned).
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }
@@ -177,9 +173,8 @@ pub(crate) struct CargoRunArgs {
 pub(crate) struct CargoReplayArgs {
     /// The token.
     pub(crate) token: String,
-    /// For people, or for programs (versioned).
-    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }

@@ -1,11 +1,14 @@
 //! The arguments.
 
 mod cargo;
+mod output;
 mod values;
 
 pub(crate) use cargo::{
     CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoRunArgs,
 };
+
+pub(crate) use output::{FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, check_writable};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};
@@ -92,7 +95,7 @@ Examples:
   racefuzz run dining-philosophers --param philosophers=5 --strategy pct --depth 3
   racefuzz run lock-never-released --inject kill
   racefuzz run refcount --engine threads     real threads with random sleeps, to compare
-  racefuzz run refcount --format json --report refcount.json
+  racefuzz run refcount --format json --report refcount.json --report refcount.sarif
 
 The output depends on these arguments alone: the same on every machine, for any --workers.";
 
@@ -137,9 +140,6 @@ pub(crate) struct RunArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats it.
-    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
 }
 
 /// What runs the program of `run`.
@@ -165,6 +165,7 @@ Examples:
   racefuzz check refcount --engine both      what does the loom crate say to it?
   racefuzz check counter-locked --param threads=8 --max-time 1h --checkpoint long.checkpoint
   racefuzz check --all                       every scenario against what it is expected to show
+  racefuzz check --all --report results.xml  the same for a build server
 
 The output depends on these arguments alone: the same on every machine, for any --workers, unless
 Ctrl-C or --max-time cuts it short.";
@@ -176,7 +177,7 @@ pub(crate) struct CheckArgs {
     #[arg(required_unless_present = "all")]
     pub(crate) name: Option<String>,
     /// Check every scenario, with its default parameters, against what it is expected to show.
-    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "report", "checkpoint"])]
+    #[arg(long, conflicts_with_all = ["name", "param", "keep_going", "checkpoint"])]
     pub(crate) all: bool,
     /// Which executions are possible.
     #[arg(help_heading = SEARCH, long, default_value_t = MemoryModel::Rc11, value_name = "MODEL", value_parser = named::<MemoryModel>(MemoryModel::NAMES))]
@@ -215,9 +216,6 @@ pub(crate) struct CheckArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Also write the report as JSON to a file; `racefuzz replay FILE` repeats a failure.
-    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
 }
 
 /// What explores the program of `check`.
@@ -341,9 +339,6 @@ pub(crate) struct ReplayArgs {
     pub(crate) schedule: String,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Also write the report as JSON to a file.
-    #[arg(help_heading = OUTPUT, long, value_name = "FILE")]
-    pub(crate) report: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -352,7 +347,7 @@ pub(crate) struct ListArgs {
     /// Only scenarios whose name contains this, or that stand under this heading.
     pub(crate) filter: Option<String>,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) output: PlainArgs,
 }
 
 #[derive(Args, Debug)]
@@ -361,7 +356,7 @@ pub(crate) struct ShowArgs {
     /// The scenario.
     pub(crate) name: String,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) output: PlainArgs,
 }
 
 /// What is sampled: a scenario's parameters and the memory model.
@@ -384,23 +379,4 @@ pub(crate) struct LimitArgs {
     /// Bytes of stack for each thread of the program.
     #[arg(help_heading = PROGRAM, long, default_value_t = 256 * 1024, value_name = "BYTES", value_parser = number::<usize>(16 * 1024, 1 << 32), allow_negative_numbers = true)]
     pub(crate) stack_size: usize,
-}
-
-#[derive(Args, Clone, Copy, Debug)]
-pub(crate) struct OutputArgs {
-    /// For people, or for programs (versioned).
-    #[arg(help_heading = OUTPUT, long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
-    pub(crate) format: Format,
-    /// Write nothing outside ASCII.
-    #[arg(help_heading = OUTPUT, long)]
-    pub(crate) ascii: bool,
-    /// Columns to write in; the terminal's by default.
-    #[arg(help_heading = OUTPUT, long, value_name = "COLUMNS", value_parser = number::<usize>(30, 1000), allow_negative_numbers = true)]
-    pub(crate) width: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Text,
-    Json,
 }

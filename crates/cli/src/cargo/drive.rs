@@ -39,8 +39,17 @@ pub(super) struct Driven<'a> {
     pub(super) cargo: &'a CargoArgs,
     /// Environment variables.
     pub(super) settings: &'a [(&'static str, String)],
-    /// Whether reports are left as JSON. Standard output is the caller's then.
-    pub(super) json: bool,
+    pub(super) reports: Reports,
+}
+
+/// Where the tests' reports go besides what each test prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reports {
+    None,
+    /// Into files.
+    InFiles,
+    /// To standard output, which is the caller's then.
+    OnStdout,
 }
 
 impl Driven<'_> {
@@ -84,7 +93,7 @@ impl Driven<'_> {
         tests.envs(self.settings.iter().map(|(name, value)| (name, value)));
         // For the commands at the end of a report.
         tests.env("RACEFUZZ_CARGO_ARGUMENTS", self.cargo.rest.join(" "));
-        if self.json {
+        if self.reports == Reports::OnStdout {
             tests.stdout(std::io::stderr());
         }
         let outcomes = Folder::new("outcomes")?;
@@ -108,7 +117,7 @@ impl Driven<'_> {
             selection.extend(["--package".to_owned(), package.to_owned()]);
         }
         selection.extend(switch::arguments(package)?);
-        if self.json {
+        if self.reports != Reports::None {
             selection.push("--features=racefuzz/json".to_owned());
         }
         selection.extend(self.cargo.rest.iter().cloned());

@@ -6,33 +6,34 @@ mod reports;
 mod switch;
 mod typed;
 
-use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoRunArgs, Format};
+use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoRunArgs, FormArgs};
 use crate::error::Failure;
-use crate::output;
+use crate::{output, reporting};
 use clap::CommandFactory;
-use drive::{Driven, Shown};
+use drive::{Driven, Reports, Shown};
 use racefuzz::{Inject, Schedule};
+use racefuzz_report::Format;
 
 pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
     match &cli.command {
         CargoCommand::Run(args) => {
             let name = args.name.as_deref();
-            drive(name, Shown::Failing, &args.cargo, settings_of_run(args), args.format)
+            drive(name, Shown::Failing, &args.cargo, settings_of_run(args), &args.form)
         }
         CargoCommand::Check(args) => {
             let name = args.name.as_deref();
-            drive(name, Shown::All, &args.cargo, settings_of_check(args), args.format)
+            drive(name, Shown::All, &args.cargo, settings_of_check(args), &args.form)
         }
         CargoCommand::Fix(args) => {
             let settings = settings_of_repair("RACEFUZZ_FIX", args.memory);
             if args.confirm {
                 return typed::fix_and_confirm(args, settings);
             }
-            drive(Some(&args.name), Shown::All, &args.cargo, settings, args.format)
+            drive(Some(&args.name), Shown::All, &args.cargo, settings, &args.form)
         }
         CargoCommand::Audit(args) => {
             let settings = settings_of_repair("RACEFUZZ_AUDIT", args.memory);
-            drive(Some(&args.name), Shown::All, &args.cargo, settings, args.format)
+            drive(Some(&args.name), Shown::All, &args.cargo, settings, &args.form)
         }
         CargoCommand::Replay(args) => {
             let schedule: Schedule =
@@ -40,7 +41,7 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             // A test's path within its binary is its name without the crate.
             let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
             let settings = vec![("RACEFUZZ_REPLAY", args.token.clone())];
-            drive(Some(path), Shown::AllOfOne, &args.cargo, settings, args.format)
+            drive(Some(path), Shown::AllOfOne, &args.cargo, settings, &args.form)
         }
         CargoCommand::Init(args) => init::init(args),
         CargoCommand::Completions { shell } => {
@@ -89,22 +90,30 @@ fn settings_of_repair(request: &'static str, memory: Option<racefuzz::MemoryMode
     settings
 }
 
-/// Runs the tests that a name selects, and prints their reports as JSON where that is asked for.
+/// Runs the tests that a name selects, and writes their reports in the forms that are asked for.
 fn drive(
     name: Option<&str>,
     shown: Shown,
     cargo: &crate::args::CargoArgs,
     mut settings: Settings,
-    format: Format,
+    form: &FormArgs,
 ) -> Result<u8, Failure> {
-    match format {
-        Format::Text => Driven { name, shown, cargo, settings: &settings, json: false }.run(),
-        Format::Json => {
-            let folder = reports::Folder::new("reports")?;
-            settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
-            let code = Driven { name, shown, cargo, settings: &settings, json: true }.run()?;
-            output::print(&folder.collect()?)?;
-            Ok(code)
-        }
+    let on_stdout = (form.format != Format::Text).then_some(form.format);
+    let mut formats: Vec<Format> = form.report.iter().map(|file| file.format).chain(on_stdout).collect();
+    formats.dedup();
+    if formats.is_empty() {
+        return Driven { name, shown, cargo, settings: &settings, reports: Reports::None }.run();
     }
+    reporting::check_writable(form)?;
+    let folder = reports::Folder::new("reports")?;
+    settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+    settings.push(("RACEFUZZ_REPORT_FORMATS", names.join(",")));
+    let reports = if on_stdout.is_some() { Reports::OnStdout } else { Reports::InFiles };
+    let code = Driven { name, shown, cargo, settings: &settings, reports }.run()?;
+    form.report.iter().try_for_each(|file| folder.write(file))?;
+    if let Some(format) = on_stdout {
+        output::print(&folder.collect(format)?)?;
+    }
+    Ok(code)
 }

@@ -1,6 +1,6 @@
 //! `cargo racefuzz fix --confirm`: repairs typed into a copy of the package's workspace and checked there.
 
-use super::drive::{Driven, Shown, selects_targets};
+use super::drive::{Driven, Reports, Shown, selects_targets};
 use super::reports::Folder;
 use super::{Settings, switch};
 use crate::args::CargoFixArgs;
@@ -15,7 +15,8 @@ pub(super) fn fix_and_confirm(args: &CargoFixArgs, mut settings: Settings) -> Re
     let folder = Folder::new("typed")?;
     settings.push(("RACEFUZZ_TYPED", folder.path().to_string_lossy().into_owned()));
     let name = Some(args.name.as_str());
-    let driven = Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, json: false };
+    let driven =
+        Driven { name, shown: Shown::All, cargo: &args.cargo, settings: &settings, reports: Reports::None };
     let code = driven.run()?;
     let read = |error| Failure::Read { file: folder.path().to_owned(), error };
     let typed = TypedRepair::read_all(folder.path()).map_err(read)?;

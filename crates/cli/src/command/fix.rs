@@ -1,19 +1,20 @@
 //! `racefuzz fix`: which change repairs a scenario, and what it leaves of the parallelism.
 
-use super::{check_writable, find, json_text, plain_text};
-use crate::args::{FixArgs, Format};
+use super::{find, plain_text};
+use crate::args::{FixArgs, check_writable};
 use crate::confirm::{self, Check, Repair, Scratch};
 use crate::error::Failure;
 use crate::progress::CheckProgress;
-use crate::{Tool, exit, output};
+use crate::{Tool, exit, output, reporting};
 use racefuzz::FixReport;
-use racefuzz_report::{Command as Next, Patch, Sources};
+use racefuzz_report::{Command as Next, Content, Document, Format, Patch, Sources};
 use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
     let params = scenario.params(&args.program.param).map_err(|error| Failure::Setting(error.to_string()))?;
-    check_writable(args.patch.as_deref())?;
+    args.patch.iter().try_for_each(|file| check_writable(file))?;
+    reporting::check_writable(&args.output.form)?;
     let mut fixer = scenario
         .fixer(&params)
         .memory_model(args.program.memory)
@@ -36,13 +37,8 @@ pub(super) fn run(tool: &Tool<'_>, args: &FixArgs) -> Result<u8, Failure> {
         let line = format!("{} replay {}", tool.name, failure.schedule);
         next.push(Next { label: "replay".to_owned(), line });
     }
-    output::print(&match args.output.format {
-        Format::Json => json_text(racefuzz_report::fix_json(&report, &sources), args.output),
-        Format::Text => {
-            let style = output::style(args.output);
-            plain_text(racefuzz::render_fixes_with(&report, &sources, &style, &next), args.output)
-        }
-    })?;
+    let document = Document { content: Content::Fix(&report), sources: &sources, next: &next };
+    reporting::report(&document, &args.output)?;
     if args.confirm && !confirm(tool, args, &report, &sources)? {
         return Ok(exit::BUG);
     }
@@ -88,10 +84,10 @@ fn confirm(
     let repairs: Vec<Repair> = patches.iter().map(repair).collect();
     let confirmed = Scratch::in_target_of(&workspace)?.confirm(&repairs)?;
     let (text, agree) = confirm::said(repairs.iter().zip(&confirmed), report.fixes.len() - patches.len());
-    match args.output.format {
-        Format::Text => output::print(&plain_text(text, args.output))?,
-        // The report on standard output stays JSON.
-        Format::Json => text
+    match args.output.form.format {
+        Format::Text => output::print(&plain_text(text, args.output.look))?,
+        // The report on standard output stays what it is.
+        _ => text
             .lines()
             .filter(|line| !line.is_empty())
             .try_for_each(|line| output::note_line(line.trim()))

@@ -1,7 +1,7 @@
 //! `racefuzz list`: what there is to run.
 
 use super::{json_text, plain_text};
-use crate::args::{Format, ListArgs};
+use crate::args::{ListArgs, PlainFormat};
 use crate::error::Failure;
 use crate::output::{self, Role, paint, wrap};
 use crate::{Tool, exit};
@@ -24,8 +24,10 @@ pub(super) fn run(tool: &Tool<'_>, args: &ListArgs) -> Result<u8, Failure> {
         return Err(Failure::NoMatch { filter: filter.clone() });
     }
     output::print(&match args.output.format {
-        Format::Text => plain_text(text(&chosen, &tool.name, &output::style(args.output)), args.output),
-        Format::Json => json_text(json(&chosen), args.output),
+        PlainFormat::Text => {
+            plain_text(text(&chosen, &tool.name, &output::style(args.output.look)), args.output.look)
+        }
+        PlainFormat::Json => json_text(json(&chosen), args.output.look),
     })?;
     Ok(exit::OK)
 }

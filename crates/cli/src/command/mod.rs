@@ -9,14 +9,13 @@ mod run;
 mod show;
 mod threads;
 
-use crate::args::{Cli, Command, Format, OutputArgs};
+use crate::args::{Cli, Command, LookArgs, OutputArgs};
 use crate::error::{Failure, nearest};
-use crate::{Tool, exit, manual, output};
+use crate::{Tool, exit, manual, output, reporting};
 use clap::CommandFactory;
 use racefuzz::scenario::Scenario;
 use racefuzz::{MemoryModel, Outcome, Report, Settings};
-use racefuzz_report::{Command as Next, Sources};
-use std::path::Path;
+use racefuzz_report::{Command as Next, Content, Document, Sources};
 
 pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
     log_to_stderr(cli.verbose);
@@ -69,19 +68,9 @@ fn again(tool: &Tool<'_>, command: &str, scenario: &Scenario, settings: &Setting
     line
 }
 
-/// Prints the report, writes it to a file if asked, and turns the verdict into an exit code.
-fn finish(
-    report: &Report,
-    sources: &dyn Sources,
-    args: OutputArgs,
-    file: Option<&Path>,
-    next: &[Next],
-) -> Result<u8, Failure> {
-    write_report(report, sources, file)?;
-    output::print(&match args.format {
-        Format::Json => json_text(racefuzz_report::json(report, sources), args),
-        Format::Text => plain_text(racefuzz::render_with(report, sources, &output::style(args), next), args),
-    })?;
+/// Reports what a run came to, and turns the verdict into an exit code.
+fn finish(report: &Report, sources: &dyn Sources, args: &OutputArgs, next: &[Next]) -> Result<u8, Failure> {
+    reporting::report(&Document { content: Content::Run(report), sources, next }, args)?;
     Ok(exit_code(report.outcome))
 }
 
@@ -93,32 +82,10 @@ fn exit_code(outcome: Outcome) -> u8 {
     }
 }
 
-fn plain_text(text: String, args: OutputArgs) -> String {
+fn plain_text(text: String, args: LookArgs) -> String {
     if args.ascii { output::ascii(&text) } else { text }
 }
 
-fn json_text(text: String, args: OutputArgs) -> String {
+fn json_text(text: String, args: LookArgs) -> String {
     if args.ascii { output::ascii_json(&text) } else { text }
-}
-
-/// Writes the report to a file, if one is asked for.
-fn write_report(report: &Report, sources: &dyn Sources, file: Option<&Path>) -> Result<(), Failure> {
-    let Some(file) = file else { return Ok(()) };
-    let text = racefuzz_report::json(report, sources);
-    std::fs::write(file, text).map_err(|error| Failure::Write { file: file.to_owned(), error })
-}
-
-/// Refuses a file that cannot be written before a long run, not after it.
-fn check_writable(file: Option<&Path>) -> Result<(), Failure> {
-    let Some(file) = file else { return Ok(()) };
-    let existed = file.exists();
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(file)
-        .map_err(|error| Failure::Write { file: file.to_owned(), error })?;
-    if !existed {
-        let _ = std::fs::remove_file(file);
-    }
-    Ok(())
 }

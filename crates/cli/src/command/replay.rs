@@ -1,11 +1,12 @@
 //! `racefuzz replay`: one schedule again.
 
-use super::{check_writable, find, finish, plain_text, run, write_report};
-use crate::args::{Format, OutputArgs, ReplayArgs};
+use super::{find, finish, plain_text, run};
+use crate::args::{LookArgs, ReplayArgs};
 use crate::error::Failure;
 use crate::output::{self, Role, paint};
-use crate::{Tool, exit};
+use crate::{Tool, exit, reporting};
 use racefuzz::{Outcome, Replayed, Schedule};
+use racefuzz_report::{Content, Document, Format};
 use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &ReplayArgs) -> Result<u8, Failure> {
@@ -13,23 +14,26 @@ pub(super) fn run(tool: &Tool<'_>, args: &ReplayArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &schedule.program)?;
     let params =
         scenario.params(&schedule.settings.params).map_err(|error| Failure::Setting(error.to_string()))?;
-    check_writable(args.report.as_deref())?;
+    reporting::check_writable(&args.output.form)?;
     let replayed = scenario.fuzzer(&params).replay(&schedule, scenario.program(&params));
     let passed = replayed.report.outcome == Outcome::Passed;
-    if passed && args.output.format == Format::Text {
-        write_report(&replayed.report, &tool.registry.sources(), args.report.as_deref())?;
-        output::print(&plain_text(passes(&replayed, &schedule.program, args.output), args.output))?;
+    let sources = tool.registry.sources();
+    if passed && args.output.form.format == Format::Text {
+        let document = Document { content: Content::Run(&replayed.report), sources: &sources, next: &[] };
+        reporting::write_files(&document, &args.output)?;
+        let look = args.output.look;
+        output::print(&plain_text(passes(&replayed, &schedule.program, look), look))?;
         return Ok(exit::OK);
     }
     if let Some(divergence) = &replayed.diverged {
         let _ = output::note_line(&divergence.to_string());
     }
     let next = run::next(tool, scenario, &replayed.report);
-    finish(&replayed.report, &tool.registry.sources(), args.output, args.report.as_deref(), &next)
+    finish(&replayed.report, &sources, &args.output, &next)
 }
 
 /// What there is to say of a schedule that does not fail.
-fn passes(replayed: &Replayed, program: &str, args: OutputArgs) -> String {
+fn passes(replayed: &Replayed, program: &str, args: LookArgs) -> String {
     let style = output::style(args);
     let steps = replayed.report.stats.steps;
     let story = match &replayed.diverged {

@@ -1,10 +1,10 @@
 //! `racefuzz run`: many schedules, and the one that breaks the scenario.
 
-use super::{again, check_writable, find, finish, threads};
-use crate::Tool;
+use super::{again, find, finish, threads};
 use crate::args::{RunArgs, RunEngine};
 use crate::error::Failure;
 use crate::progress::Progress;
+use crate::{Tool, reporting};
 use racefuzz::scenario::Scenario;
 use racefuzz::{Inject, MemoryModel, Report, Strategy};
 use racefuzz_report::Command as Next;
@@ -16,7 +16,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
         no_effect(args)?;
         return threads::run(scenario, &params, args);
     }
-    check_writable(args.report.as_deref())?;
+    reporting::check_writable(&args.output.form)?;
     let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
     let mut fuzzer = scenario
         .fuzzer(&params)
@@ -40,7 +40,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
     let report = fuzzer.fuzz_observed(scenario.program(&params), &progress);
     progress.clear();
     tracing::info!(executions = report.stats.executions, failing = report.stats.failing, "run ended");
-    finish(&report, &sources, args.output, args.report.as_deref(), &next(tool, scenario, &report))
+    finish(&report, &sources, &args.output, &next(tool, scenario, &report))
 }
 
 /// Refuses what real threads cannot do, rather than passing it over.
@@ -50,7 +50,7 @@ fn no_effect(args: &RunArgs) -> Result<(), Failure> {
         ("--memory", args.program.memory != MemoryModel::Rc11),
         ("--keep-going", args.keep_going),
         ("--inject", !args.inject.is_empty()),
-        ("--report", args.report.is_some()),
+        ("--report", !args.output.form.report.is_empty()),
     ];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => {

@@ -1,7 +1,7 @@
 //! `racefuzz show`: a scenario's source, and what it teaches.
 
 use super::{find, json_text, list, plain_text};
-use crate::args::{Format, ShowArgs};
+use crate::args::{PlainFormat, ShowArgs};
 use crate::error::Failure;
 use crate::output::{self, Role, paint, wrap};
 use crate::{Tool, exit};
@@ -12,11 +12,13 @@ use std::fmt::Write;
 pub(super) fn run(tool: &Tool<'_>, args: &ShowArgs) -> Result<u8, Failure> {
     let scenario = find(tool, &args.name)?;
     output::print(&match args.output.format {
-        Format::Text => plain_text(text(tool, scenario, &output::style(args.output)), args.output),
-        Format::Json => {
+        PlainFormat::Text => {
+            plain_text(text(tool, scenario, &output::style(args.output.look)), args.output.look)
+        }
+        PlainFormat::Json => {
             let mut document = list::describe(scenario);
             document["source"] = scenario.source.text.into();
-            json_text(format!("{document:#}\n"), args.output)
+            json_text(format!("{document:#}\n"), args.output.look)
         }
     })?;
     Ok(exit::OK)

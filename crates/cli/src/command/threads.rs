@@ -3,7 +3,7 @@
 //! finds stands beside what racefuzz's `delay` strategy, the same idea made deterministic, finds.
 
 use super::{json_text, plain_text};
-use crate::args::{Format, RunArgs};
+use crate::args::{PlainFormat, RunArgs};
 use crate::error::Failure;
 use crate::progress::Progress;
 use crate::{exit, output};
@@ -72,8 +72,8 @@ pub(super) fn run(scenario: &Scenario, params: &Params, args: &RunArgs) -> Resul
     progress.clear();
     let found = ours.failures.first().map(|failure| (failure.iteration + 1, failure.message.clone()));
 
-    let text = match args.output.format {
-        Format::Json => {
+    let text = match args.output.form.plain("what real threads show")? {
+        PlainFormat::Json => {
             let of = |series: &Series| {
                 json!({
                     "runs": series.runs, "failing": series.failing, "hung": series.hung,
@@ -88,9 +88,9 @@ pub(super) fn run(scenario: &Scenario, params: &Params, args: &RunArgs) -> Resul
                     "first": found.as_ref().map(|(run, message)| json!({ "schedule": run, "message": message })),
                 },
             });
-            json_text(format!("{document:#}\n"), args.output)
+            json_text(format!("{document:#}\n"), args.output.look)
         }
-        Format::Text => {
+        PlainFormat::Text => {
             let runs = |series: &Series| {
                 let first = match &series.first {
                     Some((run, message)) => {
@@ -106,7 +106,7 @@ pub(super) fn run(scenario: &Scenario, params: &Params, args: &RunArgs) -> Resul
                 }
                 None => format!("no failure in {} schedules", thousands(ours.stats.executions)),
             };
-            let style = output::style(args.output);
+            let style = output::style(args.output.look);
             let mut text = String::new();
             for (label, shown) in [
                 ("os threads, no delay", runs(&plain)),
@@ -124,7 +124,7 @@ pub(super) fn run(scenario: &Scenario, params: &Params, args: &RunArgs) -> Resul
             for line in output::wrap(note, style.width - 1) {
                 let _ = writeln!(text, " {line}");
             }
-            plain_text(text, args.output)
+            plain_text(text, args.output.look)
         }
     };
     output::print(&text)?;

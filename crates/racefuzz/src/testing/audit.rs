@@ -11,9 +11,9 @@ pub(super) fn audit(case: &TestCase, body: impl Fn() + Sync) {
     let report = fix::configure(case).audit(body);
     let sources = output::sources(case);
     #[cfg(feature = "json")]
-    output::leave_json(case, || racefuzz_report::audit_json(&report));
+    output::leave_report(case, racefuzz_report::Content::Audit(&report), &[]);
     #[cfg(not(feature = "json"))]
-    output::say_that_json_is_off();
+    output::say_that_reports_are_off();
     let text = racefuzz_report::audit_text(&report, &sources, &show::style_from_env(), &[]);
     match report.failure {
         None => println!("\n{text}"),

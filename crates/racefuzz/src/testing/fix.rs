@@ -21,9 +21,9 @@ pub(super) fn fix(case: &TestCase, body: impl Fn() + Sync) {
         leave_typed(case, &report, &sources, Path::new(&folder));
     }
     #[cfg(feature = "json")]
-    output::leave_json(case, || racefuzz_report::fix_json(&report, &sources));
+    output::leave_report(case, racefuzz_report::Content::Fix(&report), &[]);
     #[cfg(not(feature = "json"))]
-    output::say_that_json_is_off();
+    output::say_that_reports_are_off();
     let text = racefuzz_report::fix_text(&report, &sources, &show::style_from_env(), &[]);
     if report.nothing_to_fix() {
         println!("\n{text}");

@@ -1,4 +1,4 @@
-//! What a test says: its report as text, and as JSON in a folder where that is asked for.
+//! What a test says: its report as text, and in files of a folder where that is asked for.
 
 use super::TestCase;
 use crate::show;
@@ -6,7 +6,7 @@ use racefuzz_report::{Command, DiskSources};
 use racefuzz_trace::RunReport;
 use std::path::Path;
 
-/// The folder in which each test leaves its report as JSON.
+/// The folder in which each test leaves its report.
 const FOLDER: &str = "RACEFUZZ_REPORT_DIR";
 
 /// The sources of the test's package.
@@ -53,7 +53,7 @@ fn next(case: &TestCase, report: &RunReport) -> Vec<Command> {
 /// from an exploration that was cut short: a failed test is all that cargo knows of.
 const OUTCOMES: &str = "RACEFUZZ_OUTCOME_DIR";
 
-/// Leaves the outcome, and the report as JSON, if the environment asks for them.
+/// Leaves the outcome, and the report in files, if the environment asks for them.
 pub(super) fn leave(case: &TestCase, report: &RunReport) {
     if let Some(folder) = std::env::var_os(OUTCOMES) {
         let file = Path::new(&folder).join(format!("{}-{}", case.package, case.name.replace("::", "-")));
@@ -61,31 +61,49 @@ pub(super) fn leave(case: &TestCase, report: &RunReport) {
         let _ = std::fs::write(file, report.outcome.to_string());
     }
     #[cfg(feature = "json")]
-    leave_json(case, || racefuzz_report::json(report, &sources(case)));
+    leave_report(case, racefuzz_report::Content::Run(report), &next(case, report));
     #[cfg(not(feature = "json"))]
-    let _ = (case, report);
-    #[cfg(not(feature = "json"))]
-    say_that_json_is_off();
+    say_that_reports_are_off();
 }
 
-/// Writes a report to the folder of `RACEFUZZ_REPORT_DIR`: `PACKAGE/module-test.json`.
+/// Which forms a test leaves its report in, by name with commas; JSON and a page if it is not set.
+#[cfg(feature = "json")]
+const FORMATS: &str = "RACEFUZZ_REPORT_FORMATS";
+
+/// Writes a report to the folder of `RACEFUZZ_REPORT_DIR`: `PACKAGE/module-test.json` and the like. What
+/// shows a failure is written where there is one.
 ///
 /// # Panics
 /// If it cannot be written: what reads the folder would take the test for one that was not run.
 #[cfg(feature = "json")]
-pub(super) fn leave_json(case: &TestCase, json: impl FnOnce() -> String) {
+pub(super) fn leave_report(case: &TestCase, content: racefuzz_report::Content<'_>, next: &[Command]) {
+    use racefuzz_report::{Content, Document, Format, render};
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let folder = Path::new(&folder).join(case.package);
-    let file = folder.join(format!("{}.json", case.name.replace("::", "-")));
-    if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, json())) {
-        show::fail_test(format!("{FOLDER}: cannot write {}: {error}", file.display()));
+    let sources = sources(case);
+    let document = Document { content, sources: &sources, next };
+    let names = std::env::var(FORMATS).unwrap_or_else(|_| "json".to_owned());
+    let nothing_to_show = content.failures().is_empty() && !matches!(content, Content::Audit(_));
+    for name in names.split(',').filter(|name| !name.is_empty()) {
+        let format: Format = name
+            .trim()
+            .parse()
+            .unwrap_or_else(|error| show::fail_test(format!("{FORMATS}={names}: {error}")));
+        if nothing_to_show && matches!(format, Format::Perfetto | Format::Dot | Format::Mermaid) {
+            continue;
+        }
+        let file = folder.join(format!("{}{}", case.name.replace("::", "-"), format.ending()));
+        let text = render(&document, format, &show::style_from_env());
+        if let Err(error) = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
+            show::fail_test(format!("{FOLDER}: cannot write {}: {error}", file.display()));
+        }
     }
 }
 
 /// Says why the folder stays empty.
 #[cfg(not(feature = "json"))]
-pub(super) fn say_that_json_is_off() {
+pub(super) fn say_that_reports_are_off() {
     if std::env::var_os(FOLDER).is_some() {
-        eprintln!("{FOLDER} is set, but reports as JSON need the feature `json` of racefuzz");
+        eprintln!("{FOLDER} is set, but reports in files need the feature `json` of racefuzz");
     }
 }

@@ -9,11 +9,15 @@ mod lines;
 mod moved;
 mod one_step;
 mod patch;
+#[cfg(feature = "json")]
+mod replaced;
 mod retest;
 mod update;
 
 pub use harness::put_harness_last;
 pub use patch::{Patch, patch, patches, proposals};
+#[cfg(feature = "json")]
+pub(crate) use replaced::replacements;
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};

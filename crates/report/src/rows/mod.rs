@@ -13,7 +13,7 @@ use crate::explanation::{Anomaly, Row, RowKind};
 use crate::view::{View, is_housekeeping};
 use crate::words::{self, StepRef};
 use fold::Piece;
-use racefuzz_trace::{Event, FailureDetail, FailureKind, ThreadEnd, ThreadId, Verb};
+use racefuzz_trace::{Event, FailureDetail, FailureKind, SiteId, ThreadEnd, ThreadId, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Builds the rows and puts row numbers into the finding's texts.
@@ -99,6 +99,7 @@ fn matters(view: &View<'_>, finding: &Finding, selected: &[u32]) -> bool {
 struct Wait {
     since: u32,
     thread: ThreadId,
+    site: SiteId,
     text: String,
 }
 
@@ -120,7 +121,7 @@ fn waits(view: &View<'_>, selected: &[u32]) -> Vec<Wait> {
         // With nothing shown in between, the wait explains nothing.
         if index > 0 && selected[index - 1] >= waited.since {
             let text = words(event.thread, event.verb, event.object, waited.holder);
-            waits.push(Wait { since: waited.since, thread: event.thread, text });
+            waits.push(Wait { since: waited.since, thread: event.thread, site: event.site, text });
         }
     }
     let deadlock = view.failure.kind == FailureKind::Deadlock;
@@ -130,10 +131,10 @@ fn waits(view: &View<'_>, selected: &[u32]) -> Vec<Wait> {
     };
     let has_rows = |thread| selected.iter().any(|step| view.event(*step).thread == thread);
     for thread in &view.trace.threads {
-        let ThreadEnd::Blocked { verb, object, waiting, .. } = &thread.end else { continue };
+        let ThreadEnd::Blocked { verb, object, waiting, site } = &thread.end else { continue };
         if in_cycle(thread.id) || (deadlock || has_rows(thread.id)) && *verb != Verb::Join {
             let text = words(thread.id, *verb, *object, waiting.holder);
-            waits.push(Wait { since: waiting.since, thread: thread.id, text });
+            waits.push(Wait { since: waiting.since, thread: thread.id, site: *site, text });
         }
     }
     waits.sort_by_key(|wait| (wait.since, wait.thread));
@@ -153,8 +154,15 @@ struct Writer<'v, 'a> {
 
 impl Writer<'_, '_> {
     fn push(&mut self, kind: RowKind, thread: Option<ThreadId>, text: String) {
-        let (number, event, states, marks) = (None, None, Vec::new(), Vec::new());
-        self.rows.push(Row { kind, number, event, thread, text, states, marks });
+        let (number, event, site, states, marks) = (None, None, None, Vec::new(), Vec::new());
+        self.rows.push(Row { kind, number, event, thread, site, text, states, marks });
+    }
+
+    /// Says where the last row stands in the source.
+    fn site(&mut self, site: SiteId) {
+        if let Some(row) = self.rows.last_mut() {
+            row.site = Some(site);
+        }
     }
 
     fn step(&mut self, step: u32, text: &str) {
@@ -182,6 +190,7 @@ impl Writer<'_, '_> {
             number: self.numbers.get(&step).copied(),
             event: Some(step),
             thread: Some(event.thread),
+            site: Some(event.site),
             text: text.to_owned(),
             states: self.states.after(self.view, step),
             marks,
@@ -198,6 +207,7 @@ impl Writer<'_, '_> {
                 self.last = None;
             }
             self.push(RowKind::Wait, Some(wait.thread), wait.text);
+            self.site(wait.site);
         }
     }
 
@@ -248,8 +258,9 @@ impl Writer<'_, '_> {
         let thread = self.view.failure.thread;
         let has_rows = self.rows.iter().any(|row| row.thread == Some(thread));
         match &self.view.failure.detail {
-            FailureDetail::Panic { at_end: false, .. } if has_rows => {
+            FailureDetail::Panic { at_end: false, site } if has_rows => {
                 self.push(RowKind::End, Some(thread), "panics".to_owned());
+                site.iter().for_each(|site| self.site(*site));
             }
             // The fatal access itself was stopped before it became an event.
             FailureDetail::UseAfterFree { object, used: access, .. }
@@ -258,6 +269,7 @@ impl Writer<'_, '_> {
             {
                 let text = attempt(self.view, access.verb, Some(*object));
                 self.push(RowKind::End, Some(access.thread), text);
+                self.site(access.site);
             }
             _ => {}
         }

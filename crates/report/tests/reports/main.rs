@@ -1,7 +1,7 @@
 //! What reports say, of stories that are written down and of any trace.
 
 mod fixture;
-mod json;
+mod formats;
 mod large;
 mod precision;
 mod properties;

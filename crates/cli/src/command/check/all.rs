@@ -1,17 +1,16 @@
 //! `racefuzz check --all`: every scenario against what it is expected to show.
 
 use super::super::list::{self, verdict};
-use super::super::{json_text, plain_text};
 use super::checker;
-use crate::args::{CheckArgs, Format};
+use crate::args::CheckArgs;
 use crate::error::Failure;
 use crate::output::{self, Role, paint};
 use crate::progress::{CheckProgress, interrupted};
-use crate::{Tool, exit};
+use crate::{Tool, exit, reporting};
 use indicatif::HumanCount;
 use racefuzz::scenario::{Expected, Scenario};
 use racefuzz::{Outcome, Report, Style};
-use racefuzz_report::Sources;
+use racefuzz_report::{Format, Sources, TestCase, junit_suite};
 use serde_json::json;
 use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
@@ -53,6 +52,14 @@ impl Checked<'_> {
 
 pub(super) fn run(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
     let sources = tool.registry.sources();
+    let form = &args.output.form;
+    let mut formats = form.report.iter().map(|file| file.format).chain([form.format]);
+    if let Some(other) = formats.find(|format| !matches!(format, Format::Text | Format::Json | Format::Junit))
+    {
+        let text = format!("`--all` is told as text, json or junit; name one scenario for {other}");
+        return Err(Failure::Usage(text));
+    }
+    reporting::check_writable(form)?;
     let mut checked = Vec::new();
     for scenario in tool.registry.iter() {
         if interrupted() {
@@ -76,10 +83,19 @@ pub(super) fn run(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
         checked.push(Checked { scenario, report, anomaly, took: began.elapsed() });
     }
     let left = tool.registry.iter().count() - checked.len();
-    output::print(&match args.output.format {
-        Format::Text => plain_text(text(&checked, left, args, &output::style(args.output)), args.output),
-        Format::Json => json_text(document(&checked, left, args), args.output),
-    })?;
+    let rendered = |format, style: &Style| match format {
+        Format::Json => document(&checked, left, args),
+        Format::Junit => junit(&checked),
+        _ => text(&checked, left, args, style),
+    };
+    let look = args.output.look;
+    for file in &args.output.form.report {
+        let style = Style { color: false, ..output::style(look) };
+        let text = rendered(file.format, &style);
+        reporting::write_file(file, &reporting::in_characters(text, file.format, look))?;
+    }
+    let format = args.output.form.format;
+    output::print(&reporting::in_characters(rendered(format, &output::style(look)), format, look))?;
     let wrong = |row: &&Checked<'_>| !row.is_as_expected();
     Ok(match checked.iter().filter(wrong).any(|row| row.report.outcome != Outcome::Incomplete) {
         true => exit::BUG,
@@ -142,6 +158,19 @@ fn text(checked: &[Checked<'_>], left: usize, args: &CheckArgs, style: &Style) -
         let _ = writeln!(text, " {line}");
     }
     text
+}
+
+/// A test case for each scenario, which fails if what it shows is not what was expected.
+fn junit(checked: &[Checked<'_>]) -> String {
+    let cases = checked.iter().map(|row| TestCase {
+        name: row.scenario.name,
+        failure: (!row.is_as_expected()).then(|| {
+            let headline = format!("{}; expected: {}", row.verdict(), verdict(row.scenario.expected));
+            let more = row.report.failures.first().map(|failure| failure.message.clone());
+            (headline, more.or_else(|| row.report.stopped.clone()).unwrap_or_default())
+        }),
+    });
+    junit_suite("check --all", &cases.collect::<Vec<_>>())
 }
 
 fn summary(checked: &[Checked<'_>], left: usize, args: &CheckArgs) -> String {

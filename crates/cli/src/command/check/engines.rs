@@ -1,16 +1,16 @@
 //! `racefuzz check --engine loom|both`: the program on the loom crate, alone or as a second opinion.
 
-use super::super::{exit_code, finish, json_text, plain_text, write_report};
+use super::super::{exit_code, finish, json_text, plain_text};
 use super::{checker, next};
-use crate::args::{CheckArgs, Format};
+use crate::args::{CheckArgs, PlainFormat};
 use crate::error::Failure;
 use crate::output::{self, Role, paint};
 use crate::progress::CheckProgress;
-use crate::{Tool, exit};
+use crate::{Tool, exit, reporting};
 use racefuzz::scenario::{Params, Scenario};
 use racefuzz::{Outcome, Style};
 use racefuzz_loom_engine::{Agreement, Checked, Verdict, agree_despite, check_watched};
-use racefuzz_report::Command as Next;
+use racefuzz_report::{Command as Next, Content, Document, Format, render};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ pub(super) fn loom(
         let line = format!("{} check {}", tool.name, scenario.name);
         next.insert(0, Next { label: "trace".to_owned(), line });
     }
-    finish(&report, &sources, args.output, args.report.as_deref(), &next)
+    finish(&report, &sources, &args.output, &next)
 }
 
 /// The graph engine, and what loom says to it.
@@ -54,23 +54,24 @@ pub(super) fn both(
     let loom = ask(scenario, params, args);
     let agreement = agree_despite(&graph, &loom);
     let sources = tool.registry.sources();
-    write_report(&graph, &sources, args.report.as_deref())?;
-    let style = output::style(args.output);
-    output::print(&match args.output.format {
-        Format::Text => {
-            let commands = next(tool, scenario, &graph, args);
-            let report = racefuzz::render_with(&graph, &sources, &style, &commands);
-            plain_text(format!("{report}\n{}", opinion(&agreement, &style)), args.output)
+    let look = args.output.look;
+    let style = output::style(look);
+    let commands = next(tool, scenario, &graph, args);
+    let document = |report, next| Document { content: Content::Run(report), sources: &sources, next };
+    reporting::write_files(&document(&graph, &commands), &args.output)?;
+    output::print(&match args.output.form.plain("a comparison")? {
+        PlainFormat::Text => {
+            let report = render(&document(&graph, &commands), Format::Text, &style);
+            plain_text(format!("{report}\n{}", opinion(&agreement, &style)), look)
         }
-        Format::Json => {
-            let graph: Value = parsed(&racefuzz_report::json(&graph, &sources));
-            let loom_report: Value = parsed(&racefuzz_report::json(&loom.report, &sources));
+        PlainFormat::Json => {
+            let json = |report| parsed(&render(&document(report, &[]), Format::Json, &style));
             let exceptions: Vec<String> = loom.exceptions.iter().map(ToString::to_string).collect();
             let document = json!({
                 "format": "racefuzz-check-both", "version": 1, "verdict": word(&agreement.verdict),
-                "graph": graph, "loom": loom_report, "exceptions": exceptions,
+                "graph": json(&graph), "loom": json(&loom.report), "exceptions": exceptions,
             });
-            json_text(format!("{document:#}\n"), args.output)
+            json_text(format!("{document:#}\n"), look)
         }
     })?;
     Ok(match agreement.verdict {

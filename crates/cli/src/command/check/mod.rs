@@ -3,11 +3,11 @@
 mod all;
 mod engines;
 
-use super::{again, check_writable, find, finish};
-use crate::Tool;
+use super::{again, find, finish};
 use crate::args::{CheckArgs, CheckEngine};
 use crate::error::Failure;
 use crate::progress::CheckProgress;
+use crate::{Tool, reporting};
 use racefuzz::scenario::{Params, Scenario};
 use racefuzz::{Checker, Inject, MemoryModel, Report};
 use racefuzz_report::Command as Next;
@@ -24,7 +24,7 @@ pub(super) fn run(tool: &Tool<'_>, args: &CheckArgs) -> Result<u8, Failure> {
         Some(name) => {
             let scenario = find(tool, name)?;
             let params = scenario.params(&args.param).map_err(|error| Failure::Setting(error.to_string()))?;
-            check_writable(args.report.as_deref())?;
+            reporting::check_writable(&args.output.form)?;
             tracing::info!(scenario = scenario.name, "check begins");
             match args.engine {
                 CheckEngine::Graph => one(tool, scenario, &params, args),
@@ -69,7 +69,7 @@ fn one(tool: &Tool<'_>, scenario: &Scenario, params: &Params, args: &CheckArgs) 
     let report = checked.map_err(Failure::Checkpoint)?;
     tracing::info!(executions = report.stats.executions, blocked = report.stats.blocked, "check ended");
     let sources = tool.registry.sources();
-    finish(&report, &sources, args.output, args.report.as_deref(), &next(tool, scenario, &report, args))
+    finish(&report, &sources, &args.output, &next(tool, scenario, &report, args))
 }
 
 /// What to type next.

@@ -10,12 +10,7 @@ use racefuzz_trace::{AuditReport, Audited, Finding, Site, Subject, Told};
 /// What was found out about a program's synchronisation, as text with a newline at its end.
 pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
     let pen = Pen { style };
-    let name = |site: &Site| {
-        sources
-            .text(&site.file)
-            .and_then(|text| crate::names::name_at(&text, site.line, site.column))
-            .map_or_else(|| format!("what line {} creates", site.line), |name| format!("`{name}`"))
-    };
+    let name = |site: &Site| name_of(site, sources);
     let program = clean(&report.program);
     let mut lines = match (&report.failure, report.holds) {
         (Some(failure), _) => {
@@ -116,8 +111,26 @@ fn needed_guards(pen: &Pen<'_>, report: &AuditReport, lock: &Site) -> Vec<String
     }
 }
 
-/// One piece; `alone` if no other ordering stands on its line.
-fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> String) -> Vec<String> {
+/// What was found out about one piece: how good that is, in a word or two, and in a sentence.
+#[cfg(feature = "json")]
+pub(in crate::format) fn audit_words(
+    report: &AuditReport,
+    audited: &Audited,
+    sources: &dyn Sources,
+) -> (Role, &'static str, String) {
+    words(audited, alone(report, &audited.subject), &|site| name_of(site, sources))
+}
+
+/// What is created at a place, for a sentence.
+fn name_of(site: &Site, sources: &dyn Sources) -> String {
+    sources
+        .text(&site.file)
+        .and_then(|text| crate::names::name_at(&text, site.line, site.column))
+        .map_or_else(|| format!("what line {} creates", site.line), |name| format!("`{name}`"))
+}
+
+/// The words for one piece; `alone` if no other ordering stands on its line.
+fn words(audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> String) -> (Role, &'static str, String) {
     let subject = match &audited.subject {
         Subject::Lock(site) => name(site),
         Subject::Locks(sites) => {
@@ -130,7 +143,7 @@ fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> St
         }
         Subject::Join(site) => format!("the join on line {}", site.line),
     };
-    let (role, word, text) = match &audited.finding {
+    match &audited.finding {
         Finding::NotNeeded(verdict) => {
             let are = if matches!(audited.subject, Subject::Locks(_)) { "are" } else { "is" };
             (Role::Open, "not needed", format!("{subject} {are} never needed: {}", verdict_words(*verdict)))
@@ -169,7 +182,12 @@ fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> St
                 first.line, last.line
             ),
         ),
-    };
+    }
+}
+
+/// One piece; `alone` if no other ordering stands on its line.
+fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> String) -> Vec<String> {
+    let (role, word, text) = words(audited, alone, name);
     let mut lines = vec![format!(" {}", pen.paint(role, word))];
     lines.extend(pen.paragraph(&text, 6));
     if let Finding::Needed { schedule, .. } = &audited.finding {

@@ -3,7 +3,7 @@
 use super::fix_words::{
     ADVICE, PROPOSAL, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide,
 };
-use super::pen::{Pen, Role, cut};
+use super::pen::{Pen, Role, cut, width};
 use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks, is_typed};
 use crate::words::{clean, count, number, one_line};
@@ -170,11 +170,84 @@ fn shown(pen: &Pen<'_>, hunk: &Hunk) -> Vec<String> {
         };
         let number = line.number.map_or(String::new(), |number| number.to_string());
         let text = pen.glyphs(&clean(&line.text));
-        let text = format!(
-            "{mark} {}",
-            cut(text.trim_end(), room, if pen.style.ascii { "..." } else { "\u{2026}" })
-        );
-        lines.push(format!("      {number:>gutter$} {}", pen.paint(role, text.trim_end())));
+        // What is to be typed in stands there whole; what is there already is only found again by it.
+        let parts = match line.mark {
+            Mark::Add => wrapped(text.trim_end(), room),
+            Mark::Keep | Mark::Remove => {
+                vec![cut(text.trim_end(), room, if pen.style.ascii { "..." } else { "\u{2026}" })]
+            }
+        };
+        let mut number = number.as_str();
+        for part in &parts {
+            let text = format!("{mark} {part}");
+            lines.push(format!("      {number:>gutter$} {}", pen.paint(role, text.trim_end())));
+            number = "";
+        }
     }
     lines
+}
+
+/// A line of source in lines of at most `room` columns, where its blanks allow that: those behind the
+/// first stand further in. Typed in as they are, they mean the same.
+fn wrapped(line: &str, room: usize) -> Vec<String> {
+    if width(line) <= room {
+        return vec![line.to_owned()];
+    }
+    let code = line.trim_start();
+    let indent = &line[..line.len() - code.len()];
+    let further = format!("{indent}{}", if code.starts_with("//") { "// " } else { "    " });
+    let mut lines: Vec<String> = Vec::new();
+    for word in words(code) {
+        match lines.last_mut() {
+            Some(last) if width(last) + 1 + width(word) <= room => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            Some(_) => lines.push(format!("{further}{word}")),
+            None => lines.push(format!("{indent}{word}")),
+        }
+    }
+    lines
+}
+
+/// The parts of a line of source between its blanks; a string is not broken.
+fn words(code: &str) -> Vec<&str> {
+    let (mut words, mut from, mut in_string, mut escaped) = (Vec::new(), 0, false, false);
+    for (at, c) in code.char_indices() {
+        match c {
+            ' ' if !in_string => {
+                words.push(&code[from..at]);
+                from = at + 1;
+            }
+            '"' if !escaped => in_string = !in_string,
+            _ => {}
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    words.push(&code[from..]);
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_in_is_shown_whole() {
+        let line = "    while self.wants[other].load(SeqCst) && self.first.load(Acquire) == \"a b\" {";
+        let lines = wrapped(line, 40);
+        assert_eq!(
+            lines,
+            [
+                "    while self.wants[other].load(SeqCst)",
+                "        && self.first.load(Acquire) ==",
+                "        \"a b\" {"
+            ]
+        );
+        let joined = lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+        assert_eq!(joined, line.trim());
+        assert_eq!(wrapped("    // hold the lock from here", 24)[1], "    // from here");
+        assert_eq!(wrapped("a_word_that_is_too_long", 8), ["a_word_that_is_too_long"]);
+    }
 }

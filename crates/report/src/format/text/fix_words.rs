@@ -10,7 +10,7 @@ use racefuzz_trace::{
 use std::cmp::Ordering;
 
 /// What a repair changes, in one line.
-pub(super) fn title(fix: &Fix, sources: &dyn Sources) -> String {
+pub(in crate::format) fn title(fix: &Fix, sources: &dyn Sources) -> String {
     if fix.kind == FixKind::OneStep {
         return match fix.regions.first() {
             Some(region) => {

@@ -14,7 +14,11 @@ mod warnings;
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
 pub use audit::audit_text;
+#[cfg(feature = "json")]
+pub(in crate::format) use audit::audit_words;
 pub use fix::fix_text;
+#[cfg(feature = "json")]
+pub(in crate::format) use fix_words::title;
 use pen::{Pen, Role};
 use racefuzz_trace::{Engine, Failure, FailureKind, RunReport};
 
@@ -46,6 +50,18 @@ pub struct Command {
 
 /// Further failures shown in one line each.
 const OTHERS: usize = 10;
+
+/// The document as text.
+#[cfg(feature = "json")]
+pub(in crate::format) fn render(document: &crate::Document<'_>, style: &Style) -> String {
+    use crate::Content;
+    let (sources, next) = (document.sources, document.next);
+    match document.content {
+        Content::Run(report) => text(report, sources, style, next),
+        Content::Fix(report) => fix_text(report, sources, style, next),
+        Content::Audit(report) => audit_text(report, sources, style, next),
+    }
+}
 
 /// The report as text, with a newline at its end. `next` are commands that suggest themselves.
 pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {

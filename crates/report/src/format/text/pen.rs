@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is, as far as its colour goes.
 #[derive(Clone, Copy)]
-pub(super) enum Role {
+pub(in crate::format) enum Role {
     Bug,
     Good,
     Open,
