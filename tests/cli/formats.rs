@@ -6,6 +6,7 @@ use std::fs;
 
 /// Beginnings of the forms other than text.
 const FORMS: &[(&str, &str, &str)] = &[
+    ("html", "FAIL.html", "<!doctype html>"),
     ("json", "FAIL.json", "{"),
     ("sarif", "FAIL.sarif", "{"),
     ("perfetto", "FAIL.perfetto.json", "{"),

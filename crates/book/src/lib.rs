@@ -21,6 +21,7 @@ chapters! {
     commands: "commands.md";
     strategies: "strategies.md";
     traces: "traces.md";
+    reports: "reports.md";
     anomalies: "anomalies.md";
     repairs: "repairs.md";
     memory_models: "memory-models.md";

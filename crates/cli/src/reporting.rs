@@ -61,7 +61,7 @@ pub(crate) fn in_characters(text: String, format: Format, look: LookArgs) -> Str
     }
     match format {
         Format::Json | Format::Sarif | Format::Perfetto => output::ascii_json(&text),
-        Format::Dot | Format::Junit => output::ascii_references(&text, "&#"),
+        Format::Dot | Format::Junit | Format::Html => output::ascii_references(&text, "&#"),
         Format::Mermaid => output::ascii_references(&text, "#"),
         _ => output::ascii(&text),
     }

@@ -48,7 +48,6 @@ impl Graph {
         graph
     }
 
-    #[expect(dead_code, reason = "for the page")]
     /// Whether one event happens before another one; `None` if that is not known.
     pub(crate) fn happens_before(&self, view: &View<'_>, first: u32, then: u32) -> Option<bool> {
         let known = self.clocks.get(then as usize)?;
@@ -123,6 +122,23 @@ impl<'g, 'v, 'a> Synchronization<'g, 'v, 'a> {
         }
         self.graph.synchronizes.sort_unstable();
         self.graph.synchronizes.dedup();
+        self.leave_out_implied();
+    }
+
+    /// Leaves out what follows from another edge to the same event: the earlier heads of a release
+    /// sequence, where the later ones are behind them anyway.
+    fn leave_out_implied(&mut self) {
+        let mut heads: HashMap<u32, Vec<u32>> = HashMap::new();
+        for edge in &self.graph.synchronizes {
+            heads.entry(edge.to).or_default().push(edge.from);
+        }
+        let (graph, view) = (&*self.graph, self.view);
+        let implied = |edge: &Edge| {
+            let mut others = heads[&edge.to].iter().filter(|other| **other != edge.from);
+            others.any(|other| graph.happens_before(view, edge.from, *other) == Some(true))
+        };
+        let needed = graph.synchronizes.iter().filter(|edge| !implied(edge)).copied().collect();
+        self.graph.synchronizes = needed;
     }
 
     /// Joins what the event synchronises with into what its thread knows.
@@ -144,7 +160,12 @@ impl<'g, 'v, 'a> Synchronization<'g, 'v, 'a> {
             let releases = self.released.get(&store).cloned().unwrap_or_default();
             match event.order.acquires() {
                 true => releases.iter().for_each(|release| self.join(event, release)),
-                false => self.threads[thread].pending.extend(releases),
+                false => {
+                    let mut pending = std::mem::take(&mut self.threads[thread].pending);
+                    pending.extend(releases);
+                    self.keep_latest(&mut pending);
+                    self.threads[thread].pending = pending;
+                }
             }
         }
         if event.kind == OpKind::Fence && event.order.acquires() {
@@ -160,6 +181,25 @@ impl<'g, 'v, 'a> Synchronization<'g, 'v, 'a> {
         if self.view.event(release.head).thread != event.thread {
             self.graph.synchronizes.push(Edge { from: release.head, to: event.step });
         }
+    }
+
+    /// Leaves out the heads that happen before others: whoever learns of these learns of them, too. What is
+    /// left is at most one for each thread.
+    fn keep_latest(&self, releases: &mut Vec<Release>) {
+        releases.sort_unstable_by_key(|release| release.head);
+        releases.dedup_by_key(|release| release.head);
+        let known: Vec<bool> = releases
+            .iter()
+            .map(|one| {
+                let (thread, position) =
+                    (self.view.event(one.head).thread, self.graph.positions[one.head as usize]);
+                let covers =
+                    |other: &Release| other.head != one.head && other.clock[thread.index()] >= position;
+                releases.iter().any(covers)
+            })
+            .collect();
+        let mut known = known.into_iter();
+        releases.retain(|_| !known.next().unwrap_or(false));
     }
 
     /// Keeps what others learn from the event.
@@ -193,6 +233,7 @@ impl<'g, 'v, 'a> Synchronization<'g, 'v, 'a> {
         if let (true, Some(ReadsFrom::Step(store))) = (updates(event), event.reads_from) {
             releases.extend(self.released.get(&store).cloned().unwrap_or_default());
         }
+        self.keep_latest(&mut releases);
         if !releases.is_empty() {
             self.released.insert(event.step, releases);
         }

@@ -44,6 +44,7 @@ pub fn documents() -> Vec<Document> {
     let mut paths: Vec<PathBuf> = fs::read_dir(repository().join("crates/book/text"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
         .collect();
     paths.sort();
     paths.insert(0, repository().join("README.md"));

@@ -15,6 +15,7 @@ Examples:
   cargo racefuzz fix counts_to_ten                    what repairs it, proved
   cargo racefuzz audit counts_to_ten                  which lock, which ordering is needed?
   cargo racefuzz replay 'mycrate::tests::counts:2XpJ1mU'
+  cargo racefuzz run counts --report FAIL.html        a page to step through the failure
   cargo racefuzz run counts -- --features fast --release
   cargo racefuzz init                                 set up a package: imports, a first test
 

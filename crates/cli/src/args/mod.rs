@@ -95,6 +95,7 @@ Examples:
   racefuzz run dining-philosophers --param philosophers=5 --strategy pct --depth 3
   racefuzz run lock-never-released --inject kill
   racefuzz run refcount --engine threads     real threads with random sleeps, to compare
+  racefuzz run refcount --report FAIL.html   a page to step through the failure
   racefuzz run refcount --format json --report refcount.json --report refcount.sarif
 
 The output depends on these arguments alone: the same on every machine, for any --workers.";
@@ -232,6 +233,7 @@ Examples:
   racefuzz fix counter --param threads=3     which locks, and what they leave of the parallelism
   racefuzz fix publish-relaxed --width 80
   racefuzz fix refcount --patch refcount.patch
+  racefuzz fix refcount --report FIX.html    the repairs beside the failing schedule
 
 Repairs are tried on the running program, and each is explored in full where that is possible. Its
 source is not changed; --patch writes a diff for `git apply` or `patch -p1`. Ctrl-C ends the search

@@ -41,7 +41,7 @@ pub(crate) struct FormArgs {
     /// The form of the report on standard output.
     #[arg(help_heading = OUTPUT, long, default_value = "text", value_name = "FORMAT", value_parser = named::<Format>(Format::NAMES))]
     pub(crate) format: Format,
-    /// Also write the report to a file; its name decides the form: .json, .sarif, .perfetto.json,
+    /// Also write the report to a file; its name decides the form: .html, .json, .sarif, .perfetto.json,
     /// .dot, .mmd, .xml (JUnit) or .txt; JSON without an ending. May be repeated.
     #[arg(help_heading = OUTPUT, long, value_name = "FILE", value_parser = report_file)]
     pub(crate) report: Vec<ReportFile>,

@@ -82,14 +82,16 @@ pub(super) fn leave_report(case: &TestCase, content: racefuzz_report::Content<'_
     let folder = Path::new(&folder).join(case.package);
     let sources = sources(case);
     let document = Document { content, sources: &sources, next };
-    let names = std::env::var(FORMATS).unwrap_or_else(|_| "json".to_owned());
+    let names = std::env::var(FORMATS).unwrap_or_else(|_| "json,html".to_owned());
     let nothing_to_show = content.failures().is_empty() && !matches!(content, Content::Audit(_));
     for name in names.split(',').filter(|name| !name.is_empty()) {
         let format: Format = name
             .trim()
             .parse()
             .unwrap_or_else(|error| show::fail_test(format!("{FORMATS}={names}: {error}")));
-        if nothing_to_show && matches!(format, Format::Perfetto | Format::Dot | Format::Mermaid) {
+        if nothing_to_show
+            && matches!(format, Format::Html | Format::Perfetto | Format::Dot | Format::Mermaid)
+        {
             continue;
         }
         let file = folder.join(format!("{}{}", case.name.replace("::", "-"), format.ending()));

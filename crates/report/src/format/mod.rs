@@ -7,6 +7,8 @@ pub(crate) mod text;
 #[cfg(feature = "json")]
 mod dot;
 #[cfg(feature = "json")]
+mod html;
+#[cfg(feature = "json")]
 mod json;
 #[cfg(feature = "json")]
 mod junit;

@@ -1,6 +1,6 @@
 //! The table of formats.
 
-use super::{dot, json, junit, mermaid, perfetto, sarif, text};
+use super::{dot, html, json, junit, mermaid, perfetto, sarif, text};
 use crate::{Document, Style};
 use std::fmt;
 use std::path::Path;
@@ -40,6 +40,8 @@ macro_rules! formats {
 formats! {
     /// Text for people.
     Text = "text", [".txt"], text::render;
+    /// A page to step through the failure in a browser; one file that needs nothing else.
+    Html = "html", [".html", ".htm"], |document, _| html::render(document);
     /// Everything that is known, for programs; its schema is published with the book.
     Json = "json", [".json"], |document, _| json::render(document);
     /// SARIF 2.1.0, for code scanning and editors.

@@ -5,6 +5,8 @@ mod select;
 mod state;
 
 pub(crate) use state::has_state;
+#[cfg(feature = "json")]
+pub(crate) use state::{States, is_lock};
 
 use crate::action::{action, attempt};
 use crate::anomaly::Finding;
@@ -192,7 +194,7 @@ impl Writer<'_, '_> {
             thread: Some(event.thread),
             site: Some(event.site),
             text: text.to_owned(),
-            states: self.states.after(self.view, step),
+            states: self.states.after(self.view, step).to_vec(),
             marks,
         });
         self.last = Some(step);

@@ -29,13 +29,19 @@ impl States {
         }
     }
 
+    /// The states as far as they were followed.
+    #[cfg(feature = "json")]
+    pub(crate) fn now(&self) -> &[String] {
+        &self.current
+    }
+
     /// The states after the event with this step; steps must not go back.
-    pub(crate) fn after(&mut self, view: &View<'_>, step: u32) -> Vec<String> {
+    pub(crate) fn after(&mut self, view: &View<'_>, step: u32) -> &[String] {
         while self.next <= step as usize {
             self.follow(view, view.event(self.next as u32));
             self.next += 1;
         }
-        self.current.clone()
+        &self.current
     }
 
     fn follow(&mut self, view: &View<'_>, event: &Event) {

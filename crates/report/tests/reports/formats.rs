@@ -74,6 +74,82 @@ fn the_report_inside_json_reads_back() {
     }
 }
 
+/// The data that a page embeds.
+fn embedded(page: &str) -> Value {
+    let (_, rest) = page.split_once("id=\"data\">").unwrap();
+    serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap()
+}
+
+#[test]
+fn what_a_page_shows() {
+    for (name, (fixture, failure)) in stories::all() {
+        let page = rendered(&fixture, &failure, Format::Html);
+        assert!(page.is_ascii() && page.len() < 300_000, "{name}: {} bytes", page.len());
+        let data = embedded(&page);
+        if ["lost_update", "unsafe_publication", "deadlock_cycle"].contains(&name) {
+            snapshot(&format!("{name}_page"), &format!("{data:#}"));
+        }
+        // Everything on the page that has a number is an event that one can step to.
+        let stepping = &data["stepping"];
+        let steps: Vec<&Value> =
+            stepping["events"].as_array().unwrap().iter().map(|event| &event["step"]).collect();
+        for row in stepping["rows"].as_array().unwrap() {
+            assert!(row["step"].is_null() || steps.contains(&&row["step"]), "{name}: {row}");
+            assert_eq!(row["kind"] == "step", row["number"].is_u64(), "{name}: {row}");
+        }
+        let edges = stepping["modification"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .chain(stepping["synchronizes"].as_array().unwrap());
+        for edge in edges {
+            assert!(steps.contains(&&edge[0]) && steps.contains(&&edge[1]), "{name}: {edge}");
+        }
+    }
+    let report = passed();
+    let document = Document { content: Content::Run(&report), sources: &(), next: &[] };
+    assert!(embedded(&render(&document, Format::Html, &Style::default()))["stepping"].is_null());
+}
+
+/// What happens before what on the page is a strict order that program order, reads that acquire and
+/// everything else that synchronises are part of.
+#[test]
+fn happens_before_is_an_order() {
+    for (name, (fixture, failure)) in stories::all() {
+        let data = embedded(&rendered(&fixture, &failure, Format::Html));
+        let events = data["stepping"]["events"].as_array().unwrap();
+        let before: BTreeMap<u64, Vec<u64>> = events
+            .iter()
+            .map(|event| {
+                let after = event["after"].as_array().unwrap().iter().map(|step| step.as_u64().unwrap());
+                (event["step"].as_u64().unwrap(), after.collect())
+            })
+            .collect();
+        let rows: Vec<u64> = data["stepping"]["rows"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|row| row["step"].as_u64())
+            .collect();
+        let thread = |step: u64| events.iter().find(|event| event["step"] == step).unwrap()["thread"].clone();
+        for (step, known) in &before {
+            for first in known {
+                assert!(first < step, "{name}: {first} before {step}");
+                assert!(
+                    before[first].iter().all(|earlier| known.contains(earlier)),
+                    "{name}: {first}, {step}"
+                );
+            }
+            let own = rows.iter().filter(|row| *row < step && thread(**row) == thread(*step));
+            assert!(own.into_iter().all(|row| known.contains(row)), "{name}: {step}");
+        }
+        for edge in data["stepping"]["synchronizes"].as_array().unwrap() {
+            let (from, to) = (edge[0].as_u64().unwrap(), edge[1].as_u64().unwrap());
+            assert!(!rows.contains(&from) || before[&to].contains(&from), "{name}: {edge}");
+        }
+    }
+}
+
 /// What Chrome's format asks for: slices of a thread do not overlap but nest, and each arrow has a begin
 /// and an end, each inside a slice of its thread, the end not before the begin.
 #[test]

@@ -1,8 +1,9 @@
 //! An audit as text.
 
+use super::Style;
 use super::fix_words::{list, sequential_words, verdict_words};
 use super::pen::{Pen, Role};
-use super::{Style, verdict};
+use super::verdict::Head;
 use crate::words::{clean, count};
 use crate::{Command, Sources, explain};
 use racefuzz_trace::{AuditReport, Audited, Finding, Site, Subject, Told};
@@ -11,25 +12,7 @@ use racefuzz_trace::{AuditReport, Audited, Finding, Site, Subject, Told};
 pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
     let pen = Pen { style };
     let name = |site: &Site| name_of(site, sources);
-    let program = clean(&report.program);
-    let mut lines = match (&report.failure, report.holds) {
-        (Some(failure), _) => {
-            let story = explain(failure, sources);
-            let mut lines =
-                verdict::line(&pen, Role::Bug, "bug", &format!("{program}: {}", story.headline), "");
-            lines.extend(pen.paragraph(&story.paragraph, 6));
-            lines
-        }
-        (None, holds) => {
-            let holds = holds.map(verdict_words).unwrap_or_default();
-            if let Some(why) = &report.stopped {
-                let text = format!("{program}: {why}; nothing fails so far");
-                verdict::line(&pen, Role::Open, "incomplete", &text, &holds)
-            } else {
-                verdict::line(&pen, Role::Good, "ok", &format!("{program}: nothing fails"), &holds)
-            }
-        }
-    };
+    let mut lines = audit_head(report, sources).lines(&pen);
     lines.push(String::new());
     for audited in &report.audited {
         // What is said of a lock is not said again of each of its guards.
@@ -40,15 +23,47 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
             lines.extend(needed_guards(&pen, report, lock));
         }
     }
+    lines.extend(audit_remarks(report, sources).iter().flat_map(|text| pen.paragraph(text, 1)));
+    let executions = count(report.executions, "execution", "executions");
+    let stopped = report.stopped.as_deref().map_or(String::new(), |why| format!("; {why}"));
+    lines.extend(pen.paragraph(&format!("{executions}{stopped}"), 1));
+    lines.extend(super::next::commands(&pen, next));
+    let mut out = lines.join("\n");
+    out.push('\n');
+    out
+}
+
+/// What was audited, and whether it holds as it is.
+pub(in crate::format) fn audit_head(report: &AuditReport, sources: &dyn Sources) -> Head {
+    let program = clean(&report.program);
+    if let Some(failure) = &report.failure {
+        let story = explain(failure, sources);
+        let mut head = Head::new(Role::Bug, "bug", format!("{program}: {}", story.headline), String::new());
+        head.more.push(story.paragraph);
+        return head;
+    }
+    let holds = report.holds.map(verdict_words).unwrap_or_default();
+    match &report.stopped {
+        Some(why) => {
+            Head::new(Role::Open, "incomplete", format!("{program}: {why}; nothing fails so far"), holds)
+        }
+        None => Head::new(Role::Good, "ok", format!("{program}: nothing fails"), holds),
+    }
+}
+
+/// What is to be said of the synchronisation as a whole, a paragraph each.
+pub(in crate::format) fn audit_remarks(report: &AuditReport, sources: &dyn Sources) -> Vec<String> {
+    let name = |site: &Site| name_of(site, sources);
+    let mut remarks = Vec::new();
     let spare =
         |audited: &&Audited| matches!(audited.finding, Finding::NotNeeded(_) | Finding::TooLong { .. });
     if report.audited.iter().filter(spare).count() > 1 {
         let text = "each was tried alone: of two that are not needed, one may be if the other is gone";
-        lines.extend(pen.paragraph(text, 1));
+        remarks.push(text.to_owned());
     }
     for (inner, outer) in &report.nested {
         let text = format!("{} is only ever taken while {} is held", name(inner), name(outer));
-        lines.extend(pen.paragraph(&text, 1));
+        remarks.push(text);
     }
     for (object, bare) in &report.unprotected {
         let at: Vec<String> = bare.iter().map(|site| site.line.to_string()).collect();
@@ -57,32 +72,24 @@ pub fn audit_text(report: &AuditReport, sources: &dyn Sources, style: &Style, ne
             [line] => format!("; line {line} has none"),
             lines => format!("; lines {} have none", list(lines)),
         };
-        lines.extend(
-            pen.paragraph(&format!("{}: no lock is held at all of its accesses{at}", name(object)), 1),
-        );
+        remarks.push(format!("{}: no lock is held at all of its accesses{at}", name(object)));
     }
     for cycle in &report.cycles {
         let names: Vec<String> = cycle.iter().map(name).collect();
         let text = format!("locks are taken in a circle: {}, then {} again", names.join(", then "), names[0]);
-        lines.extend(pen.paragraph(&text, 1));
+        remarks.push(text);
     }
     if let Some(parallelism) = report.parallelism {
         let text = format!(
             "parallelism {:.2}: {} steps, {} in a row",
             parallelism.mean, parallelism.work, parallelism.span
         );
-        lines.extend(pen.paragraph(&text, 1));
+        remarks.push(text);
         if parallelism.is_sequential() {
-            lines.extend(pen.paragraph(&sequential_words(report.one_output), 1));
+            remarks.push(sequential_words(report.one_output));
         }
     }
-    let executions = count(report.executions, "execution", "executions");
-    let stopped = report.stopped.as_deref().map_or(String::new(), |why| format!("; {why}"));
-    lines.extend(pen.paragraph(&format!("{executions}{stopped}"), 1));
-    lines.extend(super::next::commands(&pen, next));
-    let mut out = lines.join("\n");
-    out.push('\n');
-    out
+    remarks
 }
 
 /// Whether no other ordering stands on the line of this one.
@@ -200,6 +207,12 @@ fn one(pen: &Pen<'_>, audited: &Audited, alone: bool, name: &dyn Fn(&Site) -> St
         }
     }
     lines
+}
+
+/// A step of a schedule, in words.
+#[cfg(feature = "json")]
+pub(in crate::format) fn told_step(step: &Told, sources: &dyn Sources) -> String {
+    told(step, &|site| name_of(site, sources))
 }
 
 fn told(step: &Told, name: &dyn Fn(&Site) -> String) -> String {

@@ -4,6 +4,7 @@ use super::fix_words::{
     ADVICE, PROPOSAL, advice_words, edit_words, measures, needed, sequential, title, verdict_words, wide,
 };
 use super::pen::{Pen, Role, cut, width};
+use super::verdict::Head;
 use super::{Style, verdict};
 use crate::repair::{Hunk, Mark, hunks, is_typed};
 use crate::words::{clean, count, number, one_line};
@@ -13,7 +14,7 @@ use racefuzz_trace::{Certainty, Fix, FixReport, Region};
 /// What was found out about repairs, as text with a newline at its end.
 pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: &[Command]) -> String {
     let pen = Pen { style };
-    let mut blocks = vec![head(&pen, report, sources)];
+    let mut blocks = vec![fix_head(report, sources).lines(&pen)];
     let mut kind = None;
     for (index, fix) in report.fixes.iter().enumerate() {
         let mut lines = Vec::new();
@@ -50,16 +51,17 @@ pub fn fix_text(report: &FixReport, sources: &dyn Sources, style: &Style, next: 
     out
 }
 
-fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String> {
+/// What is to be repaired.
+pub(in crate::format) fn fix_head(report: &FixReport, sources: &dyn Sources) -> Head {
     let base = &report.baseline;
     let program = clean(&report.program);
     let Some(failure) = &report.failure else {
         let proof = report.holds.map(verdict_words).unwrap_or_default();
         if let Some(why) = &report.stopped {
             let text = format!("{program}: {why}; nothing fails so far");
-            return verdict::line(pen, Role::Open, "incomplete", &text, &proof);
+            return Head::new(Role::Open, "incomplete", text, proof);
         }
-        return verdict::line(pen, Role::Good, "ok", &format!("{program}: nothing to fix"), &proof);
+        return Head::new(Role::Good, "ok", format!("{program}: nothing to fix"), proof);
     };
     let story = explain(failure, sources);
     let seen = match (base.schedules, base.good) {
@@ -75,8 +77,8 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
         }
         _ => "too many schedules to count".to_owned(),
     };
-    let mut lines = verdict::line(pen, Role::Bug, "fix", &format!("{program}: {}", story.headline), &seen);
-    lines.extend(pen.paragraph(&story.paragraph, 6));
+    let mut head = Head::new(Role::Bug, "fix", format!("{program}: {}", story.headline), seen);
+    head.more.push(story.paragraph.clone());
     if base.weak_only {
         let memory = report.settings.memory;
         let pair = crate::anomaly::reordering(failure, sources).map(|(pair, why)| match &story.paragraph {
@@ -88,7 +90,7 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
             "Every interleaving of the steps is right: it is a reordering that {memory} allows which breaks it{}.",
             pair.unwrap_or_default(),
         );
-        lines.extend(pen.paragraph(&text, 6));
+        head.more.push(text);
     }
     if let Some(why) = &report.no_lock {
         let also = if report.fixes.iter().any(|fix| fix.kind.is_lock()) {
@@ -96,16 +98,16 @@ fn head(pen: &Pen<'_>, report: &FixReport, sources: &dyn Sources) -> Vec<String>
         } else {
             "no lock placement fixes this"
         };
-        lines.extend(pen.paragraph(&format!("{also}: {}", clean(&one_line(why))), 6));
+        head.more.push(format!("{also}: {}", clean(&one_line(why))));
     }
     if report.fixes.is_empty() {
-        lines.extend(pen.paragraph("no change among those tried repairs it", 6));
+        head.more.push("no change among those tried repairs it".to_owned());
     }
-    lines
+    head
 }
 
 /// Whether two repairs differ in the lock only.
-fn is_twin(one: &Fix, other: &Fix) -> bool {
+pub(in crate::format) fn is_twin(one: &Fix, other: &Fix) -> bool {
     let place = |region: &Region| (region.first.clone(), region.last.clone(), region.shared);
     one.kind == other.kind
         && !one.regions.is_empty()
@@ -116,7 +118,7 @@ fn is_twin(one: &Fix, other: &Fix) -> bool {
 
 fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn Sources) -> Vec<String> {
     let title = title(fix, sources);
-    let sure = if is_typed(fix, sources) { verdict_words(fix.verdict) } else { advice_words(fix.verdict) };
+    let sure = how_sure(fix, sources);
     let head = verdict::line(pen, Role::Good, &format!("{:>3}", index + 1), &title, &sure);
     let mut lines = head;
     // Who looks for the best repair need not read on.
@@ -128,14 +130,29 @@ fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn
         lines.extend(pen.paragraph(&format!("(the same as {} with another lock)", twin + 1), 6));
         return lines;
     }
+    lines.extend(facts(report, fix, sources).iter().flat_map(|text| pen.paragraph(text, 6)));
+    for hunk in hunks(fix, sources) {
+        lines.extend(shown(pen, &hunk));
+    }
+    lines
+}
+
+/// How sure a repair is.
+pub(in crate::format) fn how_sure(fix: &Fix, sources: &dyn Sources) -> String {
+    if is_typed(fix, sources) { verdict_words(fix.verdict) } else { advice_words(fix.verdict) }
+}
+
+/// What is to be said of a repair, a paragraph each.
+pub(in crate::format) fn facts(report: &FixReport, fix: &Fix, sources: &dyn Sources) -> Vec<String> {
+    let mut facts = Vec::new();
     for edit in &fix.besides {
-        lines.extend(pen.paragraph(&format!("together with: {}", edit_words(edit)), 6));
+        facts.push(format!("together with: {}", edit_words(edit)));
     }
     let measures = measures(report, fix);
     if !measures.is_empty() {
-        lines.extend(pen.paragraph(&measures.join("; "), 6));
+        facts.push(measures.join("; "));
     }
-    lines.extend(sequential(fix).into_iter().flat_map(|text| pen.paragraph(&text, 6)));
+    facts.extend(sequential(fix));
     if let (Some(waits), Some(failure)) = (&fix.waits, &report.failure) {
         let names = crate::names::Names::new(&failure.trace, sources);
         let told = |step: u32| {
@@ -148,14 +165,11 @@ fn one(pen: &Pen<'_>, report: &FixReport, index: usize, fix: &Fix, sources: &dyn
             told(waits.step),
             told(waits.until)
         );
-        lines.extend(pen.paragraph(&text, 6));
+        facts.push(text);
     }
-    lines.extend(needed(&fix.needed).iter().flat_map(|text| pen.paragraph(text, 6)));
-    lines.extend(fix.notes.iter().flat_map(|note| pen.paragraph(note, 6)));
-    for hunk in hunks(fix, sources) {
-        lines.extend(shown(pen, &hunk));
-    }
-    lines
+    facts.extend(needed(&fix.needed));
+    facts.extend(fix.notes.iter().cloned());
+    facts
 }
 
 fn shown(pen: &Pen<'_>, hunk: &Hunk) -> Vec<String> {

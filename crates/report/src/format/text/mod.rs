@@ -15,12 +15,21 @@ use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
 pub use audit::audit_text;
 #[cfg(feature = "json")]
-pub(in crate::format) use audit::audit_words;
+pub(in crate::format) use audit::{audit_head, audit_remarks, audit_words, told_step};
 pub use fix::fix_text;
 #[cfg(feature = "json")]
+pub(in crate::format) use fix::{facts, fix_head, how_sure, is_twin};
+#[cfg(feature = "json")]
 pub(in crate::format) use fix_words::title;
-use pen::{Pen, Role};
+use pen::Pen;
+pub(in crate::format) use pen::Role;
 use racefuzz_trace::{Engine, Failure, FailureKind, RunReport};
+#[cfg(feature = "json")]
+pub(in crate::format) use stats::exploration_words;
+#[cfg(feature = "json")]
+pub(in crate::format) use verdict::{Head, bug, other};
+#[cfg(feature = "json")]
+pub(in crate::format) use warnings::words as warning_words;
 
 /// How a text report looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +79,7 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
     match report.failures.split_first() {
         Some((failure, others)) => {
             let story = explain(failure, sources);
-            let mut head = verdict::bug(&pen, report, failure, &story);
-            head.extend(pen.paragraph(&story.paragraph, 6));
+            let mut head = verdict::bug(report, failure, &story).lines(&pen);
             head.extend(own_words(&pen, failure, &story));
             blocks.push(head);
             let mut body = trace::trace(&pen, &story);
@@ -86,22 +94,13 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
             foot.extend(more(&pen, &story, others, sources));
             foot.extend(stats::exploration(&pen, report));
             if !failure.is_replayable() {
-                let why = match failure.kind {
-                    FailureKind::Nondeterminism => {
-                        "a schedule does not fix what this program does".to_owned()
-                    }
-                    _ if report.proof.is_some_and(|proof| proof.engine == Engine::Loom) => {
-                        "loom does not tell the schedule".to_owned()
-                    }
-                    _ => format!("no schedule leads to this execution of {}", report.settings.memory),
-                };
-                foot.extend(pen.paragraph(&format!("no replay: {why}"), 1));
+                foot.extend(pen.paragraph(&no_replay(report, failure), 1));
             }
             foot.extend(next::commands(&pen, next));
             blocks.push(foot);
         }
         None => {
-            let mut head = verdict::other(&pen, report);
+            let mut head = verdict::other(report).lines(&pen);
             head.extend(warnings::paragraphs(&pen, &report.warnings));
             head.extend(stats::exploration(&pen, report));
             head.extend(next::commands(&pen, next));
@@ -112,6 +111,18 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
     let mut out = blocks.iter().map(|block| block.join("\n")).collect::<Vec<_>>().join("\n\n");
     out.push('\n');
     out
+}
+
+/// Why nothing repeats a failure.
+pub(in crate::format) fn no_replay(report: &RunReport, failure: &Failure) -> String {
+    let why = match failure.kind {
+        FailureKind::Nondeterminism => "a schedule does not fix what this program does".to_owned(),
+        _ if report.proof.is_some_and(|proof| proof.engine == Engine::Loom) => {
+            "loom does not tell the schedule".to_owned()
+        }
+        _ => format!("no schedule leads to this execution of {}", report.settings.memory),
+    };
+    format!("no replay: {why}")
 }
 
 /// The panic message itself, where the story gives it only in part.

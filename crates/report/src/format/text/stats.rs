@@ -9,10 +9,15 @@ const ENOUGH: u64 = 100;
 
 /// The exploration line.
 pub(super) fn exploration(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
+    exploration_words(report).map_or_else(Vec::new, |text| pen.paragraph(&text, 1))
+}
+
+/// What is to be said of the executions together, if anything.
+pub(in crate::format) fn exploration_words(report: &RunReport) -> Option<String> {
     let stats = &report.stats;
     if report.failures.first().is_some_and(|failure| failure.found_by == "replay") {
         // One schedule, chosen by the user.
-        return Vec::new();
+        return None;
     }
     let mut parts = match report.proof {
         Some(proof) => vec![explored(report, proof)],
@@ -34,7 +39,7 @@ pub(super) fn exploration(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
         parts.push(crate::words::clean(why));
     }
     parts.retain(|part| !part.is_empty());
-    if parts.is_empty() { Vec::new() } else { pen.paragraph(&parts.join("; "), 1) }
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What an enumeration of executions came to.

@@ -6,8 +6,33 @@ use crate::Explanation;
 use crate::words::{clean, number};
 use racefuzz_trace::{Engine, Failure, MemoryModel, Outcome, Proof, RunReport};
 
+/// A verdict, before it is laid out.
+pub(in crate::format) struct Head {
+    pub(in crate::format) role: Role,
+    /// The verdict in a word.
+    pub(in crate::format) word: &'static str,
+    /// What it is about.
+    pub(in crate::format) left: String,
+    /// How it was come by.
+    pub(in crate::format) right: String,
+    /// Paragraphs behind it.
+    pub(in crate::format) more: Vec<String>,
+}
+
+impl Head {
+    pub(super) fn new(role: Role, word: &'static str, left: String, right: String) -> Self {
+        Self { role, word, left, right, more: Vec::new() }
+    }
+
+    pub(super) fn lines(&self, pen: &Pen<'_>) -> Vec<String> {
+        let mut lines = line(pen, self.role, self.word, &self.left, &self.right);
+        lines.extend(self.more.iter().flat_map(|text| pen.paragraph(text, 6)));
+        lines
+    }
+}
+
 /// The verdict of a run that found a bug.
-pub(super) fn bug(pen: &Pen<'_>, report: &RunReport, failure: &Failure, story: &Explanation) -> Vec<String> {
+pub(in crate::format) fn bug(report: &RunReport, failure: &Failure, story: &Explanation) -> Head {
     let schedule = number(failure.iteration + 1);
     let right = match report.iterations {
         _ if failure.found_by == Failure::CHECKED => {
@@ -24,13 +49,15 @@ pub(super) fn bug(pen: &Pen<'_>, report: &RunReport, failure: &Failure, story: &
             memory(report)
         ),
     };
-    line(pen, Role::Bug, "bug", &story.headline, &right)
+    let mut head = Head::new(Role::Bug, "bug", story.headline.clone(), right);
+    head.more.push(story.paragraph.clone());
+    head
 }
 
 /// The verdict of a run that found none.
-pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
+pub(in crate::format) fn other(report: &RunReport) -> Head {
     if let Some(proof) = report.proof {
-        return checked(pen, report, proof);
+        return checked(report, proof);
     }
     let executions = report.stats.executions;
     let program = clean(&report.program);
@@ -40,24 +67,24 @@ pub(super) fn other(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
             let times = if executions == 1 { "execution" } else { "executions" };
             let except = warnings::except(&report.warnings);
             let left = format!("no bug in {} {times} of {program}{except}", number(executions));
-            line(pen, Role::Good, "ok", &left, &right)
+            Head::new(Role::Good, "ok", left, right)
         }
         _ => {
             let left = format!("{program}: {}", unfinished(report));
-            line(pen, Role::Open, "incomplete", &left, &right)
+            Head::new(Role::Open, "incomplete", left, right)
         }
     }
 }
 
 /// The verdict of an exploration that found none.
-fn checked(pen: &Pen<'_>, report: &RunReport, proof: Proof) -> Vec<String> {
+fn checked(report: &RunReport, proof: Proof) -> Head {
     let executions = report.stats.executions;
     let program = clean(&report.program);
     if report.outcome != Outcome::Passed || !proof.whole {
         let why = report.stopped.as_deref().map_or_else(|| "not everything was explored".to_owned(), clean);
         let times = if executions == 1 { "execution" } else { "executions" };
         let left = format!("{program}: {why}; no bug in {} {times}", number(executions));
-        return line(pen, Role::Open, "incomplete", &left, &model(report));
+        return Head::new(Role::Open, "incomplete", left, model(report));
     }
     // Under the other models there is nothing to be said of it: they allow less anyway.
     let buffers = proof.relaxed && report.settings.memory == MemoryModel::Rc11;
@@ -69,14 +96,14 @@ fn checked(pen: &Pen<'_>, report: &RunReport, proof: Proof) -> Vec<String> {
     let bound = bound(proof);
     let unseen = warnings::except(&report.warnings);
     let role = if unseen.is_empty() { Role::Good } else { Role::Open };
-    let mut lines =
-        line(pen, role, "ok", &format!("verified{bound}: {passes} ({}{except}){unseen}", model(report)), "");
+    let left = format!("verified{bound}: {passes} ({}{except}){unseen}", model(report));
+    let mut head = Head::new(role, "ok", left, String::new());
     if buffers {
         let caveat = "The program has a relaxed load before a relaxed store. rc11 excludes load buffering; \
                       LLVM and ARM allow it for such accesses, and this verdict does not speak of it.";
-        lines.extend(pen.paragraph(caveat, 6));
+        head.more.push(caveat.to_owned());
     }
-    lines
+    head
 }
 
 /// What a bound on preemptions leaves unsaid.

@@ -16,10 +16,15 @@ pub(super) fn except(warnings: &[Warning]) -> &'static str {
 
 /// A paragraph for each.
 pub(super) fn paragraphs(pen: &Pen<'_>, warnings: &[Warning]) -> Vec<String> {
+    warnings.iter().flat_map(|warning| pen.paragraph(&words(warning), 6)).collect()
+}
+
+/// A warning in words.
+pub(in crate::format) fn words(warning: &Warning) -> String {
     const CAUSE: &str = "The usual cause: the code under test still uses `std::sync` and `std::thread` (a `cfg(test)` \
                          switch reaches unit tests only, not integration tests), or the types were replaced in one \
                          crate and not in its dependencies.";
-    let words = |warning: &Warning| match warning {
+    match warning {
         Warning::NothingShared { threads } => format!(
             "warning: the program has {} threads, and no object of racefuzz's is used by two of them: what they \
              share, racefuzz does not see. {CAUSE}",
@@ -34,6 +39,5 @@ pub(super) fn paragraphs(pen: &Pen<'_>, warnings: &[Warning]) -> Vec<String> {
             clean(first)
         ),
         other => format!("warning: {other:?}"),
-    };
-    warnings.iter().flat_map(|warning| pen.paragraph(&words(warning), 6)).collect()
+    }
 }
