@@ -34,6 +34,7 @@ mod manual;
 mod output;
 mod progress;
 mod reporting;
+mod terminal;
 
 use clap::{CommandFactory, FromArgMatches};
 use error::Failure;

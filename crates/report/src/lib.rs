@@ -52,7 +52,7 @@ pub use document::{Content, Document};
 pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
 pub use format::text::{Command, Style, audit_text, fix_text, text};
 #[cfg(feature = "json")]
-pub use format::{Format, TestCase, UnknownFormat, combine, junit_suite, render};
+pub use format::{Format, Stepper, TestCase, UnknownFormat, combine, junit_suite, render};
 pub use racefuzz_trace::RunReport;
 pub use repair::{Patch, is_typed, patch, patches, proposals, put_harness_last};
 pub use sources::{DiskSources, Sources};

@@ -305,6 +305,7 @@ pub(crate) struct AuditArgs {
 const REPLAY_EXAMPLES: &str = "\
 Examples:
   racefuzz replay refcount:2XpJ1mU           the token that a report shows
+  racefuzz replay refcount:2XpJ1mU --step    step through it, here in the terminal
   racefuzz replay refcount.json              what `run --report refcount.json` has found
 
 A program that has changed is followed as far as it goes; the place where it leaves the schedule is
@@ -339,6 +340,9 @@ pub(crate) struct ReplayArgs {
     /// The token, or a file written with --report.
     #[arg(value_name = "TOKEN|FILE")]
     pub(crate) schedule: String,
+    /// Step through the failure in the terminal; the report as text where there is none.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) step: bool,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

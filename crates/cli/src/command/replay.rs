@@ -4,9 +4,9 @@ use super::{find, finish, plain_text, run};
 use crate::args::{LookArgs, ReplayArgs};
 use crate::error::Failure;
 use crate::output::{self, Role, paint};
-use crate::{Tool, exit, reporting};
+use crate::{Tool, exit, reporting, terminal};
 use racefuzz::{Outcome, Replayed, Schedule};
-use racefuzz_report::{Content, Document, Format};
+use racefuzz_report::{Content, Document, Format, Stepper};
 use std::path::Path;
 
 pub(super) fn run(tool: &Tool<'_>, args: &ReplayArgs) -> Result<u8, Failure> {
@@ -27,6 +27,15 @@ pub(super) fn run(tool: &Tool<'_>, args: &ReplayArgs) -> Result<u8, Failure> {
     }
     if let Some(divergence) = &replayed.diverged {
         let _ = output::note_line(&divergence.to_string());
+    }
+    if args.step
+        && let Some(failure) = replayed.report.failures.first()
+        && let Some(stepper) = Stepper::new(failure, &sources)
+        && terminal::step_through(&stepper, output::style(args.output.look), args.output.look.width)?
+    {
+        let document = Document { content: Content::Run(&replayed.report), sources: &sources, next: &[] };
+        reporting::write_files(&document, &args.output)?;
+        return Ok(exit::BUG);
     }
     let next = run::next(tool, scenario, &replayed.report);
     finish(&replayed.report, &sources, &args.output, &next)

@@ -19,9 +19,13 @@ mod perfetto;
 #[cfg(feature = "json")]
 mod sarif;
 #[cfg(feature = "json")]
+mod screen;
+#[cfg(feature = "json")]
 mod story;
 
 #[cfg(feature = "json")]
 pub use junit::{TestCase, junit_suite};
+#[cfg(feature = "json")]
+pub use screen::Stepper;
 #[cfg(feature = "json")]
 pub use table::{Format, UnknownFormat, combine, render};

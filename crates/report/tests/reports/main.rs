@@ -5,4 +5,5 @@ mod formats;
 mod large;
 mod precision;
 mod properties;
+mod screen;
 mod text;

@@ -7,8 +7,8 @@
 mod audited;
 mod data;
 mod repairs;
-mod sources;
-mod stepping;
+pub(super) mod sources;
+pub(super) mod stepping;
 
 use super::text;
 use crate::{Document, Style};

@@ -19,13 +19,13 @@ const LONGEST: usize = 24_000;
 const AROUND: u32 = 30;
 
 /// The files that places on the page are in, and which lines of them are used.
-pub(super) struct Files<'a> {
+pub(in crate::format) struct Files<'a> {
     sources: &'a dyn Sources,
     files: Vec<(String, BTreeSet<u32>)>,
 }
 
 impl<'a> Files<'a> {
-    pub(super) fn new(sources: &'a dyn Sources) -> Self {
+    pub(in crate::format) fn new(sources: &'a dyn Sources) -> Self {
         Self { sources, files: Vec::new() }
     }
 

@@ -12,13 +12,13 @@ use std::collections::{BTreeSet, HashMap};
 
 /// The execution.
 #[derive(Serialize)]
-pub(super) struct Stepping {
+pub(in crate::format) struct Stepping {
     threads: Vec<Thread>,
-    objects: Vec<Object>,
+    pub(in crate::format) objects: Vec<Object>,
     /// The events that can be stepped to, in order.
-    events: Vec<Shown>,
+    pub(in crate::format) events: Vec<Shown>,
     rows: Vec<Line>,
-    waits: Vec<Wait>,
+    pub(in crate::format) waits: Vec<Wait>,
     /// Pairs of steps: a store and the one behind it in modification order.
     modification: Vec<(u32, u32)>,
     /// Pairs of steps: one synchronises with the other.
@@ -34,26 +34,26 @@ struct Thread {
 }
 
 #[derive(Serialize)]
-struct Object {
-    name: String,
+pub(in crate::format) struct Object {
+    pub(in crate::format) name: String,
     kind: &'static str,
-    lock: bool,
+    pub(in crate::format) lock: bool,
     /// Whether the story is about it.
-    story: bool,
-    initial: String,
+    pub(in crate::format) story: bool,
+    pub(in crate::format) initial: String,
 }
 
 /// An event.
 #[derive(Serialize)]
-struct Shown {
-    step: u32,
+pub(in crate::format) struct Shown {
+    pub(in crate::format) step: u32,
     thread: u32,
     text: String,
     order: &'static str,
     place: Option<(usize, u32, u32)>,
     /// What objects hold once it is done, where that is another value than at the event before: the
     /// object's index, and the value.
-    sets: Vec<(usize, String)>,
+    pub(in crate::format) sets: Vec<(usize, String)>,
     /// The step of the store that it read, -1 for an initial value.
     reads: Option<i64>,
     /// The store that it missed.
@@ -82,15 +82,15 @@ struct Line {
 
 /// A thread that could not go on.
 #[derive(Serialize)]
-struct Wait {
-    thread: u32,
-    text: String,
+pub(in crate::format) struct Wait {
+    pub(in crate::format) thread: u32,
+    pub(in crate::format) text: String,
     object: Option<usize>,
-    holder: Option<u32>,
+    pub(in crate::format) holder: Option<u32>,
     /// The step before which it could not go on.
-    since: u32,
+    pub(in crate::format) since: u32,
     /// The step with which it went on, if it did.
-    until: Option<u32>,
+    pub(in crate::format) until: Option<u32>,
 }
 
 /// Where the failure was decided.
@@ -112,7 +112,7 @@ const MOST_HIDDEN: usize = 40;
 /// And in all.
 const MOST_EVENTS: usize = 600;
 
-pub(super) fn stepping(story: &Story<'_>, files: &mut Files<'_>) -> Stepping {
+pub(in crate::format) fn stepping(story: &Story<'_>, files: &mut Files<'_>) -> Stepping {
     let view = &story.view;
     let objects: Vec<ObjectId> = (0..view.trace.objects.len() as u32)
         .map(ObjectId)

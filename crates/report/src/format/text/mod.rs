@@ -21,11 +21,14 @@ pub use fix::fix_text;
 pub(in crate::format) use fix::{facts, fix_head, how_sure, is_twin};
 #[cfg(feature = "json")]
 pub(in crate::format) use fix_words::title;
-use pen::Pen;
-pub(in crate::format) use pen::Role;
+pub(in crate::format) use pen::{Pen, Role};
+#[cfg(feature = "json")]
+pub(in crate::format) use pen::{cut, pad, width, wrap};
 use racefuzz_trace::{Engine, Failure, FailureKind, RunReport};
 #[cfg(feature = "json")]
 pub(in crate::format) use stats::exploration_words;
+#[cfg(feature = "json")]
+pub(in crate::format) use trace::trace_lines;
 #[cfg(feature = "json")]
 pub(in crate::format) use verdict::{Head, bug, other};
 #[cfg(feature = "json")]

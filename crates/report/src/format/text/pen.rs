@@ -18,8 +18,8 @@ pub(in crate::format) enum Role {
 }
 
 /// Writes in a style.
-pub(super) struct Pen<'a> {
-    pub(super) style: &'a Style,
+pub(in crate::format) struct Pen<'a> {
+    pub(in crate::format) style: &'a Style,
 }
 
 /// The glyphs of the report and what stands for them in ASCII.
@@ -37,7 +37,7 @@ const GLYPHS: &[(&str, &str)] = &[
 
 impl Pen<'_> {
     /// The text with the glyphs the style allows.
-    pub(super) fn glyphs(&self, text: &str) -> String {
+    pub(in crate::format) fn glyphs(&self, text: &str) -> String {
         let mut out = text.to_owned();
         if self.style.ascii {
             for (glyph, ascii) in GLYPHS {
@@ -48,7 +48,7 @@ impl Pen<'_> {
     }
 
     /// The text in the colour of its role, if there are colours.
-    pub(super) fn paint(&self, role: Role, text: &str) -> String {
+    pub(in crate::format) fn paint(&self, role: Role, text: &str) -> String {
         let style = match role {
             Role::Bug => AnsiColor::Red.on_default().bold(),
             Role::Good => AnsiColor::Green.on_default().bold(),
@@ -66,7 +66,7 @@ impl Pen<'_> {
     }
 
     /// The text in lines of at most the style's width, each behind `indent` blanks.
-    pub(super) fn paragraph(&self, text: &str, indent: usize) -> Vec<String> {
+    pub(in crate::format) fn paragraph(&self, text: &str, indent: usize) -> Vec<String> {
         let room = self.style.width.saturating_sub(indent).max(16);
         wrap(&self.glyphs(text), room)
             .into_iter()
@@ -77,17 +77,17 @@ impl Pen<'_> {
 }
 
 /// The columns a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(in crate::format) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// The text filled up with blanks to a width.
-pub(super) fn pad(text: &str, to: usize) -> String {
+pub(in crate::format) fn pad(text: &str, to: usize) -> String {
     format!("{text}{}", " ".repeat(to.saturating_sub(width(text))))
 }
 
 /// The text cut to a width, with an ellipsis where something is missing.
-pub(super) fn cut(text: &str, to: usize, ellipsis: &str) -> String {
+pub(in crate::format) fn cut(text: &str, to: usize, ellipsis: &str) -> String {
     if width(text) <= to {
         return text.to_owned();
     }
@@ -108,7 +108,7 @@ fn prefix(text: &str, room: usize) -> usize {
 }
 
 /// Breaks a text at blanks into lines of at most `room` columns; what is longer is broken anywhere.
-pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+pub(in crate::format) fn wrap(text: &str, room: usize) -> Vec<String> {
     let room = room.max(2);
     let mut lines = vec![String::new()];
     for word in text.split(' ') {

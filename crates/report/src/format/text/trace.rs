@@ -19,6 +19,11 @@ const GOOD_MARK: usize = 20;
 
 /// The rows of the trace.
 pub(super) fn trace(pen: &Pen<'_>, story: &Explanation) -> Vec<String> {
+    trace_lines(pen, story).into_iter().map(|(_, line)| line).collect()
+}
+
+/// The lines of the trace, each with the index of its row; the header has none.
+pub(in crate::format) fn trace_lines(pen: &Pen<'_>, story: &Explanation) -> Vec<(Option<usize>, String)> {
     if story.rows.is_empty() {
         return Vec::new();
     }
@@ -38,8 +43,8 @@ fn without_decision(story: &Explanation) -> Explanation {
     story
 }
 
-fn trimmed(lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().map(|line| line.trim_end().to_owned()).collect()
+fn trimmed(lines: Vec<(Option<usize>, String)>) -> Vec<(Option<usize>, String)> {
+    lines.into_iter().map(|(row, line)| (row, line.trim_end().to_owned())).collect()
 }
 
 struct Table<'a> {
@@ -138,7 +143,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    fn columns(&self) -> Vec<String> {
+    fn columns(&self) -> Vec<(Option<usize>, String)> {
         let mut header = format!("{:>STEP$}", "step");
         for (thread, to) in self.threads.iter().zip(&self.thread_widths) {
             header.push_str(&gap());
@@ -148,9 +153,11 @@ impl<'a> Table<'a> {
             header.push_str(&gap());
             header.push_str(&self.cell(name, *to));
         }
-        let mut lines = vec![self.pen.paint(Role::Strong, header.trim_end())];
-        for row in &self.story.rows {
-            self.row(row, &mut lines);
+        let mut lines = vec![(None, self.pen.paint(Role::Strong, header.trim_end()))];
+        for (index, row) in self.story.rows.iter().enumerate() {
+            let mut own = Vec::new();
+            self.row(row, &mut own);
+            lines.extend(own.into_iter().map(|line| (Some(index), line)));
         }
         lines
     }
@@ -221,15 +228,15 @@ impl<'a> Table<'a> {
     }
 
     /// One row below the other: step, thread, action; marks below the row they belong to.
-    fn list(&self) -> Vec<String> {
+    fn list(&self) -> Vec<(Option<usize>, String)> {
         let names = self.threads.iter().map(|thread| width(&self.story.thread_names[thread.index()]));
         let name_width = names.max().unwrap_or(0).max("thread".len()).min(self.pen.style.width / 3);
         let start = STEP + GAP + name_width + GAP;
         let room = self.pen.style.width.saturating_sub(start).max(12);
         let header = format!("{:>STEP$}{}{}{}action", "step", gap(), pad("thread", name_width), gap());
-        let mut lines = vec![self.pen.paint(Role::Strong, &header)];
+        let mut lines = vec![(None, self.pen.paint(Role::Strong, &header))];
         let quiet = self.mostly_switches();
-        for row in &self.story.rows {
+        for (at, row) in self.story.rows.iter().enumerate() {
             if quiet && row.kind == RowKind::Switch {
                 continue;
             }
@@ -239,24 +246,26 @@ impl<'a> Table<'a> {
             let number = row.number.map_or_else(String::new, |number| number.to_string());
             for (index, line) in wrap(&text, room).into_iter().enumerate() {
                 let (number, name) = if index == 0 { (number.as_str(), name.as_str()) } else { ("", "") };
-                lines.push(format!(
+                let line = format!(
                     "{}{}{}{}{}",
                     self.pen.paint(Role::Quiet, &format!("{number:>STEP$}")),
                     gap(),
                     pad(name, name_width),
                     gap(),
                     self.pen.paint(role(row.kind), &line)
-                ));
+                );
+                lines.push((Some(at), line));
             }
             let marks = self.marks(row, room);
-            if let ([mark], Some(last)) = (marks.as_slice(), lines.last_mut())
+            if let ([mark], Some((_, last))) = (marks.as_slice(), lines.last_mut())
                 && start + width(&text) + GAP + width(mark) <= self.pen.style.width
             {
                 last.push_str(&format!("{}{}", gap(), self.pen.paint(Role::Mark, mark)));
                 continue;
             }
             for mark in marks {
-                lines.push(format!("{}{}", " ".repeat(start), self.pen.paint(Role::Mark, &mark)));
+                let line = format!("{}{}", " ".repeat(start), self.pen.paint(Role::Mark, &mark));
+                lines.push((Some(at), line));
             }
         }
         lines
