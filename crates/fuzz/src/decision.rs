@@ -85,9 +85,11 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
     if start.count == start.total || decided == 0 {
         return None;
     }
+    let mut measured = Vec::new();
     while decided - open > 1 {
         let middle = open + (decided - open) / 2;
         let share = search.share(middle)?;
+        measured.extend(asked.get(middle).map(|step| (*step, share)));
         if share.count == share.total {
             (decided, after) = (middle, share);
         } else {
@@ -100,7 +102,10 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
     }
     let step = asked[open];
     let passes = search.passes(failure, step, &asked);
-    Some(Decision { step, start, before, after, passes })
+    // What stands in the other fields stands there only.
+    measured.retain(|(at, share)| *at != step && share.count < share.total);
+    measured.sort_by_key(|(at, _)| *at);
+    Some(Decision { step, start, before, after, measured, passes })
 }
 
 /// Looks at executions around the failing one.

@@ -79,7 +79,14 @@ mod tests {
 
     fn decision(step: u32, passes: Option<Passes>) -> Decision {
         let share = |count| Share { count, total: 256 };
-        Decision { step, start: share(1), before: share(255), after: share(256), passes }
+        Decision {
+            step,
+            start: share(1),
+            before: share(255),
+            after: share(256),
+            measured: Vec::new(),
+            passes,
+        }
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub struct Decision {
     pub before: Share,
     /// How many of those fail that go as this one does up to the step, with it: all.
     pub after: Share,
+    /// How many of those fail that go as this one does up to other steps, without them: the step and the
+    /// share, in the order of the steps.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub measured: Vec<(u32, Share)>,
     /// An execution next to this one that passes.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub passes: Option<Passes>,

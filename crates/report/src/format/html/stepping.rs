@@ -281,6 +281,13 @@ fn decided(story: &Story<'_>) -> Option<Decided> {
     let rows = |step: u32| story.steps().filter(|(_, event)| event.step < step).count() as u32;
     let share = |share: Share| share.value();
     let mut curve = vec![(0, share(decision.start))];
+    for (step, measured) in &decision.measured {
+        // Of places without a row in between the last one counts.
+        if (1..rows(decision.step)).contains(&rows(*step)) {
+            curve.retain(|(known, _)| *known != rows(*step));
+            curve.push((rows(*step), share(*measured)));
+        }
+    }
     if rows(decision.step) > 0 {
         curve.push((rows(decision.step), share(decision.before)));
     }
