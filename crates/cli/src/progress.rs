@@ -1,12 +1,13 @@
 //! What a person sees while a run takes its time, and how Ctrl-C ends it.
 
+use crate::error::Failure;
 use indicatif::{
     HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike,
 };
 use std::fmt;
 use std::io::{self, IsTerminal, Write as _};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 static CANCELLED: AtomicBool = AtomicBool::new(false);
@@ -63,6 +64,69 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+
+    /// Says how thorough the run was, if it took long.
+    ///
+    /// # Errors
+    /// If standard error cannot be written.
+    pub(crate) fn sum_up(&self, report: &racefuzz::Report, took: Duration) -> Result<(), Failure> {
+        sum_up(report, took, None).map_err(Failure::Output)
+    }
+
+    /// How long the run has taken.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// A run that took less than this needs no summing up.
+const LONG: Duration = Duration::from_secs(10);
+
+/// One line on how thorough a run was, after one that took long, where people look on. It has times in it,
+/// so that it is no part of the report.
+///
+/// # Errors
+/// If standard error cannot be written.
+fn sum_up(report: &racefuzz::Report, took: Duration, estimate: Option<(f64, f64)>) -> io::Result<()> {
+    if took < LONG || !is_shown() {
+        return Ok(());
+    }
+    crate::output::note_line(&thoroughness(report, took, estimate))
+}
+
+/// How thorough a run was.
+fn thoroughness(report: &racefuzz::Report, took: Duration, estimate: Option<(f64, f64)>) -> String {
+    let stats = &report.stats;
+    let ran = stats.executions;
+    let rate = HumanCount((ran as f64 / took.as_secs_f64().max(0.001)) as u64);
+    let executions = HumanCount(ran);
+    let begins = format!("{executions} executions in {} s, {rate}/s", took.as_secs());
+    let rest = match report.proof {
+        Some(proof) if proof.whole && report.outcome == racefuzz::Outcome::Passed => {
+            "that is all there are".to_owned()
+        }
+        Some(_) => {
+            let progress = racefuzz::CheckProgress {
+                executions: ran,
+                blocked: stats.blocked,
+                failing: stats.failing,
+                estimate,
+            };
+            in_all(&progress, ran as f64 / took.as_secs_f64().max(0.001))
+        }
+        None if stats.classes == 0 || ran == 0 => "what they have in common was not counted".to_owned(),
+        None => {
+            let chance = stats.next_class_is_new().max(1.0 / ran as f64);
+            let one_in = (1.0 / chance).round();
+            let (classes, once) = (HumanCount(stats.classes), HumanCount(stats.singletons));
+            let bound = if stats.singletons == 0 { "fewer than" } else { "about" };
+            format!(
+                "{classes} classes of them, {once} seen once; {bound} one in {} further ones would be of a new class",
+                HumanCount(one_in as u64)
+            )
+        }
+    };
+    format!("{begins}; {rest}")
 }
 
 /// The line of the terminal that the bar stands on.
@@ -145,12 +209,15 @@ pub(crate) struct CheckProgress {
     name: String,
     started: Instant,
     shown: bool,
+    /// The last estimate of the number of all executions.
+    estimate: Mutex<Option<(f64, f64)>>,
 }
 
 impl CheckProgress {
     pub(crate) fn new() -> Self {
         catch_interrupts();
-        Self { bar: OnceLock::new(), name: String::new(), started: Instant::now(), shown: is_shown() }
+        let (bar, name) = (OnceLock::new(), String::new());
+        Self { bar, name, started: Instant::now(), shown: is_shown(), estimate: Mutex::new(None) }
     }
 
     /// The same, of one of several programs.
@@ -174,12 +241,27 @@ impl CheckProgress {
             bar.finish_and_clear();
         }
     }
+
+    /// Says how thorough the exploration was, if it took long.
+    ///
+    /// # Errors
+    /// If standard error cannot be written.
+    pub(crate) fn sum_up(&self, report: &racefuzz::Report, took: Duration) -> Result<(), Failure> {
+        let estimate = *self.estimate.lock().unwrap_or_else(PoisonError::into_inner);
+        sum_up(report, took, estimate).map_err(Failure::Output)
+    }
+
+    /// How long the exploration has taken.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
 }
 
 impl racefuzz::CheckObserver for CheckProgress {
     fn progress(&self, progress: &racefuzz::CheckProgress) {
         let elapsed = self.started.elapsed();
         if self.shown && elapsed >= PATIENCE {
+            *self.estimate.lock().unwrap_or_else(PoisonError::into_inner) = progress.estimate;
             let bar = self.bar();
             bar.set_message(format!("{}{}", self.name, state(progress, elapsed)));
             bar.tick();
@@ -286,6 +368,38 @@ mod tests {
         assert!(shown(Some((3.456e15, 1e14))).contains("perhaps 3.3e15 to 3.7e15"));
         // No less than what was seen.
         assert!(shown(Some((13_000.0, 4_000.0))).contains("perhaps 12,000 to 21,000"));
+    }
+
+    #[test]
+    fn a_long_run_is_summed_up() {
+        let token = racefuzz::Fuzzer::new().iterations(50).fuzz(|| {});
+        let mut report = racefuzz::Report { stats: racefuzz::Stats::default(), ..token };
+        report.stats.executions = 120_000;
+        report.stats.classes = 16;
+        let took = Duration::from_secs(12);
+        let said = |report: &racefuzz::Report, estimate| thoroughness(report, took, estimate);
+        assert_eq!(
+            said(&report, None),
+            "120,000 executions in 12 s, 10,000/s; 16 classes of them, 0 seen once; fewer than one in 120,000 \
+             further ones would be of a new class"
+        );
+        report.stats.singletons = 12;
+        assert!(
+            said(&report, None)
+                .ends_with("12 seen once; about one in 10,000 further ones would be of a new class")
+        );
+        let proof = racefuzz::Proof {
+            engine: racefuzz::Engine::Graph,
+            whole: true,
+            preemptions: None,
+            sampled: 0,
+            relaxed: false,
+        };
+        report.proof = Some(proof);
+        assert!(said(&report, None).ends_with("that is all there are"));
+        report.proof = Some(racefuzz::Proof { whole: false, ..proof });
+        assert!(said(&report, None).ends_with("in all: unknown"));
+        assert!(said(&report, Some((200_000.0, 10_000.0))).contains("in all perhaps 180,000 to 220,000"));
     }
 
     #[test]

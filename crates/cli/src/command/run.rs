@@ -39,8 +39,11 @@ pub(super) fn run(tool: &Tool<'_>, args: &RunArgs) -> Result<u8, Failure> {
     let progress = Progress::new(args.iterations);
     let report = fuzzer.fuzz_observed(scenario.program(&params), &progress);
     progress.clear();
+    let took = progress.elapsed();
     tracing::info!(executions = report.stats.executions, failing = report.stats.failing, "run ended");
-    finish(&report, &sources, &args.output, &next(tool, scenario, &report))
+    let code = finish(&report, &sources, &args.output, &next(tool, scenario, &report))?;
+    progress.sum_up(&report, took)?;
+    Ok(code)
 }
 
 /// Refuses what real threads cannot do, rather than passing it over.

@@ -1,7 +1,7 @@
 // The forms other than the page, with the tools that read them: SARIF and JSON against their schemas, DOT
 // by Graphviz, Mermaid by its own parser. Usage: node forms.js FOLDER SARIF-SCHEMA
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import Ajv from "ajv";
@@ -55,8 +55,10 @@ const checks = [];
   }
 }
 for (const file of files(".dot")) {
-  const drawing = execFileSync("dot", ["-Tsvg", join(folder, file)], { stdio: ["ignore", "pipe", "pipe"] }).toString();
-  assert.match(drawing, /<svg[\s\S]*<polygon/, file);
+  const drawn = spawnSync("dot", ["-Tsvg", join(folder, file)], { encoding: "utf8" });
+  assert.equal(drawn.stderr, "", file);
+  assert.equal(drawn.status, 0, file);
+  assert.match(drawn.stdout, /<svg[\s\S]*<polygon/, file);
   checks.push(file);
 }
 {

@@ -76,12 +76,12 @@ fn graph(out: &mut String, number: usize, story: &Story<'_>) {
     edges(
         out,
         &story.graph.reads_from,
-        "label=rf, color=forestgreen, fontcolor=forestgreen, constraint=false",
+        "xlabel=rf, color=forestgreen, fontcolor=forestgreen, constraint=false",
     );
     edges(
         out,
         &story.graph.modification,
-        "label=mo, color=darkorange, fontcolor=darkorange, style=dashed, constraint=false",
+        "xlabel=mo, color=darkorange, fontcolor=darkorange, style=dashed, constraint=false",
     );
     let between: Vec<Edge> = story
         .graph
@@ -90,19 +90,19 @@ fn graph(out: &mut String, number: usize, story: &Story<'_>) {
         .filter(|edge| !story.graph.reads_from.contains(edge))
         .copied()
         .collect();
-    edges(out, &between, "label=sw, color=royalblue, fontcolor=royalblue, style=bold, constraint=false");
+    edges(out, &between, "xlabel=sw, color=royalblue, fontcolor=royalblue, style=bold, constraint=false");
     for thread in &view.trace.threads {
         // The last wait is the one that does not end.
         let wait = waits.iter().rfind(|(waiting, _)| *waiting == thread.id);
         let (Some((_, wait)), Some(taken)) = (wait, story.stands_in_the_way(thread)) else { continue };
         if shown.contains(&taken) {
-            let look = "label=\"waits for\", color=firebrick, fontcolor=firebrick, constraint=false";
+            let look = "xlabel=\"waits for\", color=firebrick, fontcolor=firebrick, constraint=false";
             let _ = writeln!(out, "    {wait} -> {} [{look}];", node(taken));
         }
     }
     for (_, event) in story.steps().filter(|(_, event)| view.is_stale(event)) {
         let Some(newer) = view.newer(event).filter(|newer| shown.contains(&newer.step)) else { continue };
-        let look = "label=missed, color=firebrick, fontcolor=firebrick, style=dotted, constraint=false";
+        let look = "xlabel=missed, color=firebrick, fontcolor=firebrick, style=dotted, constraint=false";
         let _ = writeln!(out, "    {} -> {} [{look}];", node(newer.step), node(event.step));
     }
     out.push_str("  }\n");

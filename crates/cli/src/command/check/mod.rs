@@ -66,10 +66,13 @@ fn one(tool: &Tool<'_>, scenario: &Scenario, params: &Params, args: &CheckArgs) 
         None => Ok(checker.check_watched(program, &progress)),
     };
     progress.clear();
+    let took = progress.elapsed();
     let report = checked.map_err(Failure::Checkpoint)?;
     tracing::info!(executions = report.stats.executions, blocked = report.stats.blocked, "check ended");
     let sources = tool.registry.sources();
-    finish(&report, &sources, &args.output, &next(tool, scenario, &report, args))
+    let code = finish(&report, &sources, &args.output, &next(tool, scenario, &report, args))?;
+    progress.sum_up(&report, took)?;
+    Ok(code)
 }
 
 /// What to type next.
