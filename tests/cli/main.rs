@@ -13,3 +13,4 @@ mod newcomer;
 mod replay;
 mod support;
 mod traces;
+mod unmodified;

@@ -16,6 +16,7 @@ chapters! {
     introduction: "introduction.md";
     start: "start.md";
     tutorial: "tutorial.md";
+    unmodified: "unmodified.md";
     imports: "imports.md";
     continuous_integration: "ci.md";
     commands: "commands.md";

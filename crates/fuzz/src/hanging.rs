@@ -1,7 +1,7 @@
 //! What a program that shows no step is at, from the backtrace of its operating-system thread.
 
+use racefuzz_runtime::Place;
 use racefuzz_trace::{Site, Unseen, normalize_path};
-use std::panic::Location;
 
 /// What a backtrace says.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ const BASE: &[&str] = &[
 ];
 
 /// Judges a backtrace, innermost call first; `after` is the place of the last step.
-pub(crate) fn judge(backtrace: &str, after: Option<&Location<'_>>, roots: &[String]) -> Hanging {
+pub(crate) fn judge(backtrace: &str, after: Option<Place>, roots: &[String]) -> Hanging {
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     let frames = frames(backtrace);
     let handler =

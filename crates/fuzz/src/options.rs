@@ -24,6 +24,10 @@ pub struct Options {
     pub keep_going: bool,
     /// Whether failures are made as short as they will go before they are shown.
     pub minimise: bool,
+    /// The program is a process of its own: see [`racefuzz_runtime::ops::process`].
+    pub process: bool,
+    /// The root thread of the program is a test harness.
+    pub harness: bool,
     /// The settings of every execution.
     pub settings: Settings,
     /// Bytes of stack for each thread of the program.
@@ -66,6 +70,8 @@ impl Options {
     pub fn config(&self, settings: &Settings) -> Config {
         Config {
             fair_tail: true,
+            process: self.process,
+            harness: self.harness,
             stack_size: self.stack_size,
             roots: self.roots.clone(),
             overlay: self.overlay.clone(),
@@ -85,6 +91,8 @@ impl Default for Options {
             workers: 1,
             keep_going: false,
             minimise: true,
+            process: false,
+            harness: false,
             settings: Settings::default(),
             stack_size: Config::DEFAULT_STACK_SIZE,
             max_time: None,

@@ -55,7 +55,8 @@ mod fuzzer;
 #[cfg(feature = "model")]
 pub mod ported;
 #[cfg(feature = "model")]
-mod regressions;
+#[doc(hidden)]
+pub mod regressions;
 #[cfg(feature = "model")]
 pub mod scenario;
 #[cfg(feature = "model")]

@@ -15,7 +15,7 @@ const HEADER: &str = "\
 ";
 
 /// The kept schedules of one test.
-pub(crate) struct Regressions {
+pub struct Regressions {
     file: PathBuf,
     /// The file, relative to the package.
     shown: String,
@@ -24,7 +24,7 @@ pub(crate) struct Regressions {
 
 impl Regressions {
     /// Those of the test `module::path::name` of the package in a folder.
-    pub(crate) fn of(package: &Path, program: &str) -> Self {
+    pub fn of(package: &Path, program: &str) -> Self {
         let module = program.rsplit_once("::").map_or("tests", |(module, _)| module);
         let shown = format!("{FOLDER}/{}.txt", module.replace("::", "-"));
         Self { file: package.join(&shown), shown, program: program.to_owned() }
@@ -32,7 +32,7 @@ impl Regressions {
 
     /// The schedules, oldest first; none if there is no file. Lines that are no tokens are passed
     /// over: the file is the user's.
-    pub(crate) fn load(&self) -> Vec<Schedule> {
+    pub fn load(&self) -> Vec<Schedule> {
         let Ok(text) = fs::read_to_string(&self.file) else { return Vec::new() };
         text.lines()
             .filter_map(|line| line.split('#').next()?.trim().parse::<Schedule>().ok())
@@ -41,13 +41,13 @@ impl Regressions {
     }
 
     /// The file, relative to the package.
-    pub(crate) fn file(&self) -> &str {
+    pub fn file(&self) -> &str {
         &self.shown
     }
 
     /// Keeps a failing schedule; the file's name if it was not there yet. `RACEFUZZ_REGRESSIONS=off`
     /// keeps nothing, and neither does a folder that cannot be written.
-    pub(crate) fn keep(&self, failure: &Failure) -> Option<String> {
+    pub fn keep(&self, failure: &Failure) -> Option<String> {
         if std::env::var_os("RACEFUZZ_REGRESSIONS").is_some_and(|value| value == "off") {
             return None;
         }

@@ -316,8 +316,8 @@ pub(crate) fn updates(event: &Event) -> bool {
 /// Events that only manage threads; a thread with nothing else is no actor.
 pub(crate) fn is_housekeeping(verb: Verb) -> bool {
     use Verb::{
-        Alloc, DropReceiver, DropSender, Finish, Free, IsFinished, Join, Poll, RefClone, RefCount, RefDrop,
-        Spawn, SpinLoop, Yield,
+        Alloc, DropReceiver, DropSender, Finish, Free, Inside, IsFinished, Join, Poll, RefClone, RefCount,
+        RefDrop, Spawn, SpinLoop, Yield,
     };
     matches!(
         verb,
@@ -335,6 +335,7 @@ pub(crate) fn is_housekeeping(verb: Verb) -> bool {
             | Yield
             | SpinLoop
             | Poll
+            | Inside
     )
 }
 

@@ -21,6 +21,10 @@ pub struct Config {
     /// Whether an execution may do without clocks and store histories as long as nothing asks for them:
     /// see [`Ended::again`](crate::Ended::again).
     pub light: bool,
+    /// The program is a process of its own: see [`ops::process`](crate::ops::process).
+    pub process: bool,
+    /// The root thread is a test harness, which waits for the others: that it waits is no part of a deadlock.
+    pub harness: bool,
     /// Bytes of stack for each thread.
     pub stack_size: usize,
     /// Whether reference counts are scheduling points: needed only where a program looks at them.
@@ -44,6 +48,8 @@ impl Config {
             explored: settings.explored,
             fair_tail: false,
             light: false,
+            process: false,
+            harness: false,
             stack_size: Self::DEFAULT_STACK_SIZE,
             count_points: false,
             roots: Vec::new(),

@@ -57,12 +57,8 @@ impl ThreadChoice<'_> {
     /// Where an object of this execution was made, as a number that is the same in every execution
     /// and every build of the same sources (two places may share one, though hardly ever do).
     pub fn created(&self, object: u32) -> Option<u64> {
-        let location = self.execution.objects[..self.execution.storage.object_count]
-            .get(object as usize)?
-            .created
-            .location();
-        let file = location.file().len() as u64;
-        Some(file << 48 ^ u64::from(location.line()) << 16 ^ u64::from(location.column()))
+        let objects = &self.execution.objects[..self.execution.storage.object_count];
+        Some(objects.get(object as usize)?.created.number_of_origin())
     }
 
     /// The default: the current thread if it may go on, else the lowest.

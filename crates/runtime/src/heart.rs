@@ -2,7 +2,7 @@
 //! of it.
 
 use crate::interrupt::{Interruption, interrupt};
-use crate::site::Site;
+use crate::site::{Place, Site};
 use racefuzz_trace::Unseen;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
@@ -36,10 +36,10 @@ impl Heart {
     }
 
     /// The place of the operation stated last.
-    pub fn last_location(&self) -> Option<&'static Location<'static>> {
+    pub fn last_location(&self) -> Option<Place> {
         let site = self.site.load(Ordering::Relaxed);
-        // SAFETY: only pointers made from `&'static Location` are stored.
-        unsafe { site.as_ref() }
+        // SAFETY: only words that sites were made into are stored.
+        unsafe { Site::from_word(site) }.map(Site::location)
     }
 
     /// The place of the operation stated last, as `file:line`.
@@ -103,6 +103,6 @@ impl Heart {
     pub(crate) fn beat(&self, site: Site) {
         // One writer: no read-modify-write is needed.
         self.beats.store(self.beats.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.site.store(std::ptr::from_ref(site.location()).cast_mut(), Ordering::Relaxed);
+        self.site.store(site.into_word(), Ordering::Relaxed);
     }
 }

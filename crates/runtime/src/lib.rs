@@ -101,4 +101,4 @@ pub use interrupt::Interruption;
 pub use object::{Primitive, Shared, Shown, Test};
 pub use panics::{Abort, on_abort};
 pub use runner::{Ended, Record, Runner};
-pub use site::Site;
+pub use site::{Place, Site, resolve_code};

@@ -33,7 +33,7 @@ impl Shared {
     }
 
     /// An identity for something that stands for what is at `site`.
-    pub(crate) const fn at(site: Site) -> Self {
+    pub const fn at(site: Site) -> Self {
         Self { tag: AtomicU64::new(0), created: Some(site) }
     }
 
@@ -113,6 +113,14 @@ pub trait Primitive {
     /// Keeps a word that is now the newest, where the program has not stated the operation that wrote it.
     fn keep_newest(&self, word: u64) {
         let _ = word;
+    }
+
+    /// The word that an atomic has by now, where code that the runtime does not see may have written it, if
+    /// that is not the word known or nothing was known yet. Asked before each access.
+    #[inline]
+    fn written_unseen(&self, known: u64) -> Option<u64> {
+        let _ = known;
+        None
     }
 
     /// For a lock: whether it holds data that only its guards reach.

@@ -154,7 +154,8 @@ pub(crate) fn forget_last(execution: &mut Execution) {
 
 /// Notes the first cause of the panics that nobody took, if there is one, as the failure.
 pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
-    if execution.outcome.panics == 0 {
+    // Whether a process caught a panic is not seen; if it did not, its exit code says so.
+    if execution.outcome.panics == 0 || execution.config.process {
         return false;
     }
     let threads = &execution.threads[..execution.schedule.thread_count];
@@ -168,6 +169,23 @@ pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
     }
     if cause.1.injected {
         return false;
+    }
+    let (thread, panicked) = (cause.0, cause.1.clone());
+    fail(execution, thread, &panicked, false);
+    true
+}
+
+/// Notes the panic that was raised last, or its first cause, as the failure of a process that ends by its
+/// exit code; whether there was any.
+pub(crate) fn report_last(execution: &mut Execution) -> bool {
+    let threads = &execution.threads[..execution.schedule.thread_count];
+    let all = threads
+        .iter()
+        .enumerate()
+        .filter_map(|(index, thread)| Some((index as u32, thread.panics.panicked.as_ref()?)));
+    let Some(mut cause) = all.max_by_key(|(_, panicked)| panicked.order) else { return false };
+    while let Some(earlier) = cause_of(threads, cause.0, cause.1) {
+        cause = earlier;
     }
     let (thread, panicked) = (cause.0, cause.1.clone());
     fail(execution, thread, &panicked, false);

@@ -107,6 +107,8 @@ fn edges(execution: &Execution) -> Vec<Edge> {
         .iter()
         .enumerate()
         .filter(|(_, thread)| thread.state == ThreadState::Live && thread.waiting.blocked);
+    let several = execution.schedule.unfinished > 1;
+    let live = live.filter(|(index, _)| *index > 0 || !(execution.config.harness && several));
     live.filter_map(|(index, thread)| {
         let holders = match thread.pending.condition {
             Condition::Word { object, .. } => execution.objects[object as usize]

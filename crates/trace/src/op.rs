@@ -256,6 +256,8 @@ verbs! {
     ClearPoison = "clear poison of",
     /// An object is made: no event, but a write to its memory all the same.
     Create = "creation",
+    /// A step inside of a library's function, of which the function's own word tells.
+    Inside = "internal step on",
 }
 
 impl Verb {

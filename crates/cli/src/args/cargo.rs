@@ -17,6 +17,7 @@ Examples:
   cargo racefuzz replay 'mycrate::tests::counts:2XpJ1mU'
   cargo racefuzz run counts --report FAIL.html        a page to step through the failure
   cargo racefuzz run counts -- --features fast --release
+  cargo racefuzz test                                 any crate's own tests, without a change
   cargo racefuzz init                                 set up a package: imports, a first test
 
 A package whose manifest speaks of `cfg(racefuzz)` is compiled with `--cfg racefuzz`.
@@ -35,6 +36,8 @@ pub(crate) struct CargoCli {
 pub(crate) enum CargoCommand {
     /// Sample schedules of the tests whose path contains a name.
     Run(CargoRunArgs),
+    /// Run any crate's own tests, unmodified, under many schedules.
+    Test(super::CargoTestArgs),
     /// Prove the tests whose path contains a name: every execution, one of each kind.
     Check(CargoCheckArgs),
     /// Search for changes that repair the tests whose path contains a name, and prove them.

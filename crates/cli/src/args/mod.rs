@@ -2,13 +2,14 @@
 
 mod cargo;
 mod output;
+mod unmodified;
 mod values;
 
 pub(crate) use cargo::{
     CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoRunArgs,
 };
-
 pub(crate) use output::{FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, check_writable};
+pub(crate) use unmodified::{BuildArgs, CargoTestArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};

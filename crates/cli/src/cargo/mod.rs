@@ -5,6 +5,7 @@ mod init;
 mod reports;
 mod switch;
 mod typed;
+mod unmodified;
 
 use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoRunArgs, FormArgs};
 use crate::error::Failure;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             let name = args.name.as_deref();
             drive(name, Shown::Failing, &args.cargo, settings_of_run(args), &args.form)
         }
+        CargoCommand::Test(args) => unmodified::test(args),
         CargoCommand::Check(args) => {
             let name = args.name.as_deref();
             drive(name, Shown::All, &args.cargo, settings_of_check(args), &args.form)
@@ -38,6 +40,9 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
         CargoCommand::Replay(args) => {
             let schedule: Schedule =
                 args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
+            if unmodified::is_unmodified(&schedule) {
+                return unmodified::replay(&schedule, &args.token, &args.cargo, &args.form);
+            }
             // A test's path within its binary is its name without the crate.
             let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
             let settings = vec![("RACEFUZZ_REPLAY", args.token.clone())];

@@ -5,7 +5,7 @@ use crate::explanation::Anomaly;
 use crate::message;
 use crate::view::{View, reads};
 use crate::words::{clean, short};
-use racefuzz_trace::{Event, FailureDetail, FailureKind};
+use racefuzz_trace::{Event, FailureDetail, FailureKind, Verb};
 
 /// The finding for a failure that nothing else explains.
 pub(super) fn fallback(view: &View<'_>) -> Finding {
@@ -46,7 +46,9 @@ pub(super) fn fallback(view: &View<'_>) -> Finding {
 /// The last values the failing thread read, the latest first, each from another object.
 fn last_reads<'a>(view: &View<'a>) -> Vec<&'a Event> {
     let mut found: Vec<&Event> = Vec::new();
-    for event in view.accesses().rev().filter(|event| event.thread == view.failure.thread && reads(event)) {
+    let is_seen =
+        |event: &Event| event.thread == view.failure.thread && reads(event) && event.verb != Verb::Inside;
+    for event in view.accesses().rev().filter(|event| is_seen(event)) {
         if found.len() < 2 && !found.iter().any(|known| known.object == event.object) {
             found.push(event);
         }

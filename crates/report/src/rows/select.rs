@@ -16,7 +16,7 @@ pub(crate) fn select(view: &View<'_>, finding: &Finding, keys: &BTreeSet<u32>) -
     let focus = |event: &Event| event.object.is_some_and(|object| finding.objects.contains(&object));
     let worth = |event: &&Event| {
         keys.contains(&event.step)
-            || focus(event) && event.verb != Verb::RefClone
+            || focus(event) && !matches!(event.verb, Verb::RefClone | Verb::Inside)
             || !is_housekeeping(event.verb) && !matches!(event.verb, Verb::OnceCheck | Verb::Assume)
     };
     let all: Vec<&Event> = view.events.iter().filter(worth).collect();

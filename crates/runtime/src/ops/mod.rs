@@ -11,12 +11,15 @@ mod freed;
 mod graphed;
 mod local;
 pub(crate) mod misuse;
+pub mod process;
 mod state;
 mod threads;
 mod tracked;
 
 pub use crate::overlay::{goes_on, wakes_all};
-pub use atomic::{Rmw, compare_exchange, fence, load, newest, rebase, rmw, store, unsync_read, unsync_write};
+pub use atomic::{
+    Rmw, compare_exchange, fence, fence_by, load, newest, rebase, rmw, store, unsync_read, unsync_write,
+};
 pub use cell::{read, write};
 pub use counted::{
     CountRead, Counted, counted_clone, counted_drop, counted_drop_weak, counted_gone, counted_new,

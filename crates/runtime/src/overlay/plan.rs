@@ -2,11 +2,10 @@
 
 use super::locks::{Key, Virtual};
 use crate::object::Shared;
-use crate::site::Site;
+use crate::site::{Place, Site};
 use racefuzz_trace::{Edit, LockName, MemoryOrder, Overlay, normalize_path};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::panic::Location;
 use std::sync::Arc;
 
 /// What an overlay means at one place of the source; numbers are those of edits.
@@ -46,7 +45,7 @@ pub(crate) struct Applied {
     pub(super) overlay: Arc<Overlay>,
     pub(super) roots: Vec<String>,
     pub(super) plans: Vec<Plan>,
-    pub(super) known: HashMap<*const Location<'static>, usize>,
+    pub(super) known: HashMap<Site, usize>,
     /// The virtual objects of the running execution, in the order of first use; boxed, because one
     /// is referred to while others are added.
     #[expect(clippy::vec_box, reason = "objects stay where they are")]
@@ -79,17 +78,16 @@ impl Applied {
 
     /// The number of the plan for a place.
     pub(super) fn plan(&mut self, site: Site) -> usize {
-        let location = site.location();
         let plans = &mut self.plans;
-        *self.known.entry(std::ptr::from_ref(location)).or_insert_with(|| {
-            plans.push(make_plan(&self.overlay, location, &self.roots));
+        *self.known.entry(site).or_insert_with(|| {
+            plans.push(make_plan(&self.overlay, site.location(), &self.roots));
             plans.len() - 1
         })
     }
 
     /// The number of the plan for a place that an operation has passed.
     pub(super) fn known_plan(&self, site: Site) -> Option<usize> {
-        self.known.get(&std::ptr::from_ref(site.location())).copied()
+        self.known.get(&site).copied()
     }
 
     pub(super) fn object(&mut self, key: Key, site: Site) -> *const Virtual {
@@ -115,9 +113,8 @@ impl Applied {
 
     /// Where the lock is created that an edit is about, if such a lock has been used.
     pub(super) fn created_at(&self, edit: u32) -> Option<Site> {
-        let (location, _) = self.known.iter().find(|(_, plan)| self.plans[**plan].created.contains(&edit))?;
-        // SAFETY: the keys are addresses of `&'static Location`s.
-        Some(Site::at(unsafe { &**location }))
+        let (site, _) = self.known.iter().find(|(_, plan)| self.plans[**plan].created.contains(&edit))?;
+        Some(*site)
     }
 
     /// Whether an edit of the lock created at the place of this plan asks for something.
@@ -126,7 +123,7 @@ impl Applied {
     }
 }
 
-pub(super) fn make_plan(overlay: &Overlay, location: &Location<'_>, roots: &[String]) -> Plan {
+pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) -> Plan {
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
     let here = racefuzz_trace::Site {
         file: normalize_path(location.file(), &roots),

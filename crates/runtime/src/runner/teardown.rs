@@ -50,6 +50,9 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
     let mut abandoned = SmallVec::new();
     // SAFETY: as in `work`.
     unsafe {
+        if (*execution).config.process {
+            return end_process(&mut *execution);
+        }
         let count = (*execution).schedule.thread_count as u32;
         // First those that stand in the middle of unwinding: while there are any, nobody can tell
         // whether another one unwinds. (Where others borrow from them they wait for those to end.)
@@ -79,6 +82,20 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
                     lenders.extend(thread.origin.parent);
                 }
             }
+        }
+    }
+    abandoned
+}
+
+/// The threads of a process that is over: whatever they are at, nobody is to unwind them.
+fn end_process(execution: &mut Execution) -> SmallVec<[Abandoned; 2]> {
+    let mut abandoned = SmallVec::new();
+    // The youngest first, so that the next execution's threads find the stacks of their predecessors.
+    for thread in (0..execution.schedule.thread_count).rev() {
+        let coroutine = &mut execution.threads[thread].coroutine;
+        if std::mem::replace(&mut coroutine.live, false) {
+            execution.coroutines.live -= 1;
+            abandoned.push(execution.coroutines.lanes[thread].abandon());
         }
     }
     abandoned

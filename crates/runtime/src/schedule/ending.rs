@@ -46,8 +46,13 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
 #[cold]
 pub(crate) fn torn() -> Result<(), Absent> {
     let _runtime = runtime_scope();
-    count_torn(TORN_WEIGHT);
     let execution = current();
+    // SAFETY: as below.
+    if unsafe { (*execution).config.process } {
+        // SAFETY: the caller runs on the coroutine of the current thread, and keeps no reference.
+        unsafe { stay(execution) }
+    }
+    count_torn(TORN_WEIGHT);
     // SAFETY: the caller runs inside a live execution; short-lived accesses, no reference is kept
     // across the unwinding.
     unsafe {
@@ -120,6 +125,22 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
         if unwinding && std::thread::panicking() {
             (*execution).coroutines.unwinding_elsewhere += 1;
         }
+        loop {
+            (*yielder).suspend(());
+        }
+    }
+}
+
+/// Suspends the running thread of a process that is over; `tear_down` abandons it.
+///
+/// # Safety
+/// As `switch_to`.
+pub(crate) unsafe fn stay(execution: *mut Execution) -> ! {
+    // SAFETY: as in `switch_to`.
+    unsafe {
+        let thread = (*execution).running();
+        thread.coroutine.given_up = true;
+        let yielder = thread.coroutine.yielder;
         loop {
             (*yielder).suspend(());
         }

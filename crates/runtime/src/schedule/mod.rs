@@ -6,7 +6,9 @@ mod faults;
 mod leaving;
 mod offering;
 
-pub(crate) use ending::{TearDown, attempted, give_up, leave_if_torn, step_limit, torn, waited_in_vain};
+pub(crate) use ending::{
+    TearDown, attempted, give_up, leave_if_torn, stay, step_limit, torn, waited_in_vain,
+};
 pub(crate) use fairness::Fairness;
 pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};

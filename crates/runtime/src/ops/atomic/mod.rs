@@ -8,7 +8,7 @@ mod stores;
 mod unsync;
 
 pub(crate) use stores::{MO, note_repeated_read, reads_from};
-pub use unsync::{fence, newest, rebase, unsync_read, unsync_write};
+pub use unsync::{fence, fence_by, newest, rebase, unsync_read, unsync_write};
 
 use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, Phase, alive, current, plain};
@@ -54,7 +54,12 @@ unsafe fn step<P: Primitive, R, const PLAIN: bool>(
     // SAFETY: see `execution::with`; a new reference after the switch.
     let done = unsafe {
         let execution = &mut *pointer;
-        execution.admit(primitive, object, verb, site).map(|()| effect(execution, &op))
+        execution.admit(primitive, object, verb, site).map(|()| {
+            if let Some(word) = primitive.written_unseen(execution.objects[object as usize].value) {
+                super::process::adopt(execution, object, word);
+            }
+            effect(execution, &op)
+        })
     };
     done.or_else(super::misuse::unwind)
 }

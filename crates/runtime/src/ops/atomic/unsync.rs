@@ -14,12 +14,17 @@ use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 /// A memory fence. Only SeqCst fences depend on each other; the others are part of their thread's
 /// next step.
 pub fn fence(order: MemoryOrder, site: Site) -> Result<(), Absent> {
+    fence_by(Verb::Fence, order, site)
+}
+
+/// A fence that is part of something with a word of its own.
+pub fn fence_by(verb: Verb, order: MemoryOrder, site: Site) -> Result<(), Absent> {
     if let Some(session) = foreign::hosted_alone(Some(Verb::Fence), site) {
         return session.fence(order);
     }
     overlay::before_local(site)?;
     let order = overlay::order(site, order);
-    let op = Op { kind: OpKind::Fence, verb: Verb::Fence, order, object: Op::NO_OBJECT, lock: false };
+    let op = Op { kind: OpKind::Fence, verb, order, object: Op::NO_OBJECT, lock: false };
     if order == MemoryOrder::SeqCst {
         post(visible(op, site))?;
     }

@@ -1,0 +1,173 @@
+//! What a person sees: a line for each test, and the reports of those that fail.
+
+use super::build::Test;
+use super::run::{Done, Verdict};
+use crate::args::{BuildArgs, CargoTestArgs};
+use racefuzz::Style;
+use racefuzz_report::{Command, Content, DiskSources, Document, Format};
+use serde_json::json;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+/// The version of the document; its reports have one of their own.
+const VERSION: u32 = 1;
+
+/// Lines on standard error while tests run.
+pub(super) struct Shown {
+    begun: Instant,
+}
+
+impl Shown {
+    pub(super) fn begin(tests: &[&Test], args: &CargoTestArgs) -> Self {
+        let tests = match tests.len() {
+            1 => "1 test".to_owned(),
+            count => format!("{count} tests"),
+        };
+        say(&format!(
+            "{:>12} {tests}: {} executions or {} each, seed {}, {}, memory model sc",
+            "Running",
+            number(args.iterations),
+            seconds(args.max_time),
+            args.seed,
+            args.strategy
+        ));
+        Self { begun: Instant::now() }
+    }
+
+    /// A test is done.
+    pub(super) fn line(&self, done: &Done<'_>) {
+        say(&format!(
+            "{} [{:>7.3}s] {}  {}",
+            word(done.verdict()),
+            done.time.as_secs_f64(),
+            done.test.program,
+            about(done)
+        ));
+    }
+
+    /// All are.
+    pub(super) fn summary(&self, done: &[Done<'_>]) {
+        let count = |verdict| done.iter().filter(|done| done.verdict() == verdict).count();
+        let mut parts =
+            vec![format!("{} passed", count(Verdict::Passed)), format!("{} failed", count(Verdict::Bug))];
+        let mut add = |verdict, word: &str| {
+            if count(verdict) > 0 {
+                parts.push(format!("{} {word}", count(verdict)));
+            }
+        };
+        add(Verdict::Unsure, "not controlled");
+        add(Verdict::Unable, "not run");
+        let executions: u64 =
+            done.iter().filter_map(Done::report).map(|report| report.stats.executions).sum();
+        say(&format!(
+            "{:>12} {} tests, {} executions in {:.1}s: {}",
+            "Summary",
+            done.len(),
+            number(executions),
+            self.begun.elapsed().as_secs_f64(),
+            parts.join(", ")
+        ));
+    }
+}
+
+/// Writes a line to standard error; if that is closed there is nobody to tell.
+fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "        PASS",
+        Verdict::Bug => "        FAIL",
+        Verdict::Unsure => "      UNSURE",
+        Verdict::Unable => "     NOT RUN",
+    }
+}
+
+/// What is to be said of a test in its line.
+fn about(done: &Done<'_>) -> String {
+    let answer = match &done.answer {
+        Ok(answer) => answer,
+        Err(reason) => return reason.clone(),
+    };
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    match answer.report.failures.first() {
+        Some(failure) if done.verdict() == Verdict::Unsure => {
+            format!("something that racefuzz does not control differs: {}", first(&failure.message))
+        }
+        Some(failure) => format!("{}: {}", failure.kind, first(&failure.message)),
+        None if !answer.threads => "no threads".to_owned(),
+        None => format!("{} executions", number(answer.report.stats.executions)),
+    }
+}
+
+/// The reports of the tests that fail, and what is to be typed to see one again.
+pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> String {
+    let rest: Vec<String> =
+        build.release.then(|| "--release".to_owned()).into_iter().chain(build.rest.iter().cloned()).collect();
+    let mut text = String::new();
+    for done in done.iter().filter(|done| matches!(done.verdict(), Verdict::Bug | Verdict::Unsure)) {
+        let Some(report) = done.report() else { continue };
+        let replays = report.failures.iter().take(1).filter(|failure| failure.is_replayable());
+        let next: Vec<Command> = replays
+            .map(|failure| Command {
+                label: "replay".to_owned(),
+                line: format!("cargo racefuzz replay '{}'{}", failure.schedule, behind(&rest)),
+            })
+            .collect();
+        let sources = DiskSources::in_directories([done.test.package.clone()]);
+        text.push_str(&format!("\n{}\n", done.test.program));
+        text.push_str(&racefuzz::render_with(report, &sources, style, &next));
+    }
+    text
+}
+
+/// Arguments behind `--`.
+fn behind(rest: &[String]) -> String {
+    if rest.is_empty() { String::new() } else { format!(" -- {}", rest.join(" ")) }
+}
+
+/// All reports, for programs.
+pub(super) fn json(done: &[Done<'_>]) -> String {
+    let tests: Vec<serde_json::Value> = done
+        .iter()
+        .map(|done| {
+            let report = done.report().map(|report| {
+                let sources = DiskSources::in_directories([done.test.package.clone()]);
+                let document = Document { content: Content::Run(report), sources: &sources, next: &[] };
+                let text = racefuzz_report::render(&document, Format::Json, &Style::default());
+                serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
+            });
+            json!({ "test": done.test.program, "report": report, "reason": done.answer.as_ref().err() })
+        })
+        .collect();
+    format!("{:#}\n", json!({ "version": VERSION, "kind": "unmodified-tests", "tests": tests }))
+}
+
+/// A number with its thousands apart.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{time:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_234_567), "1,234,567");
+    }
+}

@@ -1,0 +1,94 @@
+//! From a request to an answer: the executions of one process.
+
+use super::border::settle;
+use super::process::{self, Program};
+use super::real::die;
+use super::segments::Segments;
+use super::{heap, naming, shadow, sites, stacks, state};
+use crate::request::{Answer, Request};
+use racefuzz_fuzz::{Options, fuzz, replay};
+use racefuzz_trace::Schedule;
+use std::path::Path;
+
+/// The request in the environment, if this process was started to answer one.
+pub(crate) fn request() -> Option<Request> {
+    let file = std::env::var_os(Request::VARIABLE)?;
+    let text = std::fs::read_to_string(Path::new(&file));
+    let text = text.unwrap_or_else(|error| die(&format!("{}: {error}", Path::new(&file).display())));
+    Some(serde_json::from_str(&text).unwrap_or_else(|error| die(&format!("the request is none: {error}"))))
+}
+
+/// Answers it.
+pub(crate) fn answer(request: &Request, program: Program) {
+    settle();
+    heap::prepare();
+    stacks::prepare();
+    process::set(program);
+    state::with(|state| state.threads.harness = request.harness);
+    let schedules = |tokens: &[String]| -> Vec<Schedule> {
+        tokens.iter().filter_map(|token| token.parse().ok()).collect()
+    };
+    let options = Options {
+        program: request.program.clone(),
+        seed: request.seed,
+        iterations: request.iterations,
+        strategy: request.strategy,
+        settings: request.settings.clone(),
+        keep_going: request.keep_going,
+        max_time: request.max_time,
+        max_memory: None,
+        roots: request.roots.clone(),
+        first: schedules(&request.first),
+        process: true,
+        harness: request.harness,
+        ..Options::default()
+    };
+    let execute = || {
+        prepare();
+        process::execute();
+    };
+    let (mut report, diverged) = match request.replay.as_ref().map(|token| token.parse::<Schedule>()) {
+        None => (run(&options, &execute), None),
+        Some(Ok(schedule)) => {
+            let replayed = replay(&schedule, &options, &execute);
+            (replayed.report, replayed.diverged.map(|diverged| diverged.to_string()))
+        }
+        Some(Err(error)) => die(&error.to_string()),
+    };
+    naming::name(&mut report, request.harness);
+    let (output, threads) = state::with(|state| (state.output.text(), has_threads(state, request.harness)));
+    let answer = Answer { report, output, diverged, sees_all: false, threads };
+    let text = serde_json::to_string(&answer).unwrap_or_else(|error| die(&error.to_string()));
+    if let Err(error) = std::fs::write(&request.answer, text) {
+        die(&format!("{}: {error}", request.answer));
+    }
+}
+
+/// Whether the program has had threads of its own, besides the root and, under a harness, the test.
+fn has_threads(state: &state::State, harness: bool) -> bool {
+    state.threads.most > if harness { 2 } else { 1 }
+}
+
+/// Runs the program once, and, if it has several threads or has failed before, as often as is asked for.
+fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunReport {
+    let first = Options { iterations: 1, recheck: false, first: Vec::new(), ..options.clone() };
+    let report = fuzz(&first, execute, &());
+    let alone = state::with(|state| !has_threads(state, options.harness));
+    if alone && options.first.is_empty() { report } else { fuzz(options, execute, &()) }
+}
+
+/// Keeps the state of the process, the first time: when everything that the host starts beside is there.
+fn prepare() {
+    let segments = state::with(|state| {
+        let first = state.segments.is_none();
+        first.then(|| {
+            settle();
+            let segments = state.segments.insert(Segments::keep());
+            (segments.base, segments.writable)
+        })
+    });
+    if let Some((base, writable)) = segments {
+        sites::prepare(base, writable);
+        shadow::prepare(writable);
+    }
+}

@@ -1,0 +1,25 @@
+//! The front end itself: see the crate's documentation.
+#![cfg_attr(
+    not(feature = "interpose"),
+    allow(dead_code, reason = "nothing calls in where nothing is exported")
+)]
+
+mod arena;
+mod blocks;
+mod border;
+mod driver;
+mod futex;
+mod heap;
+#[doc(hidden)]
+pub mod interpose;
+mod naming;
+mod output;
+mod process;
+mod real;
+mod segments;
+mod shadow;
+mod sites;
+mod stacks;
+mod state;
+mod threads;
+mod words;

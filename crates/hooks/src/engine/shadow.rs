@@ -1,0 +1,318 @@
+//! Accesses that are not atomic: data races, and uses of memory that was freed.
+//!
+//! Every eight bytes of the program's heap, stacks and statics have a cell with the last accesses to them:
+//! which bytes, by which thread, at which of its events (as in FastTrack: Flanagan & Freund, PLDI'09; and as
+//! the thread sanitizer keeps them, a few for each cell). An access races with one of another thread that its
+//! own thread does not know of, which the runtime's clocks say. Accesses are no events: they are compared by
+//! the number of the event that their thread has next.
+//!
+//! This is what the program calls most often. It stays on the program's side, uses no thread-local and does
+//! not allocate; only to ask for a clock, and to fail, it crosses the border.
+
+use super::arena::map;
+use super::border::as_host;
+use super::interpose::Frame;
+use super::real::die;
+use super::sites::{self, site};
+use super::{heap, stacks, state};
+use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
+use racefuzz_trace::Verb;
+use std::cell::UnsafeCell;
+
+/// Accesses kept for each cell.
+const KEPT: usize = 4;
+/// Cells of one execution; memory that is used beyond is not looked at.
+const CELLS: usize = 1 << 20;
+/// What is freed is marked so far.
+const MARKED: usize = 4096;
+
+/// An access.
+#[derive(Clone, Copy)]
+struct Access {
+    time: u32,
+    step: u32,
+    thread: u16,
+    /// Which of the eight bytes.
+    bytes: u8,
+    writes: bool,
+    atomic: bool,
+    frame: Frame,
+}
+
+/// What is known of eight bytes.
+#[derive(Clone, Copy)]
+struct Cell {
+    count: u8,
+    freed: bool,
+    accesses: [Access; KEPT],
+}
+
+/// Where the regions of cells' numbers lie: the numbers of the heap's cells, then of the stacks', then of the
+/// statics'.
+const NUMBERS: (usize, usize) = (0x1500_0000_0000, 2 << 30);
+const TABLE: (usize, usize) = (0x1600_0000_0000, CELLS * size_of::<Cell>());
+
+struct Shadow {
+    /// Of the running execution; cells of others are not there.
+    execution: u32,
+    used: u32,
+    statics: (usize, usize),
+    on: bool,
+    now: Moment,
+    /// What lies in the heap from here on was allocated by the running thread since it was switched to.
+    own: usize,
+}
+
+struct Global(UnsafeCell<Shadow>);
+
+// SAFETY: used by the threads of the program, of which one runs at a time, and by the host that drives them.
+unsafe impl Sync for Global {}
+
+static SHADOW: Global = Global(UnsafeCell::new(Shadow {
+    execution: 0,
+    used: 0,
+    statics: (0, 0),
+    on: false,
+    now: Moment { thread: 0, time: 0, step: 0 },
+    own: 0,
+}));
+
+#[inline(always)]
+fn shadow() -> &'static mut Shadow {
+    // SAFETY: see `Global`; no reference is kept while something else may look.
+    unsafe { &mut *SHADOW.0.get() }
+}
+
+/// Maps the cells; `statics` is what the executable may write.
+pub(crate) fn prepare(statics: (usize, usize)) {
+    if !map(NUMBERS) || !map(TABLE) {
+        die("no address space to look for data races (is `ulimit -v` below 8 GB?)");
+    }
+    shadow().statics = (statics.0 & !7, statics.1);
+}
+
+/// An execution begins.
+pub(crate) fn begin() {
+    let shadow = shadow();
+    (shadow.execution, shadow.used, shadow.on) = (shadow.execution.wrapping_add(1).max(1), 0, true);
+    (shadow.now, shadow.own) = (Moment { thread: u32::MAX, ..Moment::default() }, 0);
+}
+
+/// Tells which thread goes on, and when: after whatever may have changed it.
+#[inline]
+pub(crate) fn publish() {
+    if let Ok(now) = process::moment() {
+        let shadow = shadow();
+        if shadow.now.thread != now.thread {
+            shadow.own = heap::top();
+        }
+        shadow.now = now;
+    }
+}
+
+/// Whether no other thread than the running one can have used an address: it was allocated since that one was
+/// switched to. To be asked before an operation is stated.
+pub(crate) fn is_own(address: usize) -> bool {
+    heap::owns(address) && address >= shadow().own
+}
+
+/// The place of the number of an address's cell.
+#[inline(always)]
+fn number(address: usize, shadow: &Shadow) -> Option<*mut u64> {
+    let index = if address.wrapping_sub(heap::REGION.0) < heap::REGION.1 {
+        address - heap::REGION.0
+    } else if address.wrapping_sub(stacks::REGION.0) < stacks::REGION.1 {
+        heap::REGION.1 + (address - stacks::REGION.0)
+    } else if address.wrapping_sub(shadow.statics.0) < shadow.statics.1 - shadow.statics.0 {
+        heap::REGION.1 + stacks::REGION.1 + (address - shadow.statics.0)
+    } else {
+        return None;
+    };
+    (index < NUMBERS.1).then_some((NUMBERS.0 + (index & !7)) as *mut u64)
+}
+
+/// The cell of an address; a new one where there is none and `make` says so.
+#[inline(always)]
+fn cell(address: usize, make: bool) -> Option<&'static mut Cell> {
+    let shadow = shadow();
+    let number = number(address, shadow)?;
+    // SAFETY: the numbers are mapped, and a number of this execution is one of a cell that was given out.
+    unsafe {
+        let known = number.read();
+        if (known >> 32) as u32 == shadow.execution {
+            return Some(&mut *(TABLE.0 as *mut Cell).add(known as u32 as usize));
+        }
+        if !make || shadow.used as usize == CELLS {
+            return None;
+        }
+        number.write(u64::from(shadow.execution) << 32 | u64::from(shadow.used));
+        let cell = (TABLE.0 as *mut Cell).add(shadow.used as usize);
+        shadow.used += 1;
+        (*cell).count = 0;
+        (*cell).freed = false;
+        Some(&mut *cell)
+    }
+}
+
+/// The program accesses memory that is not atomic.
+#[inline(always)]
+pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    if !shadow().on {
+        return;
+    }
+    let (mut address, mut left) = (address, bytes);
+    while left > 0 {
+        let offset = address & 7;
+        let here = left.min(8 - offset);
+        let mask = (((1u16 << here) - 1) << offset) as u8;
+        access_cell(address, mask, writes, false, frame);
+        address += here;
+        left -= here;
+    }
+}
+
+/// It has accessed an atomic.
+#[inline(always)]
+pub(crate) fn access_atomic(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    if shadow().on {
+        let mask = (((1u16 << bytes.min(8)) - 1) << (address & 7)) as u8;
+        // It is the event that has just happened, not the one that comes next.
+        shadow().now.time -= 1;
+        access_cell(address, mask, writes, true, frame);
+        shadow().now.time += 1;
+    }
+}
+
+#[inline(always)]
+fn access_cell(address: usize, bytes: u8, writes: bool, atomic: bool, frame: *const Frame) {
+    let Some(cell) = cell(address, true) else { return };
+    let now = shadow().now;
+    let me = now.thread as u16;
+    // SAFETY: the frame of the hook that was called.
+    let frame = unsafe { *frame };
+    let this = Access { time: now.time, step: now.step, thread: me, bytes, writes, atomic, frame };
+    if cell.freed {
+        fail(Failure { address, first: cell.accesses[0], second: this, freed: true });
+    }
+    let mut place = None;
+    for index in 0..usize::from(cell.count) {
+        let other = cell.accesses[index];
+        if other.thread == me {
+            let covered = other.bytes & !bytes == 0 && other.writes <= writes && other.atomic >= atomic;
+            if covered {
+                place = Some(index);
+            } else if other.time == now.time && other.bytes == bytes && other.writes && !other.atomic {
+                // It is known by a stronger access already.
+                return;
+            }
+            continue;
+        }
+        let conflicts = other.bytes & bytes != 0 && (other.writes || writes) && !(other.atomic && atomic);
+        if conflicts && !is_known(other) {
+            fail(Failure { address, first: other, second: this, freed: false });
+        }
+        if place.is_none() && writes && !atomic && other.bytes & !bytes == 0 && conflicts {
+            // Whoever knows of this access knows of that one.
+            place = Some(index);
+        }
+    }
+    let place = place.unwrap_or_else(|| {
+        let free = usize::from(cell.count);
+        if free < KEPT {
+            cell.count += 1;
+            free
+        } else {
+            // One of them goes, whichever: then a race may be missed, and none is invented.
+            now.time as usize % KEPT
+        }
+    });
+    cell.accesses[place] = this;
+}
+
+#[inline(never)]
+fn is_known(other: Access) -> bool {
+    let when = Moment { thread: u32::from(other.thread), time: other.time, step: other.step };
+    as_host(process::is_known, when)
+}
+
+struct Failure {
+    address: usize,
+    first: Access,
+    second: Access,
+    freed: bool,
+}
+
+#[cold]
+#[inline(never)]
+fn fail(failure: Failure) {
+    as_host(
+        |Failure { address, first, second, freed }: Failure| {
+            let shown = |access: &Access| PlainAccess {
+                when: Moment { thread: u32::from(access.thread), time: access.time, step: access.step },
+                verb: verb(access),
+                site: site(&raw const access.frame),
+            };
+            if !freed && state::with(|state| state.words.has_unseen_writes()) {
+                // Something that is not seen has synchronised, perhaps this thread with that one.
+                let _ = process::learn_from_all();
+                return publish();
+            }
+            let name = sites::static_at(address);
+            let (first, second) = (shown(&first), shown(&second));
+            if freed {
+                process::use_after_free(name, PlainAccess { verb: Verb::Free, ..first }, second);
+            } else {
+                process::data_race(name, first, second);
+            }
+        },
+        failure,
+    );
+}
+
+fn verb(access: &Access) -> Verb {
+    match (access.atomic, access.writes) {
+        (false, false) => Verb::CellRead,
+        (false, true) => Verb::CellWrite,
+        (true, false) => Verb::Load,
+        (true, true) => Verb::Store,
+    }
+}
+
+/// The program frees a block.
+pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
+    let shadow = shadow();
+    if !shadow.on {
+        return;
+    }
+    let now = shadow.now;
+    let access = Access {
+        time: now.time,
+        step: now.step,
+        thread: now.thread as u16,
+        bytes: u8::MAX,
+        writes: true,
+        atomic: false,
+        // SAFETY: the frame of the hook that was called.
+        frame: unsafe { *frame },
+    };
+    for address in (address..address + bytes.min(MARKED)).step_by(8) {
+        if let Some(cell) = cell(address, true) {
+            cell.freed = true;
+            cell.accesses[0] = access;
+            cell.count = 1;
+        }
+    }
+}
+
+/// The program frees a block that it has freed before; on the host's side.
+pub(crate) fn released_twice((address, frame): (usize, *const Frame)) {
+    let first = cell(address, false).filter(|cell| cell.freed).map(|cell| cell.accesses[0]);
+    let now = process::moment().unwrap_or_default();
+    let second = PlainAccess { when: now, verb: Verb::Free, site: site(frame) };
+    let first = first.map_or(second, |access| PlainAccess {
+        when: Moment { thread: u32::from(access.thread), time: access.time, step: access.step },
+        verb: Verb::Free,
+        site: site(&raw const access.frame),
+    });
+    process::use_after_free(None, first, second);
+}

@@ -1,0 +1,341 @@
+//! Places: return addresses of the program, and what they stand for.
+//!
+//! An operation is placed where the program asked for it. With optimisation that is the very caller of the
+//! hook, into which the standard library was inlined; without, the caller may be a function of the standard
+//! library that was compiled into the program, and the place is further up the stack. Which addresses are the
+//! standard library's is found out once for each, from the debug information.
+
+use super::interpose::Frame;
+use super::stacks;
+use addr2line::Loader;
+use racefuzz_runtime::{Place, Site};
+use racefuzz_trace::Verb;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Calls that are looked at for one that is not the standard library's.
+const DEPTH: usize = 24;
+
+/// Where the executable is loaded.
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// What it may write: from and to.
+static STATICS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// What is known of the addresses seen so far.
+#[derive(Default)]
+struct Known {
+    loader: Option<Loader>,
+    codes: HashMap<usize, Code, Hasher>,
+    /// Places that have no address: of panics.
+    texts: Vec<Place>,
+}
+
+/// A hash for addresses.
+type Hasher = std::hash::BuildHasherDefault<super::words::AddressHasher>;
+
+/// What an address of code stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Code {
+    place: Place,
+    /// All of it is the standard library's.
+    is_std: bool,
+    /// What the innermost function of the standard library does, where that has a word.
+    pub(crate) role: Role,
+}
+
+/// What the standard library is at, where it performs an operation for the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It only passes the operation on.
+    #[default]
+    None,
+    /// Something that has no word.
+    Inside,
+    Lock,
+    TryLock,
+    Unlock,
+    ReadLock,
+    TryReadLock,
+    ReadUnlock,
+    WriteLock,
+    TryWriteLock,
+    WriteUnlock,
+    Condvar,
+    Once,
+    Park,
+    Barrier,
+    RefClone,
+    RefDrop,
+    RefCount,
+}
+
+impl Role {
+    /// The word for an operation that the standard library performs in it; none where it is the program's own.
+    pub(crate) fn verb(self) -> Option<Verb> {
+        Some(match self {
+            Self::None => return None,
+            Self::Inside | Self::Condvar | Self::Park | Self::Barrier => Verb::Inside,
+            Self::Lock => Verb::Lock,
+            Self::TryLock => Verb::TryLock,
+            Self::Unlock => Verb::Unlock,
+            Self::ReadLock => Verb::ReadLock,
+            Self::TryReadLock => Verb::TryReadLock,
+            Self::ReadUnlock => Verb::ReadUnlock,
+            Self::WriteLock => Verb::WriteLock,
+            Self::TryWriteLock => Verb::TryWriteLock,
+            Self::WriteUnlock => Verb::WriteUnlock,
+            Self::Once => Verb::OnceCheck,
+            Self::RefClone => Verb::RefClone,
+            Self::RefDrop => Verb::RefDrop,
+            Self::RefCount => Verb::RefCount,
+        })
+    }
+
+    /// Whether it is about the state of a reader-writer lock.
+    pub(crate) fn is_rwlock(self) -> bool {
+        use Role::{ReadLock, ReadUnlock, TryReadLock, TryWriteLock, WriteLock, WriteUnlock};
+        matches!(self, ReadLock | TryReadLock | ReadUnlock | WriteLock | TryWriteLock | WriteUnlock)
+    }
+
+    /// Whether it is about the state of a mutex.
+    pub(crate) fn is_mutex(self) -> bool {
+        matches!(self, Self::Lock | Self::TryLock | Self::Unlock)
+    }
+
+    /// Whether it takes a lock, if it takes one or gives it back.
+    pub(crate) fn takes(self) -> Option<bool> {
+        use Role::{Lock, ReadLock, TryLock, TryReadLock, TryWriteLock, WriteLock};
+        let takes = matches!(self, Lock | TryLock | ReadLock | TryReadLock | WriteLock | TryWriteLock);
+        (self.is_mutex() || self.is_rwlock()).then_some(takes)
+    }
+}
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// A place that has no address begins here.
+const TEXTS: usize = 1 << 62;
+
+/// The executable is loaded there, and may write what lies between two addresses.
+pub(crate) fn prepare(base: usize, statics: (usize, usize)) {
+    BASE.store(base, Ordering::Relaxed);
+    STATICS[0].store(statics.0, Ordering::Relaxed);
+    STATICS[1].store(statics.1, Ordering::Relaxed);
+    racefuzz_runtime::resolve_code(|address| with(|known| known.place(address)));
+}
+
+fn with<R>(f: impl FnOnce(&mut Known) -> R) -> R {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    f(known.get_or_insert_with(Known::default))
+}
+
+/// The place of an operation that the program asked for by a call with this frame.
+pub(crate) fn site(frame: *const Frame) -> Site {
+    with(|known| known.site(frame)).0
+}
+
+/// The place, and what the standard library was at that asked for it.
+pub(crate) fn site_and_role(frame: *const Frame) -> (Site, Role) {
+    with(|known| known.site(frame))
+}
+
+/// A place that is known by its name only.
+pub(crate) fn site_at(file: &str, line: u32, column: u32) -> Site {
+    with(|known| {
+        let index = known
+            .texts
+            .iter()
+            .position(|place| (place.file(), place.line(), place.column()) == (file, line, column));
+        let index = index.unwrap_or_else(|| {
+            known.texts.push(Place::new(String::leak(file.to_owned()), line, column));
+            known.texts.len() - 1
+        });
+        Site::of_code(TEXTS + index)
+    })
+}
+
+/// The name of the static that lies at an address.
+pub(crate) fn static_at(address: usize) -> Option<String> {
+    let [from, to] = [&STATICS[0], &STATICS[1]].map(|bound| bound.load(Ordering::Relaxed));
+    if !(from..to).contains(&address) {
+        return None;
+    }
+    let offset = address - BASE.load(Ordering::Relaxed);
+    with(|known| {
+        let symbol = known.loader()?.find_symbol_info(offset as u64)?;
+        let name = addr2line::demangle_auto(symbol.name().into(), None).into_owned();
+        let inside = offset as u64 - symbol.address();
+        let short = short_name(&name);
+        Some(if inside == 0 { short } else { format!("{short}+{inside}") })
+    })
+}
+
+/// A path without the crate, the hash and what stands for the compiler's own names.
+fn short_name(path: &str) -> String {
+    let path = path.split("::{").next().unwrap_or(path);
+    let mut parts: Vec<&str> = path.split("::").collect();
+    if parts.len() > 1 && parts.last().is_some_and(|part| part.len() == 17 && part.starts_with('h')) {
+        parts.pop();
+    }
+    parts.last().copied().unwrap_or(path).to_owned()
+}
+
+impl Known {
+    fn loader(&mut self) -> Option<&Loader> {
+        if self.loader.is_none() {
+            self.loader = Loader::new("/proc/self/exe").ok();
+        }
+        self.loader.as_ref()
+    }
+
+    fn site(&mut self, mut frame: *const Frame) -> (Site, Role) {
+        let mut role = Role::None;
+        let mut first = None;
+        for _ in 0..DEPTH {
+            // SAFETY: the hook's own frame, and from there the chain of frame pointers, which is followed only
+            // upwards inside the stacks of the program.
+            let Frame { caller, returns_to } = unsafe { *frame };
+            let address = returns_to.wrapping_sub(1);
+            let code = self.code(address);
+            role = more_telling(role, code.role);
+            if !code.is_std {
+                return (Site::of_code(address), role);
+            }
+            first.get_or_insert(address);
+            let inside = caller.wrapping_sub(stacks::REGION.0) < stacks::REGION.1;
+            if !inside || caller <= frame as usize || !caller.is_multiple_of(8) {
+                break;
+            }
+            frame = caller as *const Frame;
+        }
+        (Site::of_code(first.unwrap_or(0)), role)
+    }
+
+    fn code(&mut self, address: usize) -> Code {
+        if let Some(code) = self.codes.get(&address) {
+            return *code;
+        }
+        let code = self.look_up(address);
+        self.codes.insert(address, code);
+        code
+    }
+
+    fn look_up(&mut self, address: usize) -> Code {
+        let mut code = Code { place: Place::new("?", 0, 0), is_std: true, role: Role::None };
+        let offset = address.wrapping_sub(BASE.load(Ordering::Relaxed)) as u64;
+        let Some(loader) = self.loader() else { return code };
+        if let Some(symbol) = loader.find_symbol(offset) {
+            code.is_std = !is_program(&addr2line::demangle_auto(symbol.into(), None));
+        }
+        let Ok(mut frames) = loader.find_frames(offset) else { return code };
+        let mut outermost = None;
+        while let Ok(Some(frame)) = frames.next() {
+            let name = frame.function.as_ref().and_then(|function| function.demangle().ok());
+            let role = name.map_or(Role::None, |name| role(&name));
+            let Some(location) = frame.location else { continue };
+            let Some(file) = location.file else { continue };
+            outermost = Some((file, location.line, location.column));
+            if !is_std_file(file) {
+                code.is_std = false;
+                break;
+            }
+            code.role = more_telling(code.role, role);
+        }
+        if let Some((file, line, column)) = outermost {
+            let file = String::leak(file.to_owned());
+            code.place = Place::new(file, line.unwrap_or(0), column.unwrap_or(0));
+            code.is_std = is_std_file(file);
+        }
+        code
+    }
+
+    fn place(&mut self, address: usize) -> Place {
+        match address.checked_sub(TEXTS) {
+            Some(index) => self.texts.get(index).copied().unwrap_or(Place::new("?", 0, 0)),
+            None => self.code(address).place,
+        }
+    }
+}
+
+/// Of two functions of which the second calls the first: what the first is at, unless it has no word.
+fn more_telling(inner: Role, outer: Role) -> Role {
+    if matches!(inner, Role::None | Role::Inside) && outer != Role::None { outer } else { inner }
+}
+
+fn is_std_file(file: &str) -> bool {
+    file.starts_with("/rustc/")
+        || file.contains("/lib/rustlib/src/rust/library/")
+        || file.starts_with("library/")
+}
+
+/// Whether a function is no instance of the standard library's.
+fn is_program(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    !["core::", "std::", "alloc::", "test::"].iter().any(|start| name.starts_with(start))
+}
+
+/// What a function is at, by its name.
+fn role(name: &str) -> Role {
+    let name = name.trim_start_matches('<');
+    let in_std = name.starts_with("std::");
+    if !in_std && !name.starts_with("alloc::") {
+        return Role::None;
+    }
+    let function = name.rsplit("::").next().unwrap_or(name);
+    let has = |part: &str| name.contains(part);
+    if in_std && has("sys::sync::mutex::") {
+        return match function {
+            "lock" | "lock_contended" => Role::Lock,
+            "try_lock" => Role::TryLock,
+            _ => Role::Unlock,
+        };
+    }
+    if in_std && has("sys::sync::rwlock::") {
+        return match function {
+            "read" | "read_contended" => Role::ReadLock,
+            "try_read" => Role::TryReadLock,
+            "read_unlock" => Role::ReadUnlock,
+            "write" | "write_contended" => Role::WriteLock,
+            "try_write" => Role::TryWriteLock,
+            _ => Role::WriteUnlock,
+        };
+    }
+    const PARTS: &[(&str, Role)] = &[
+        ("sys::sync::condvar::", Role::Condvar),
+        ("sys::sync::once::", Role::Once),
+        ("thread_parking::", Role::Park),
+        ("sync::barrier::", Role::Barrier),
+    ];
+    if let Some((_, role)) = PARTS.iter().find(|(part, _)| in_std && has(part)) {
+        return *role;
+    }
+    if has("alloc::sync::Arc") || has("alloc::sync::Weak") {
+        return match function {
+            "clone" | "downgrade" => Role::RefClone,
+            "drop" | "drop_slow" => Role::RefDrop,
+            _ => Role::RefCount,
+        };
+    }
+    Role::Inside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_of_std_has_a_role() {
+        assert_eq!(role("<std::sys::sync::mutex::futex::Mutex>::lock_contended"), Role::Lock);
+        assert_eq!(role("std::sys::sync::rwlock::futex::RwLock::read_unlock"), Role::ReadUnlock);
+        assert_eq!(role("<alloc::sync::Arc<T> as core::clone::Clone>::clone"), Role::RefClone);
+        assert_eq!(role("std::thread::spawn"), Role::Inside);
+        assert_eq!(role("std::sys::sync::condvar::futex::Condvar::wait"), Role::Condvar);
+        assert_eq!(role("mine::sync::mutex::lock"), Role::None);
+    }
+
+    #[test]
+    fn a_static_goes_by_its_last_name() {
+        assert_eq!(short_name("mine::counters::FLAG"), "FLAG");
+        assert_eq!(short_name("mine::FLAG::h0123456789abcdef"), "FLAG");
+    }
+}

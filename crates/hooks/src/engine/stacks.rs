@@ -1,0 +1,57 @@
+//! Stacks of the program's threads, each at the address of its thread number.
+
+use super::arena::map;
+use super::blocks::MOST_THREADS;
+use super::real::die;
+
+/// Bytes from one stack to the next; its guard page included.
+const STRIDE: usize = 1 << 20;
+const GUARD: usize = 4096;
+
+/// The region: first address and length.
+pub(crate) const REGION: (usize, usize) = (0x1100_0000_0000, MOST_THREADS * STRIDE);
+
+/// The lowest and highest address of a thread's stack.
+pub(crate) fn bounds(thread: usize) -> (usize, usize) {
+    let low = REGION.0 + thread * STRIDE;
+    (low + GUARD, low + STRIDE)
+}
+
+/// Whether an address lies in the guard page of some stack.
+pub(crate) fn is_guard(address: usize) -> bool {
+    address.wrapping_sub(REGION.0) < REGION.1 && (address - REGION.0) % STRIDE < GUARD
+}
+
+/// Maps the stacks and protects their guard pages.
+pub(crate) fn prepare() {
+    if !map(REGION) {
+        die("no address space for stacks (is `ulimit -v` below 8 GB?)");
+    }
+    for thread in 0..MOST_THREADS {
+        // SAFETY: the page is the region's.
+        unsafe { libc::mprotect((REGION.0 + thread * STRIDE) as *mut _, GUARD, libc::PROT_NONE) };
+    }
+}
+
+/// Calls a function on a thread's stack, from its top.
+///
+/// # Safety
+/// No other thread uses the stack.
+pub(crate) unsafe fn call_on(thread: usize, function: extern "C" fn(*mut u8), argument: *mut u8) {
+    let (_, high) = bounds(thread);
+    // SAFETY: the stack is this thread's alone, and its top is aligned. The stack pointer is kept in a register
+    // that the function preserves. A coroutine that is suspended inside is resumed with both.
+    unsafe {
+        std::arch::asm!(
+            "mov r12, rsp",
+            "mov rsp, {high}",
+            "call {function}",
+            "mov rsp, r12",
+            high = in(reg) high,
+            function = in(reg) function,
+            in("rdi") argument,
+            out("r12") _,
+            clobber_abi("C"),
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! What the host keeps of the program, between executions and within one.
+
+use super::blocks::Blocks;
+use super::futex::Futexes;
+use super::output::Output;
+use super::segments::Segments;
+use super::threads::Threads;
+use super::words::Words;
+use std::cell::UnsafeCell;
+
+/// All of it. Used by the operating-system thread that drives the program, and by nobody else.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) blocks: Blocks,
+    pub(crate) segments: Option<Segments>,
+    pub(crate) threads: Threads,
+    pub(crate) words: Words,
+    pub(crate) futexes: Futexes,
+    pub(crate) output: Output,
+    /// Bytes of randomness given out in this execution.
+    pub(crate) drawn: u64,
+}
+
+impl State {
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        self.threads.begin();
+        self.words.begin();
+        self.futexes.begin();
+        self.output.begin();
+        self.drawn = 0;
+    }
+}
+
+struct Cell(UnsafeCell<Option<State>>);
+
+// SAFETY: one thread uses it, as `with` asks.
+unsafe impl Sync for Cell {}
+
+static STATE: Cell = Cell(UnsafeCell::new(None));
+
+/// Runs `f` on the state. Called on the host's side, by the operating-system thread that drives the program.
+///
+/// `f` must not state an operation: another coroutine may then run, which comes here again.
+pub(crate) fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    debug_assert!(!super::border::in_program());
+    // SAFETY: only that one thread comes here, and not again before `f` has returned.
+    let state = unsafe { &mut *STATE.0.get() };
+    f(state.get_or_insert_with(State::default))
+}

@@ -1,0 +1,208 @@
+//! The program's atomics: one object for each address that an atomic operation names.
+
+use super::{heap, naming, shadow};
+use racefuzz_runtime::{Primitive, Shared, Shown, Site};
+use racefuzz_trace::{ObjectKind, Value};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Beyond so many they are forgotten between executions.
+const MOST: usize = 200_000;
+
+/// An atomic of the program.
+pub(crate) struct Word {
+    shared: Shared,
+    address: usize,
+    bytes: u8,
+    execution: Cell<u64>,
+    /// Code that is not seen may have used it before anybody else in this execution.
+    fresh: Cell<bool>,
+    /// What its memory held after the last operation on it.
+    last: Cell<u64>,
+}
+
+impl Word {
+    /// The word that its memory holds.
+    pub(crate) fn real(&self) -> u64 {
+        let address = self.address;
+        // SAFETY: the program accesses this memory by an atomic operation of this size, at this very moment;
+        // none of its threads runs.
+        unsafe {
+            match self.bytes {
+                1 => u64::from((address as *const u8).read_volatile()),
+                2 => u64::from((address as *const u16).read_volatile()),
+                4 => u64::from((address as *const u32).read_volatile()),
+                _ => (address as *const u64).read_volatile(),
+            }
+        }
+    }
+
+    /// An operation on it is done.
+    pub(crate) fn done(&self) {
+        self.last.set(self.real());
+    }
+
+    /// Sets it.
+    pub(crate) fn set_real(&self, word: u64) {
+        let address = self.address;
+        // SAFETY: as above; the operation writes.
+        unsafe {
+            match self.bytes {
+                1 => (address as *mut u8).write_volatile(word as u8),
+                2 => (address as *mut u16).write_volatile(word as u16),
+                4 => (address as *mut u32).write_volatile(word as u32),
+                _ => (address as *mut u64).write_volatile(word),
+            }
+        }
+    }
+}
+
+/// Declares a word of some kind, all of which are alike but for that.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $kind:ident;)*) => {$(
+        $(#[$doc])*
+        #[repr(transparent)]
+        pub(crate) struct $name(Word);
+
+        impl $name {
+            /// The word, as one of this kind.
+            pub(crate) fn of(word: &Word) -> &Self {
+                // SAFETY: the one is the other, transparently.
+                unsafe { &*std::ptr::from_ref(word).cast::<Self>() }
+            }
+        }
+
+        impl Primitive for $name {
+            const KIND: ObjectKind = ObjectKind::$kind;
+
+            fn shared(&self) -> &Shared {
+                &self.0.shared
+            }
+
+            fn initial(&self) -> u64 {
+                self.0.real()
+            }
+
+            fn show(&self, word: u64) -> Shown {
+                if Self::KIND != ObjectKind::Atomic {
+                    return Shown::Nothing;
+                }
+                if heap::owns(word as usize) && self.0.bytes == 8 {
+                    return Shown::Address(word);
+                }
+                Shown::Value(Value::Int(i128::from(word)))
+            }
+
+            fn used_outside(&self) -> bool {
+                // It is no static of the host's: the process is put back as a whole.
+                true
+            }
+
+            #[inline]
+            fn written_unseen(&self, known: u64) -> Option<u64> {
+                let real = self.0.real();
+                (self.0.fresh.replace(false) || real != known).then_some(real)
+            }
+
+            fn name(&self) -> Option<Cow<'static, str>> {
+                Some(naming::of_word(self.0.address).into())
+            }
+        }
+    )*};
+}
+
+kinds! {
+    /// An atomic of the program's.
+    AtomicWord = Atomic;
+    /// The state of a mutex of the standard library's.
+    MutexWord = Mutex;
+    /// The state of a reader-writer lock.
+    RwLockWord = RwLock;
+    /// A reference count.
+    CountWord = Arc;
+}
+
+/// The atomics met so far.
+#[derive(Default)]
+pub(crate) struct Words {
+    #[expect(clippy::vec_box, reason = "an object stays where it is")]
+    words: Vec<Box<Word>>,
+    by_address: HashMap<usize, usize, BuildHasherDefault<AddressHasher>>,
+    execution: u64,
+    /// Those of the running execution.
+    used: Vec<usize>,
+}
+
+impl Words {
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        self.execution += 1;
+        self.used.clear();
+        if self.words.len() > MOST {
+            self.words.clear();
+            self.by_address.clear();
+        }
+    }
+
+    /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
+    pub(crate) fn has_unseen_writes(&self) -> bool {
+        let mut any = false;
+        for index in &self.used {
+            let word = &self.words[*index];
+            let real = word.real();
+            any |= word.last.replace(real) != real;
+        }
+        any
+    }
+
+    /// The atomic of so many bytes at an address, which is used at `site`.
+    pub(crate) fn at(&mut self, address: usize, bytes: u8, site: Site) -> *const Word {
+        // Sizes are powers of two, and an atomic is aligned to its own.
+        let key = address << 4 | bytes as usize;
+        let words = &mut self.words;
+        let index = *self.by_address.entry(key).or_insert_with(|| {
+            words.push(Box::new(Word {
+                shared: Shared::at(site),
+                address,
+                bytes,
+                execution: Cell::new(0),
+                fresh: Cell::new(true),
+                last: Cell::new(0),
+            }));
+            words.len() - 1
+        });
+        let word = &mut *words[index];
+        if word.execution.replace(self.execution) != self.execution {
+            word.shared = Shared::at(site);
+            // Code that is not seen works on what the heap holds (reference counts, for one): it may have done so
+            // before, where another thread could.
+            word.fresh.set(heap::owns(address) && !shadow::is_own(address));
+            word.last.set(word.real());
+            self.used.push(index);
+        }
+        std::ptr::from_ref(word)
+    }
+}
+
+/// A hash for addresses, which are spread well enough by one multiplication.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_usize(usize::from(*byte));
+        }
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        let mixed = (self.0 ^ word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}

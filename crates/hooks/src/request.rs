@@ -1,0 +1,56 @@
+//! What the command line asks of a program under test, and what comes back: files of JSON, since the two are
+//! compiled apart.
+
+use racefuzz_trace::{RunReport, Settings, Strategy};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What a test binary is asked to do with the test that its arguments name.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Request {
+    /// The name of the program in reports and tokens.
+    pub program: String,
+    /// See `racefuzz_fuzz::Options`.
+    pub seed: u64,
+    /// The number of executions.
+    pub iterations: u64,
+    /// How schedules are chosen.
+    pub strategy: Strategy,
+    /// The settings of every execution.
+    pub settings: Settings,
+    /// A limit on wall-clock time.
+    pub max_time: Option<Duration>,
+    /// Whether executions that pass are followed by others although one has failed.
+    pub keep_going: bool,
+    /// The program is a test binary, whose harness starts the test in a thread.
+    pub harness: bool,
+    /// Folders that paths in reports are shown relative to.
+    pub roots: Vec<String>,
+    /// Tokens of schedules that are tried first.
+    pub first: Vec<String>,
+    /// The token of the one schedule that is to be repeated.
+    pub replay: Option<String>,
+    /// Where the answer goes.
+    pub answer: String,
+}
+
+impl Request {
+    /// The environment variable that names the file with the request.
+    pub const VARIABLE: &'static str = "RACEFUZZ_HOOKS";
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Answer {
+    /// What was found.
+    pub report: RunReport,
+    /// What the program wrote to standard output and standard error in the execution shown; of one that
+    /// passed, in the last.
+    pub output: String,
+    /// Where a replay left the schedule.
+    pub diverged: Option<String>,
+    /// Nothing of the standard library is hidden: data races are certain.
+    pub sees_all: bool,
+    /// The program started a thread in some execution.
+    pub threads: bool,
+}

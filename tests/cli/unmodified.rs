@@ -1,0 +1,264 @@
+//! `cargo racefuzz test` over a package that knows nothing of racefuzz.
+#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+
+use crate::support::markdown::{Block, document};
+use crate::support::package::repository;
+use crate::support::{Ran, folder, snapshot};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const LIBRARY: &str = r#"
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[derive(Default)]
+pub struct Counter {
+    value: AtomicU32,
+}
+
+impl Counter {
+    pub fn add(&self) {
+        let n = self.value.load(Ordering::SeqCst);
+        self.value.store(n + 1, Ordering::SeqCst);
+    }
+
+    pub fn get(&self) -> u32 {
+        self.value.load(Ordering::SeqCst)
+    }
+}
+
+#[derive(Default)]
+pub struct Accounts {
+    left: Mutex<i64>,
+    right: Mutex<i64>,
+}
+
+impl Accounts {
+    pub fn to_right(&self) {
+        let mut left = self.left.lock().unwrap();
+        let mut right = self.right.lock().unwrap();
+        *left -= 1;
+        *right += 1;
+    }
+
+    pub fn to_left(&self) {
+        let mut right = self.right.lock().unwrap();
+        let mut left = self.left.lock().unwrap();
+        *right -= 1;
+        *left += 1;
+    }
+}
+
+static mut HITS: u32 = 0;
+
+pub fn hit() {
+    unsafe { HITS += 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Condvar};
+    use std::thread;
+
+    #[test]
+    fn counts_both() {
+        let counter = Arc::new(Counter::default());
+        let other = Arc::clone(&counter);
+        let thread = thread::spawn(move || other.add());
+        counter.add();
+        thread.join().unwrap();
+        assert_eq!(counter.get(), 2);
+    }
+
+    #[test]
+    fn transfers() {
+        let accounts = Accounts::default();
+        thread::scope(|scope| {
+            scope.spawn(|| accounts.to_right());
+            scope.spawn(|| accounts.to_left());
+        });
+    }
+
+    #[test]
+    fn hits() {
+        thread::scope(|scope| {
+            scope.spawn(hit);
+            scope.spawn(hit);
+        });
+    }
+
+    #[test]
+    fn hands_over() {
+        let pair = (Mutex::new(None), Condvar::new());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                *pair.0.lock().unwrap() = Some(Box::new(7));
+                pair.1.notify_one();
+            });
+            let mut guard = pair.0.lock().unwrap();
+            while guard.is_none() {
+                guard = pair.1.wait(guard).unwrap();
+            }
+            assert_eq!(**guard.as_ref().unwrap(), 7);
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "boom")]
+    fn panics() {
+        thread::scope(|scope| {
+            scope.spawn(|| ());
+        });
+        panic!("boom");
+    }
+
+    #[test]
+    fn sleeps_long() {
+        thread::spawn(|| thread::sleep(std::time::Duration::from_secs(3_600))).join().unwrap();
+    }
+
+    #[test]
+    fn returns() -> Result<(), String> {
+        Err("nothing there".to_owned())
+    }
+
+    #[test]
+    fn alone() {}
+
+    #[test]
+    #[ignore]
+    fn ignored() {
+        panic!("it is not run");
+    }
+}
+"#;
+
+/// The library that programs under test are linked to, built once for the tests of this file.
+fn library() -> PathBuf {
+    // What it depends on is there, for the most part.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["rustc", "--quiet", "-p", "racefuzz-hooks", "--lib", "--features", "interpose"]);
+    build.args(["--crate-type", "cdylib", "--target-dir"]).arg(&target).current_dir(repository());
+    build.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    assert!(build.status().expect("cargo runs").success());
+    target.join("debug/libracefuzz_hooks.so")
+}
+
+fn run(folder: &Path, library: &Path, arguments: &[&str]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"));
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        let habits =
+            ["NEXTEST", "RACEFUZZ", "RUSTFLAGS", "CARGO_ENCODED", "CARGO_PKG", "CARGO_TARGET", "INSTA"];
+        if habits.iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&variable);
+        }
+    }
+    command.args(arguments).current_dir(folder).env("RACEFUZZ_HOOKS_LIBRARY", library);
+    command.env("CARGO_TERM_COLOR", "never").env("CARGO_NET_OFFLINE", "true").env("RUST_BACKTRACE", "1");
+    command.output().expect("it runs").into()
+}
+
+/// The lines of the command on standard error, without times and without cargo's.
+fn lines(stderr: &str) -> String {
+    let own = stderr.lines().filter(|line| !line.contains("Compiling") && !line.contains("Finished"));
+    let plain = own.map(|line| {
+        let line = match (line.find('['), line.find("s] ")) {
+            (Some(from), Some(to)) => format!("{}[{}", &line[..from], &line[to..]),
+            _ => line.to_owned(),
+        };
+        match (line.find(" executions in "), line.find("s: ")) {
+            (Some(from), Some(to)) if from < to => {
+                format!("{} executions in {}\n", &line[..from], &line[to..])
+            }
+            _ => format!("{line}\n"),
+        }
+    });
+    plain.collect()
+}
+
+#[test]
+fn a_package_is_tested_without_a_change() {
+    let library = library();
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    fs::create_dir(path("src")).unwrap();
+    fs::write(path("Cargo.toml"), "[package]\nname = \"bank\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .unwrap();
+    fs::write(path("src/lib.rs"), LIBRARY).unwrap();
+    let run = |arguments: &[&str]| run(folder.path(), &library, arguments);
+
+    let first = run(&["test", "--jobs", "1", "--iterations", "200", "--max-time", "1m", "--seed", "42"]);
+    assert_eq!(first.code, Some(1), "{}{}", first.stdout, first.stderr);
+    snapshot("cli__unmodified", &format!("{}\n{}", lines(&first.stderr), first.stdout));
+
+    let kept = fs::read_to_string(path("racefuzz-regressions/bank/lib-tests.txt")).unwrap();
+    let token = kept.lines().find(|line| line.starts_with("bank/lib::tests::counts_both:")).unwrap();
+    let token = token.split(" #").next().unwrap();
+    let replayed = run(&["replay", token]);
+    assert_eq!(replayed.code, Some(1), "{}{}", replayed.stdout, replayed.stderr);
+    assert!(replayed.stdout.contains("replayed") && replayed.stdout.contains("lost update on `value`"));
+
+    // What is kept is tried first.
+    let again = run(&["test", "counts_both", "--seed", "7"]);
+    assert_eq!(again.code, Some(1), "{}", again.stderr);
+    assert!(again.stdout.contains("kept"), "{}", again.stdout);
+    assert_eq!(fs::read_to_string(path("racefuzz-regressions/bank/lib-tests.txt")).unwrap(), kept);
+
+    // The same seed gives the same bytes, whatever runs beside.
+    fs::remove_dir_all(path("racefuzz-regressions")).unwrap();
+    let second = run(&["test", "--jobs", "2", "--iterations", "200", "--max-time", "1m", "--seed", "42"]);
+    assert_eq!(second.stdout, first.stdout);
+
+    the_documents_show_what_is_printed(&library);
+
+    let passes = run(&["test", "hands_over", "--iterations", "100"]);
+    assert_eq!(passes.code, Some(0), "{}{}", passes.stdout, passes.stderr);
+    assert_eq!(passes.stdout, "");
+}
+
+/// The example of the book, which README shows, too.
+fn the_documents_show_what_is_printed(library: &Path) {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let source = document("unmodified.md").blocks().into_iter().find(|block| block.file().is_some());
+    fs::create_dir(path("src")).unwrap();
+    fs::write(path("Cargo.toml"), "[package]\nname = \"permits\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .unwrap();
+    fs::write(path("src/lib.rs"), source.expect("a source").lines.join("\n")).unwrap();
+    let ran = run(folder.path(), library, &["test"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    for mut document in ["README.md", "unmodified.md"].map(document) {
+        let shown = |block: &Block| block.command() == Some("cargo racefuzz test");
+        let block = document.blocks().into_iter().find(shown).expect("the command");
+        document.compare(&block, ran.stdout.trim_start());
+    }
+}
+
+#[test]
+fn what_cannot_be_tested_is_said_in_one_line() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let nowhere = Path::new("/nonexistent.so");
+    let mut text = String::new();
+    let mut said = |arguments: &[&str]| {
+        let ran = run(folder.path(), nowhere, arguments);
+        let mut own =
+            ran.stderr.lines().filter(|line| line.starts_with("error: ") || line.starts_with("note: "));
+        let last =
+            own.next_back().unwrap_or_default().replace(&folder.path().display().to_string(), "FOLDER");
+        text.push_str(&format!("{} {:?}\n  {last}\n", arguments.join(" "), ran.code));
+    };
+    said(&["test"]);
+    said(&["test", "--iterations", "0"]);
+    said(&["test", "--memory", "rc11"]);
+    fs::create_dir(path("src")).unwrap();
+    fs::write(path("Cargo.toml"), "[package]\nname = \"broken\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")
+        .unwrap();
+    fs::write(path("src/lib.rs"), "this is no Rust").unwrap();
+    said(&["test"]);
+    snapshot("cli__unmodified_errors", &text);
+}
