@@ -20,7 +20,8 @@ pub(super) enum Verdict {
     /// No bug in the executions made.
     Passed,
     Bug,
-    /// Something that racefuzz does not control differs from one execution to the next.
+    /// Something that racefuzz does not control differs from one execution to the next, or an execution has not
+    /// ended within the steps that it may take.
     Unsure,
     /// It could not be run.
     Unable,
@@ -39,9 +40,8 @@ impl Done<'_> {
         let Ok(answer) = &self.answer else { return Verdict::Unable };
         let report = &answer.report;
         match report.outcome {
-            Outcome::Failed
-                if report.failures.iter().all(|failure| failure.kind == FailureKind::Nondeterminism) =>
-            {
+            // An ordinary test may be long: that it does not end in so many steps is no bug yet.
+            Outcome::Failed if report.failures.iter().all(|failure| is_no_verdict(failure.kind)) => {
                 Verdict::Unsure
             }
             Outcome::Failed => Verdict::Bug,
@@ -71,6 +71,11 @@ impl Done<'_> {
             kept(self.test).keep(failure);
         }
     }
+}
+
+/// Whether a failure of this kind says nothing of the test yet.
+fn is_no_verdict(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Nondeterminism | FailureKind::StepLimit)
 }
 
 /// Where the schedules of a test are kept.

@@ -55,7 +55,7 @@ impl Shown {
                 parts.push(format!("{} {word}", count(verdict)));
             }
         };
-        add(Verdict::Unsure, "not controlled");
+        add(Verdict::Unsure, "unsure");
         add(Verdict::Unable, "not run");
         let executions: u64 =
             done.iter().filter_map(Done::report).map(|report| report.stats.executions).sum();
@@ -92,6 +92,9 @@ fn about(done: &Done<'_>) -> String {
     };
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     match answer.report.failures.first() {
+        Some(failure) if failure.kind == racefuzz::FailureKind::StepLimit => {
+            format!("{}: a long test, or one that spins for ever (--max-steps)", first(&failure.message))
+        }
         Some(failure) if done.verdict() == Verdict::Unsure => {
             format!("something that racefuzz does not control differs: {}", first(&failure.message))
         }
@@ -106,7 +109,7 @@ pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> Strin
     let rest: Vec<String> =
         build.release.then(|| "--release".to_owned()).into_iter().chain(build.rest.iter().cloned()).collect();
     let mut text = String::new();
-    for done in done.iter().filter(|done| matches!(done.verdict(), Verdict::Bug | Verdict::Unsure)) {
+    for done in done.iter().filter(|done| done.verdict() == Verdict::Bug) {
         let Some(report) = done.report() else { continue };
         let replays = report.failures.iter().take(1).filter(|failure| failure.is_replayable());
         let next: Vec<Command> = replays
