@@ -8,6 +8,7 @@
 use crate::driver::{self, State};
 use crate::keeper::{Keeper, Kept, Start};
 use crate::options::{Observer, Options};
+use crate::turns::Places;
 use crate::waiting::Loops;
 use racefuzz_runtime::StableHasher;
 use racefuzz_trace::{Outcome, Overlay, RunReport, Settings};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 const FORMAT: &str = "racefuzz-checkpoint";
 /// Raised whenever what is kept changes its meaning or its form.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The time between two of them, at least.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Exploring takes so many times as long as writing.
@@ -49,6 +50,8 @@ struct Header {
 struct BodyRef<'a> {
     count_points: bool,
     loops: &'a Loops,
+    places: &'a Places,
+    seen: Vec<(u128, u32)>,
     state: &'a State,
 }
 
@@ -56,6 +59,8 @@ struct BodyRef<'a> {
 struct Body {
     count_points: bool,
     loops: Loops,
+    places: Places,
+    seen: Vec<(u128, u32)>,
     state: State,
 }
 
@@ -203,7 +208,14 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     fn encode(&self, kept: &Kept<'_>) -> io::Result<Vec<u8>> {
-        let body = BodyRef { count_points: kept.count_points, loops: kept.loops, state: kept.state };
+        let none = Places::default();
+        let body = BodyRef {
+            count_points: kept.count_points,
+            loops: kept.loops,
+            places: kept.turns.map_or(&none, |turns| &turns.places),
+            seen: kept.turns.map_or_else(Vec::new, |turns| turns.seen().collect()),
+            state: kept.state,
+        };
         let body = postcard::to_stdvec(&body).map_err(io::Error::other)?;
         let stats = &kept.state.merged.stats;
         let header = Header {
@@ -286,9 +298,10 @@ fn read(options: &Options, path: &Path) -> Result<Option<Start>, CheckpointError
     if let Some(what) = difference(options, &header) {
         return Err(CheckpointError::OtherCheck { path: path_of(), what });
     }
-    let Body { count_points, loops, mut state } = postcard::from_bytes(body).map_err(|_| other_version())?;
+    let Body { count_points, loops, places, seen, mut state } =
+        postcard::from_bytes(body).map_err(|_| other_version())?;
     state.frontier.abandon();
-    Ok(Some(Start { fingerprint: header.fingerprint, count_points, loops, state }))
+    Ok(Some(Start { fingerprint: header.fingerprint, count_points, loops, places, seen, state }))
 }
 
 /// What an exploration asks for that the kept one did not.

@@ -7,6 +7,7 @@ use crate::options::{Observer, Options};
 use crate::probe;
 use crate::sample;
 use crate::show::Shower;
+use crate::turns::{Places, Turns};
 use crate::unit::{Done, Worker};
 use crate::waiting::Loops;
 use crate::work_item::WorkItem;
@@ -29,6 +30,7 @@ struct Shared<'a> {
     keeper: Option<&'a dyn Keeper>,
     config: Config,
     loops: Loops,
+    places: Places,
     /// A number of the program, for the keeper.
     fingerprint: u64,
     limits: &'a Limits,
@@ -53,6 +55,11 @@ impl Shared<'_> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many explore side by side. Within a bound it is one, which knows where it has been.
+    fn workers(&self) -> usize {
+        if self.options.preemptions.is_some() { 1 } else { self.options.workers.max(1) }
+    }
+
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
     }
@@ -61,12 +68,14 @@ impl Shared<'_> {
         self.limits.reached(|| self.observer.cancelled()).map(Cut::Limit)
     }
 
-    fn keep(&self, state: &State, finally: bool) {
+    fn keep(&self, state: &State, worker: &mut Worker, finally: bool) {
         if let Some(keeper) = self.keeper
             && (finally || keeper.is_due())
         {
             let count_points = self.config.count_points;
-            keeper.keep(&Kept { fingerprint: self.fingerprint, count_points, loops: &self.loops, state });
+            let (fingerprint, loops) = (self.fingerprint, &self.loops);
+            let turns = worker.turns().map(|turns| &*turns);
+            keeper.keep(&Kept { fingerprint, count_points, loops, turns, state });
         }
     }
 }
@@ -91,16 +100,20 @@ pub(crate) fn explore(
     let over = || limits.looked_at(|| observer.cancelled());
     racefuzz_fuzz::guarded(&fuzz, program, &over, |guard| {
         let mut config = fuzz.config(&options.settings);
-        let mut loops = Loops::default();
+        let (mut loops, mut places) = (Loops::default(), Places::default());
         let mut begun = start;
         let mut sampled = 0;
         if let Some(start) = &begun {
             config.count_points = start.count_points;
-            loops = start.loops.clone();
+            (loops, places) = (start.loops.clone(), start.places.clone());
         }
         loop {
             let mut worker =
-                Worker::new(config.clone(), &loops, options.keep_going).bounded(options.preemptions);
+                Worker::new(config.clone(), &loops, options.keep_going).bounded(options.preemptions, &places);
+            if let Some(turns) = keeper.and_then(|_| worker.turns()) {
+                let seen = begun.as_mut().map_or_else(Vec::new, |start| std::mem::take(&mut start.seen));
+                *turns = std::mem::take(turns).kept(seen);
+            }
             let fingerprint = match keeper {
                 // What has to end at once is still kept under the number of the program.
                 Some(_) => watched(guard, &mut worker, |worker| fingerprint(worker, program))
@@ -119,6 +132,7 @@ pub(crate) fn explore(
                 keeper,
                 config: config.clone(),
                 loops: loops.clone(),
+                places: places.clone(),
                 fingerprint,
                 limits: &limits,
                 samples: sampled == 0 && sample::is_wanted(options),
@@ -132,7 +146,7 @@ pub(crate) fn explore(
             merged.sampled = sampled;
             // Now that it is known, clones and drops of counted references are events.
             let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
-            if loops.learn(&merged.learned) || counts {
+            if loops.learn(&merged.learned) | places.learn(&merged.places) | counts {
                 continue;
             }
             if loops.are_taken_back() && sampled == 0 && merged.is_proof() {
@@ -158,7 +172,7 @@ pub(crate) fn watched<R>(guard: &Guard, worker: &mut Worker, run: impl FnOnce(&m
 
 fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     // Unwritable files are noticed before, not after a long run.
-    shared.keep(&shared.lock(), true);
+    shared.keep(&shared.lock(), &mut worker, true);
     // The first unit and the probes alone, so that what they find depends on nobody else.
     let (is_new, is_estimated) = {
         let mut state = shared.lock();
@@ -175,18 +189,19 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
             if is_new && goes_on() && shared.samples {
                 sample(&shared);
             }
-            if goes_on() {
+            // The graphs within a bound are no tree.
+            if goes_on() && shared.options.preemptions.is_none() {
                 estimate(&shared, worker);
             }
         });
     }
     std::thread::scope(|scope| {
         let is_left = !shared.is_over() && !shared.lock().frontier.is_empty();
-        for _ in 1..if is_left { shared.options.workers.max(1) } else { 1 } {
+        for _ in 1..if is_left { shared.workers() } else { 1 } {
             scope.spawn(|| {
                 let _entered = guard.enter();
                 let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going)
-                    .bounded(shared.options.preemptions);
+                    .bounded(shared.options.preemptions, &shared.places);
                 watched(guard, &mut worker, |worker| while step(&shared, worker) {});
             });
         }
@@ -194,7 +209,7 @@ fn run(shared: Shared<'_>, mut worker: Worker, guard: &Guard) -> Merged {
     });
     let state = shared.lock();
     if state.merged.cut.is_some() {
-        shared.keep(&state, true);
+        shared.keep(&state, &mut worker, true);
     }
     drop(state);
     let State { mut merged, frontier } = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -230,11 +245,13 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
         shared.over.store(true, Ordering::Relaxed);
         if shared.keeper.is_some() {
             // The execution that was stopped is to be had again: the unit counts as unexplored.
+            worker.turns().into_iter().for_each(Turns::unsettle);
             shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).push(done);
             shared.changed.notify_all();
             return false;
         }
     }
+    worker.turns().into_iter().for_each(Turns::settle);
     state.frontier.hand_in(place, done);
     merge(shared, worker, &mut state);
     shared.observer.progress(&state.merged.progress());
@@ -244,7 +261,7 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
                 state.merged.cut = Some(cut);
                 shared.over.store(true, Ordering::Relaxed);
             }
-            None => shared.keep(&state, false),
+            None => shared.keep(&state, worker, false),
         }
     }
     shared.changed.notify_all();
@@ -262,7 +279,7 @@ fn take(shared: &Shared<'_>) -> Option<(Place, Vec<WorkItem>, u64)> {
         if let Some((place, items)) = state.frontier.take() {
             // Alone, the worker can stop exactly where it is told to.
             let left = shared.options.max_executions.map(|most| left(most, &state.merged));
-            let alone = shared.options.workers <= 1;
+            let alone = shared.workers() <= 1;
             let fuel = left.filter(|_| alone).map_or(FUEL, |left| left.clamp(1, FUEL));
             return Some((place, items, fuel));
         }
@@ -292,7 +309,7 @@ fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State) {
             beyond = true;
         }
         let observed = done.counts_observed && !shared.config.count_points;
-        let learned = state.merged.learned.learn(&done.learned);
+        let learned = state.merged.learned.learn(&done.learned) | state.merged.places.learn(&done.places);
         state.merged.add(done);
         state.merged.counts_observed |= observed;
         let failed = !state.merged.failed.is_empty() && !options.keep_going;

@@ -4,7 +4,9 @@
 //! paper), so taking back the last event is cutting off the end. A read-modify-write is two events,
 //! a read and, where it succeeds, the write right behind it.
 
-use racefuzz_runtime::{Clock, Test};
+use racefuzz_runtime::Clock;
+#[cfg(test)]
+use racefuzz_runtime::Test;
 use racefuzz_trace::{MemoryOrder, Verb};
 
 /// An event: its place in the order of addition.
@@ -51,8 +53,10 @@ pub(crate) struct Event {
     /// It was put into the graph before it was ever executed.
     pub(crate) fresh: bool,
     /// Its thread gave way before it (a yield, a hint that it spins).
+    #[cfg(test)]
     pub(crate) yields: bool,
     /// The words of its location under which it can happen.
+    #[cfg(test)]
     pub(crate) waits: Test,
     /// Of a write: how many events read it.
     pub(crate) readers: u32,

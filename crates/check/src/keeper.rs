@@ -1,6 +1,8 @@
 //! What outlives the process: where an exploration stands, so that another one can go on from there.
 
 use crate::driver::State;
+use crate::graph::Graph;
+use crate::turns::{Places, Turns};
 use crate::unit::Worker;
 use crate::waiting::Loops;
 use crate::work_item::WorkItem;
@@ -16,6 +18,8 @@ pub(crate) struct Kept<'a> {
     /// Clones and drops of counted references are events.
     pub(crate) count_points: bool,
     pub(crate) loops: &'a Loops,
+    /// What is known of schedules within a bound.
+    pub(crate) turns: Option<&'a Turns>,
     pub(crate) state: &'a State,
 }
 
@@ -24,6 +28,9 @@ pub(crate) struct Start {
     pub(crate) fingerprint: u64,
     pub(crate) count_points: bool,
     pub(crate) loops: Loops,
+    pub(crate) places: Places,
+    /// States that were explored within a bound on preemptions, and with how few each.
+    pub(crate) seen: Vec<(u128, u32)>,
     pub(crate) state: State,
 }
 
@@ -39,7 +46,7 @@ pub(crate) trait Keeper: Sync {
 /// A number that differs for programs whose first execution differs, but for what it computes with:
 /// an address is another one in each process. `None` if a limit ended that execution.
 pub(crate) fn fingerprint(worker: &mut Worker, program: &dyn Fn()) -> Option<u64> {
-    let ended = worker.record(program, WorkItem::root());
+    let ended = worker.record(program, WorkItem::of(Graph::new(), None));
     (!ended.stopped).then(|| ended.trace.as_ref().map_or(0, hash))
 }
 

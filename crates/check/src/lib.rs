@@ -41,13 +41,13 @@ mod linearize;
 mod merged;
 mod model;
 mod options;
-mod preemption;
 mod probe;
 mod realise;
 mod recheck;
 mod revisit;
 mod sample;
 mod show;
+mod turns;
 mod unit;
 mod waiting;
 mod work_item;
@@ -109,9 +109,10 @@ fn visit_guarded(
     show: &mut dyn FnMut(&Visited<'_>) -> bool,
 ) -> Counts {
     let mut config = options.fuzz().config(&options.settings);
-    let mut loops = waiting::Loops::default();
+    let (mut loops, mut places) = (waiting::Loops::default(), turns::Places::default());
     loop {
-        let mut worker = unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions);
+        let mut worker =
+            unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions, &places);
         let mut run = |worker: &mut unit::Worker| {
             worker.visit(program, &mut |ended, done| {
                 let failure = ended.failure.as_ref();
@@ -124,7 +125,7 @@ fn visit_guarded(
             None => run(&mut worker),
         };
         let counts = done.counts_observed && !std::mem::replace(&mut config.count_points, true);
-        if loops.learn(&done.learned) || counts {
+        if loops.learn(&done.learned) | places.learn(&done.places) | counts {
             continue;
         }
         if let Some(found) = &done.unrepeatable {

@@ -4,6 +4,7 @@ use crate::graph::Graph;
 use crate::options::{Options, Progress};
 use crate::recheck::Unrepeatable;
 use crate::show::{self, Shower};
+use crate::turns::Places;
 use crate::unit::{Done, Failed};
 use crate::waiting::{Loops, MOST_ATTEMPTS};
 use racefuzz_fuzz::decide;
@@ -47,6 +48,8 @@ pub(crate) struct Merged {
     pub(crate) counts_observed: bool,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) places: Places,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     unrepeatable: Option<(Box<Unrepeatable>, u64)>,
     #[cfg_attr(feature = "checkpoint", serde(skip))]

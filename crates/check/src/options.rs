@@ -17,13 +17,15 @@ pub struct Options {
     /// Complete executions after which it ends without an answer.
     pub max_executions: Option<u64>,
     /// Only executions with at most so many preemptions are explored, all of them, where the engine
-    /// has such a bound: see [`Proof::preemptions`].
+    /// has such a bound: see [`Proof::preemptions`]. Schedules are explored then, by one worker, and a hash of
+    /// each state is kept: some 40 bytes for each step at which another thread could go on.
     pub preemptions: Option<u32>,
     /// Wall-clock time after which it ends without an answer.
     pub max_time: Option<Duration>,
     /// Bytes of memory, taken by the process meanwhile, after which it ends without an answer.
     pub max_memory: Option<u64>,
-    /// Operating-system threads that explore side by side; the report does not depend on it.
+    /// Operating-system threads that explore side by side; the report does not depend on it. Within a bound on
+    /// preemptions it is one.
     pub workers: usize,
     /// Whether to explore everything although something failed, and report each distinct failure.
     pub keep_going: bool,

@@ -8,8 +8,8 @@ use crate::explore::{After, Departure, Explore, Stutter};
 use crate::graph::Graph;
 use crate::kept_out;
 use crate::model;
-use crate::preemption;
 use crate::recheck::{Rechecks, Unrepeatable};
+use crate::turns::{Places, Turns};
 use crate::waiting::Loops;
 use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Executed, Pulse, Sight};
@@ -34,8 +34,8 @@ pub(crate) struct Done {
     pub(crate) executions: u64,
     pub(crate) blocked: u64,
     pub(crate) failing: u64,
-    /// Executions that need more preemptions than allowed, seen on the way.
-    pub(crate) beyond: u64,
+    /// Executions that were ended where others had been.
+    pub(crate) met_again: u64,
     pub(crate) steps: u64,
     pub(crate) abandoned: u64,
     pub(crate) relaxed: bool,
@@ -61,6 +61,9 @@ pub(crate) struct Done {
     /// A loop was tried: the exploration is to begin anew.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    /// Places before which it matters whether a thread is interrupted: the exploration is to begin anew.
+    #[cfg_attr(feature = "checkpoint", serde(skip))]
+    pub(crate) places: Places,
     /// The program looks at reference counts.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) counts_observed: bool,
@@ -97,10 +100,16 @@ impl Worker {
         Self { runner, explore, sealed, rechecks, pulse, count_points, keep_going }
     }
 
-    /// The same that leaves out what needs more preemptions than these.
-    pub(crate) fn bounded(mut self, preemptions: Option<u32>) -> Self {
-        self.explore.preemptions = preemptions;
+    /// The same that explores what needs no more preemptions than these, if there is a bound; it matters
+    /// at these places whether a thread is interrupted, and perhaps at others.
+    pub(crate) fn bounded(mut self, preemptions: Option<u32>, places: &Places) -> Self {
+        self.explore.turns = preemptions.map(|most| Turns::new(most, places.clone()));
         self
+    }
+
+    /// What is known of schedules within a bound.
+    pub(crate) fn turns(&mut self) -> Option<&mut Turns> {
+        self.explore.turns.as_mut()
     }
 
     /// Explores for at most `fuel` executions, `most` complete ones, to the first failure, or until
@@ -128,7 +137,7 @@ impl Worker {
             let record = self.rechecks.record();
             let ended = self.one(program, record, &mut done, &mut met, &mut |_, _| true);
             last = (done.executions - done.failing > passed).then_some(ended);
-            ran = done.executions + done.blocked + done.beyond;
+            ran = done.executions + done.blocked + done.met_again;
             if self.is_over(&done) {
                 break;
             }
@@ -163,7 +172,7 @@ impl Worker {
     /// Whether there is nothing to be had from exploring on.
     fn is_over(&self, done: &Done) -> bool {
         let failed = !done.failed.is_empty() && !self.keep_going;
-        let learned = done.learned != Loops::default();
+        let learned = done.learned != Loops::default() || !done.places.is_empty();
         let unrepeatable = done.unrepeatable.is_some();
         failed
             || learned
@@ -212,8 +221,12 @@ impl Worker {
             done.learned = learned;
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
+        } else if let Some(places) = self.explore.learn_places() {
+            done.places = places;
         } else if self.explore.takes_up_again() {
             return ended;
+        } else if self.explore.met_again() {
+            done.met_again += 1;
         } else if let Some(learned) = self.explore.refuted(&ended) {
             let is_new = self.explore.loops.clone().learn(&learned);
             done.bounded |= !is_new;
@@ -235,9 +248,7 @@ impl Worker {
             again = Some(self.explore.graph.clone());
         }
         let first = again.as_ref().map(|_| Executed::new(&ended, self.runner.log()));
-        let left = self.explore.later.len();
-        self.explore.seal();
-        self.sealed = self.explore.later.get(left).map(|item| Arc::clone(item.base()));
+        self.sealed = self.explore.seal();
         if !prefixes.is_empty() {
             let whole = self.explore.graph.clone();
             let fails = self.keep_readers_out(program, record, prefixes, done, met, show);
@@ -320,11 +331,8 @@ impl Worker {
     }
 
     fn count(&mut self, ended: &Ended, done: &mut Done, met: &mut HashSet<u64>) {
-        // A bug is one, whatever it takes to get there.
-        if ended.failure.is_none()
-            && self.explore.preemptions.is_some_and(|most| !preemption::is_within(&self.explore.graph, most))
-        {
-            done.beyond += 1;
+        if self.explore.is_counted() {
+            done.met_again += 1;
             return;
         }
         done.relaxed = done.relaxed || model::might_buffer_loads(&self.explore.graph);

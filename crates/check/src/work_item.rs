@@ -17,6 +17,7 @@
 use crate::graph::{Event, Graph, INIT, Id, Kind};
 use crate::model::{self, Stand};
 use crate::revisit::{Kept, splits};
+use crate::turns::Turn;
 use racefuzz_runtime::Clock;
 use racefuzz_trace::{MemoryModel, MemoryOrder};
 use smallvec::SmallVec;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 pub(crate) struct WorkItem {
     base: Arc<Graph>,
     change: Change,
+    /// Who has the turn behind it, where schedules are explored.
+    turn: Option<Turn>,
 }
 
 /// A graph that is to be executed next.
@@ -43,12 +46,14 @@ pub(crate) struct Loaded {
     pub(crate) forced: bool,
     /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
     pub(crate) known_to_wait: Vec<(u32, u32)>,
+    /// Who has the turn once its events were executed, where schedules are explored.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Loaded {
     /// A graph in which no events are known to differ from those that came first.
     pub(crate) fn new(graph: Graph, revisited: Option<Id>) -> Self {
-        Self { graph, revisited, changed: 0..0, forced: false, known_to_wait: Vec::new() }
+        Self { graph, revisited, changed: 0..0, forced: false, known_to_wait: Vec::new(), turn: None }
     }
 }
 
@@ -64,6 +69,8 @@ pub(crate) enum Change {
     Forward { next: Arc<NextEvent>, way: Way },
     /// The event `id`, which chose among several ways, chooses another one, and nothing follows.
     Part { next: Moment, id: Id, choice: u32 },
+    /// The graph as it was at a moment: another thread gets the turn.
+    Turn { at: Moment },
     /// The event that came next is given to an earlier read (TruSt's backward revisit).
     Backward { next: Arc<NextEvent>, read: Id, by: Revisitor, place: u32 },
 }
@@ -170,7 +177,7 @@ pub(crate) fn write_behind(
 impl WorkItem {
     /// The empty graph, from which every other one comes.
     pub(crate) fn root() -> Self {
-        Self::of(Graph::new(), None)
+        Self { turn: Some(Turn::FIRST), ..Self::of(Graph::new(), None) }
     }
 
     /// This very graph.
@@ -180,19 +187,19 @@ impl WorkItem {
 
     /// A graph that was loaded.
     pub(crate) fn again(loaded: Loaded) -> Self {
-        let Loaded { graph, revisited, changed, forced, known_to_wait } = loaded;
+        let Loaded { graph, revisited, changed, forced, known_to_wait, turn } = loaded;
         let change = Change::Same { revisited, changed, forced, known_to_wait };
-        Self { base: Arc::new(graph), change }
-    }
-
-    /// The graph that is changed.
-    pub(crate) fn base(&self) -> &Arc<Graph> {
-        &self.base
+        Self { base: Arc::new(graph), change, turn }
     }
 
     /// A change of the graph that `base` has become.
-    pub(crate) fn new(base: &Arc<Graph>, change: Change) -> Self {
-        Self { base: Arc::clone(base), change }
+    pub(crate) fn new(base: &Arc<Graph>, change: Change, turn: Option<Turn>) -> Self {
+        Self { base: Arc::clone(base), change, turn }
+    }
+
+    /// Whether it is a graph that was executed before, and is to be executed again.
+    pub(crate) fn is_same(&self) -> bool {
+        matches!(self.change, Change::Same { .. })
     }
 
     #[cfg(test)]
@@ -206,6 +213,7 @@ impl WorkItem {
     /// The next of the item's consistent graphs, made in the memory of a `spare` one, and whether
     /// there may be more.
     pub(crate) fn next(&mut self, model: MemoryModel, spare: &mut Vec<Graph>) -> (Option<Loaded>, bool) {
+        let turn = self.turn;
         loop {
             let mut more = false;
             let mut graph = spare.pop().unwrap_or_default();
@@ -219,7 +227,7 @@ impl WorkItem {
                     graph.clone_from(&self.base);
                     let (revisited, changed, forced) = (*revisited, changed.clone(), *forced);
                     let known_to_wait = std::mem::take(known_to_wait);
-                    return (Some(Loaded { graph, revisited, changed, forced, known_to_wait }), false);
+                    return (Some(Loaded { graph, revisited, changed, forced, known_to_wait, turn }), false);
                 }
                 Change::Own { graph: own, revisited: read } => {
                     graph.clone_from(own);
@@ -229,6 +237,10 @@ impl WorkItem {
                 Change::Forward { next, way } => {
                     graph = forward(&self.base, graph, next, *way);
                     changed = next.at.events..graph.len();
+                    true
+                }
+                Change::Turn { at } => {
+                    graph = self.base.beginning(*at, graph);
                     true
                 }
                 Change::Part { next, id, choice } => {
@@ -248,7 +260,7 @@ impl WorkItem {
                 }
             };
             if is_possible && model::stays_consistent(model, &graph, &added) {
-                return (Some(Loaded { changed, ..Loaded::new(graph, revisited) }), more);
+                return (Some(Loaded { changed, turn, ..Loaded::new(graph, revisited) }), more);
             }
             spare.push(graph);
             if !more {

@@ -9,6 +9,9 @@ use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadCho
 use racefuzz_trace::{FailureKind, MemoryModel, Settings, ThreadId};
 use std::collections::BTreeSet;
 
+/// No class of the programs needs more preemptions.
+const ENOUGH_PREEMPTIONS: u32 = 20;
+
 /// How much a comparison may cost; beyond that a program is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -53,12 +56,14 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
     let Some(expected) = machine::outcomes(program, limits.states).map(settled) else {
         return Verdict::TooLarge;
     };
-    for memory in [MemoryModel::Sc, MemoryModel::Rc11] {
-        match checked(program, memory, limits.executions).map(|found| found.map(settled)) {
+    let bounded = Some(ENOUGH_PREEMPTIONS);
+    for (memory, most) in [(MemoryModel::Sc, None), (MemoryModel::Rc11, None), (MemoryModel::Sc, bounded)] {
+        let who = format!("check under {memory:?}{}", if most.is_some() { " of schedules" } else { "" });
+        match checked(program, memory, most, limits.executions).map(|found| found.map(settled)) {
             None => return Verdict::TooLarge,
-            Some(Err(text)) => return Verdict::Differ(format!("check under {memory:?}: {text}")),
+            Some(Err(text)) => return Verdict::Differ(format!("{who}: {text}")),
             Some(Ok(found)) if !matches(&found, &expected, memory != MemoryModel::Sc && program.looks()) => {
-                return Verdict::Differ(difference(&expected, &found, &format!("check under {memory:?}")));
+                return Verdict::Differ(difference(&expected, &found, &who));
             }
             Some(Ok(_)) => {}
         }
@@ -91,10 +96,17 @@ fn difference(expected: &BTreeSet<Outcome>, found: &BTreeSet<Outcome>, who: &str
     text
 }
 
-/// The outcomes of every execution, or nothing if there are too many.
-fn checked(program: &Program, memory: MemoryModel, most: u64) -> Option<Result<BTreeSet<Outcome>, String>> {
+/// The outcomes of every execution, within a bound on preemptions if there is one; or nothing if there are
+/// too many.
+fn checked(
+    program: &Program,
+    memory: MemoryModel,
+    preemptions: Option<u32>,
+    most: u64,
+) -> Option<Result<BTreeSet<Outcome>, String>> {
     let running = Running::new(program);
-    let mut options = Options { max_executions: Some(most), minimise: false, ..Options::default() };
+    let mut options =
+        Options { max_executions: Some(most), preemptions, minimise: false, ..Options::default() };
     options.settings.memory = memory;
     options.settings.inject.spurious = false;
     let mut found = BTreeSet::new();

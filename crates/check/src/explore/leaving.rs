@@ -2,9 +2,22 @@
 //! when the graph that they share is complete.
 
 use super::*;
-use crate::preemption;
 use crate::revisit::{Kept, revisitable};
+use crate::turns::Turn;
 use crate::work_item::{Loaded, prefix_of};
+
+/// What an execution leaves for later.
+pub(super) struct Left {
+    change: Change,
+    /// Who has the turn behind it, where schedules are explored.
+    turn: Option<Turn>,
+}
+
+impl Left {
+    pub(super) fn new(change: Change, turn: Option<Turn>) -> Self {
+        Self { change, turn }
+    }
+}
 
 /// An event that comes next, to be shared by all that it could be instead.
 pub(super) struct Next {
@@ -38,22 +51,22 @@ impl Explore {
     }
 
     /// Whether what is left of the execution is to be explored.
-    fn explores(&self) -> bool {
+    pub(super) fn explores(&self) -> bool {
         self.trial.is_none() && !self.quiet && !self.livelock.is_doubted()
     }
 
     /// Leaves a graph for later.
     pub(super) fn leave(&mut self, change: Change) {
         if self.explores() {
-            self.left_here.push(change);
+            self.left_here.push(Left { change, turn: self.turn() });
         }
     }
 
     /// Leaves what else an event that comes next could be.
     pub(super) fn leave_way(&mut self, next: &mut Next, way: Way) {
-        if self.explores() && self.admits(next.event(), way) {
+        if self.explores() && self.is_in_order(next.event(), way) && self.admits(next.event(), way) {
             let next = next.share();
-            self.left_here.push(Change::Forward { next, way });
+            self.leave(Change::Forward { next, way });
         }
     }
 
@@ -72,7 +85,7 @@ impl Explore {
 
     /// Leaves every backward revisit that a write which comes next in its thread allows.
     pub(super) fn revisits(&mut self, next: &mut Next, by: Revisitor) {
-        if !self.explores() {
+        if !self.explores() || self.turn().is_some() {
             return;
         }
         let prefix = prefix_of(&self.graph, &next.next, by);
@@ -87,7 +100,7 @@ impl Explore {
         });
         for read in reads {
             let next = next.share();
-            self.left_here.push(Change::Backward { next, read, by, place: 0 });
+            self.leave(Change::Backward { next, read, by, place: 0 });
         }
     }
 
@@ -127,43 +140,63 @@ impl Explore {
     /// Nothing is left of a graph that turns out not to be consistent, but other choices in what it
     /// held: a compare-exchange may fail for no reason.
     pub(crate) fn forget(&mut self) {
-        self.left_here.retain(|change| matches!(change, Change::Own { .. }));
+        self.left_here.retain(|left| matches!(left.change, Change::Own { .. }));
+        self.forget_interruptions();
     }
 
     /// Nothing is left of what others could have done since the event `first`, with which a round of this
     /// thread began that came to a dead end: whatever undoes the round is left of the graph without it.
+    ///
+    /// Not where schedules are explored: there such a graph may never have been met.
     pub(super) fn forget_others(&mut self, thread: u32, first: Id) {
+        if self.turn().is_some() {
+            return;
+        }
         let before = self.left_before[first as usize];
         let mut at = 0;
         let graph = &self.graph;
-        self.left_here.retain(|change| {
+        self.left_here.retain(|left| {
             at += 1;
             at <= before
-                || match change {
+                || match &left.change {
                     Change::Forward { next, .. } | Change::Backward { next, .. } => {
                         next.event.thread == thread
                     }
                     Change::Part { id, .. } => graph.event(*id).thread == thread,
-                    Change::Same { .. } | Change::Own { .. } => true,
+                    Change::Same { .. } | Change::Own { .. } | Change::Turn { .. } => true,
                 }
         });
     }
 
-    /// The graph is complete: what was left of it becomes work. Whether it is still the explorer's.
-    pub(crate) fn seal(&mut self) {
-        if self.left_here.is_empty() {
-            return;
+    /// The graph is complete: what was left of it becomes work. Returns the graph if it is no longer the
+    /// explorer's.
+    pub(crate) fn seal(&mut self) -> Option<Arc<Graph>> {
+        if !self.leaves_something() {
+            return None;
         }
         let base = Arc::new(std::mem::replace(&mut self.graph, self.spare.pop().unwrap_or_default()));
-        self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));
+        self.become_work(&base);
+        Some(base)
+    }
+
+    /// Whether something is left of the execution.
+    fn leaves_something(&self) -> bool {
+        let interruptions = self.turns.as_ref().is_some_and(|turns| !turns.interruptions.is_empty());
+        interruptions || !self.left_here.is_empty()
+    }
+
+    /// What is left of the execution becomes work; `base` is its graph.
+    pub(super) fn become_work(&mut self, base: &Arc<Graph>) {
+        self.leave_interruptions(base);
+        self.later.extend(self.left_here.drain(..).map(|left| WorkItem::new(base, left.change, left.turn)));
     }
 
     /// The same where the graph is about to change in another way than by new events.
     pub(super) fn seal_copy(&mut self) {
         self.order.clear();
-        if !self.left_here.is_empty() {
+        if self.leaves_something() {
             let base = Arc::new(self.graph.clone());
-            self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));
+            self.become_work(&base);
         }
     }
 
@@ -178,14 +211,15 @@ impl Explore {
     /// The next graph that is to be explored.
     pub(crate) fn take_next(&mut self) -> Option<Loaded> {
         while let Some(item) = self.later.last_mut() {
+            let is_same = item.is_same();
             let (loaded, more) = item.next(self.model, &mut self.spare);
             if !more {
                 self.later.pop();
             }
             let Some(loaded) = loaded else { continue };
-            match self.preemptions {
-                Some(most) if preemption::is_beyond(&loaded.graph, most) => self.spare.push(loaded.graph),
-                _ => return Some(loaded),
+            match is_same || self.is_new_state(&loaded) {
+                true => return Some(loaded),
+                false => self.spare.push(loaded.graph),
             }
         }
         None

@@ -1,7 +1,7 @@
 //! Executions in which threads only go round: whether they keep each other from what they wait for.
 
 use super::finding::Next;
-use super::rounds::{Turn, Wait};
+use super::rounds::{LoopState, Wait};
 use super::{Event, Explore, Front, INIT, Id, Kind, Standing};
 use crate::waiting::{Effect, Loops, is_choice};
 use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
@@ -152,7 +152,7 @@ impl Explore {
 
     /// A thread that waits has been seen so often that more of it is not explored. If all that have not
     /// ended are like that, they keep each other from what they wait for.
-    pub(super) fn attempted_enough(&mut self, standing: &Standing<'_>) -> Turn {
+    pub(super) fn attempted_enough(&mut self, standing: &Standing<'_>) -> LoopState {
         let goes_round = |thread: &u32| {
             standing.is_live(self.fronts[*thread as usize].runs_as)
                 && (self.attempts(*thread, standing) > 1 || self.is_undone(*thread))
@@ -178,7 +178,7 @@ impl Explore {
             && (0..self.started as u32).all(waits);
         if !is_one {
             (self.dead, self.bounded) = (true, true);
-            return Turn::Ends;
+            return LoopState::Ends;
         }
         let hides = |thread: &u32| {
             let front = &self.fronts[*thread as usize];
@@ -193,7 +193,7 @@ impl Explore {
         } else {
             Livelock::Found(circle.run_as(self))
         };
-        Turn::Ends
+        LoopState::Ends
     }
 
     /// Whether threads seem to keep each other from what they wait for, but write: what a lock guards, be it

@@ -14,6 +14,7 @@ impl Explorer for Explore {
         self.threads.clear();
         self.renumbered = false;
         self.left_here.clear();
+        self.begin_turns();
         self.locs.clear();
         self.bound.clear();
         self.pseudo.clear();
@@ -85,7 +86,7 @@ impl Memory for Explore {
         }
         if !self.livelock.is_doubted() {
             let next = self.extend(standing).map(|thread| self.fronts[thread as usize].runs_as);
-            if next.is_some() {
+            if next.is_some() || self.met_again() {
                 return next;
             }
             if !self.livelock.is_doubted() {
@@ -341,6 +342,7 @@ impl Memory for Explore {
         self.front(parent).children += 1;
         let thread = self.graph.thread(parent, number);
         self.start_thread(thread, child);
+        self.has_spawned(parent);
         let last = self.last_event(parent);
         let front = &self.fronts[parent as usize];
         let (porf, ord) = (front.porf.clone(), front.ord.clone());

@@ -20,12 +20,14 @@ mod state;
 mod stutter;
 mod taking_back;
 mod trying;
+mod turns;
 
 pub(crate) use departing::Departure;
 pub(crate) use stutter::{After, Stutter};
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};
+use crate::turns::Turns;
 use crate::waiting::{self, Loops, Trial};
 use crate::work_item::{Change, Loaded, Moment, NextEvent, Revisitor, Way, WorkItem};
 use racefuzz_runtime::{
@@ -101,7 +103,7 @@ pub(crate) struct Explore {
     /// Graphs to be explored later, the next one last.
     pub(crate) later: Vec<WorkItem>,
     /// What the running execution has left, until its graph is complete.
-    left_here: Vec<Change>,
+    left_here: Vec<leaving::Left>,
     fronts: Vec<Front>,
     started: usize,
     /// For each thread of the running execution its number in the graph.
@@ -170,8 +172,8 @@ pub(crate) struct Explore {
     /// Where that was.
     pub(crate) departure: Option<Departure>,
     empty: Clock,
-    /// Graphs of which everything that is explored needs more preemptions are left out.
-    pub(crate) preemptions: Option<u32>,
+    /// Schedules are explored, within a bound on preemptions.
+    pub(crate) turns: Option<Turns>,
     /// The order of the graph's SeqCst events.
     order: model::Order,
     /// The ordering of an access of the graph is another one than when the graph was made: a
@@ -225,7 +227,7 @@ impl Explore {
             diverged: false,
             departure: None,
             empty: Clock::default(),
-            preemptions: None,
+            turns: None,
             order: model::Order::default(),
             reordered: false,
         }
@@ -238,6 +240,7 @@ impl Explore {
         self.revisited = loaded.revisited;
         (self.changed, self.forced) = (loaded.changed, loaded.forced);
         self.known_to_wait = loaded.known_to_wait;
+        self.take_turn(loaded.turn);
     }
 
     fn recycle(&mut self, graph: Graph) {
@@ -447,7 +450,9 @@ impl Explore {
             value: 0,
             choice: 0,
             fresh: false,
+            #[cfg(test)]
             yields: front.yields,
+            #[cfg(test)]
             waits: front.waits.unwrap_or(Test::Always),
             readers: 0,
             site: 0,

@@ -23,7 +23,7 @@ pub(super) enum Wait {
 
 /// Whether a thread can be scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum LoopState {
     GoesOn,
     Waits,
     /// It goes on alone, to find out whether it waits.
@@ -34,13 +34,13 @@ pub(super) enum Turn {
 
 impl Explore {
     /// Whether a thread can be scheduled, or waits in a loop.
-    pub(super) fn turn(&mut self, thread: u32, standing: &Standing<'_>) -> Turn {
+    pub(super) fn loop_state(&mut self, thread: u32, standing: &Standing<'_>) -> LoopState {
         match &self.fronts[thread as usize].wait {
             Wait::No => {}
             Wait::Seen(round) => {
                 let round = round.clone();
                 if !self.is_seen(thread, &round) {
-                    return Turn::Waits;
+                    return LoopState::Waits;
                 }
                 if self.fronts[thread as usize].strayed && !self.quiet {
                     return self.goes_on_anew(thread);
@@ -49,19 +49,19 @@ impl Explore {
             }
             Wait::News(known) => {
                 if known.iter().all(|(loc, newest)| self.graph.newest(*loc) == *newest) {
-                    return Turn::Waits;
+                    return LoopState::Waits;
                 }
                 if self.quiet {
                     let front = self.front(thread);
                     (front.wait, front.looked) = (Wait::No, front.done);
-                    return Turn::GoesOn;
+                    return LoopState::GoesOn;
                 }
                 return self.goes_on_anew(thread);
             }
         }
         let front = &self.fronts[thread as usize];
         if front.looked == front.done || front.done == 0 {
-            return Turn::GoesOn;
+            return LoopState::GoesOn;
         }
         let is_first = front.looked == 0;
         self.front(thread).looked = front.done;
@@ -71,15 +71,15 @@ impl Explore {
         if self.attempts(thread, standing) >= MOST_ATTEMPTS {
             return self.attempted_enough(standing);
         }
-        let Some(round) = self.round(thread, standing) else { return Turn::GoesOn };
+        let Some(round) = self.round(thread, standing) else { return LoopState::GoesOn };
         self.came_round(thread, round)
     }
 
     /// A thread has ended a round that may be a wait.
-    fn came_round(&mut self, thread: u32, round: Round) -> Turn {
+    fn came_round(&mut self, thread: u32, round: Round) -> LoopState {
         let (effect, statistics) = self.effect(thread, &round.events);
         if effect == Effect::Lasting {
-            return Turn::GoesOn;
+            return LoopState::GoesOn;
         }
         if let Some(turn) = self.counts_in(thread, &round, &statistics) {
             return turn;
@@ -99,16 +99,16 @@ impl Explore {
         if self.loops.rounds(round.key).is_none() {
             if self.holds_lock(thread, &round.events) {
                 // The same loop is looked at again where it holds none.
-                return Turn::GoesOn;
+                return LoopState::GoesOn;
             }
             if !repeatable {
                 // Others act between any two rounds. So many of them in a row, each alike, are no accident.
                 if !(1..UNTRIED_ROUNDS).all(|back| self.is_equal(thread, &round.events, back, false)) {
-                    return Turn::GoesOn;
+                    return LoopState::GoesOn;
                 }
                 self.front(thread).wait = Wait::Seen(round.events.clone());
                 let seen = self.is_seen(thread, &round.events);
-                return if seen { self.goes_on_behind(thread) } else { Turn::Waits };
+                return if seen { self.goes_on_behind(thread) } else { LoopState::Waits };
             }
             return self.try_loop(thread, &round, Purpose::Learn);
         }
@@ -123,23 +123,25 @@ impl Explore {
         let changed = |id: &Id| self.changed.contains(id);
         // Whoever waits for a lock finds it as if nobody had had it.
         let unseen = effect == Effect::Silent || !self.loops.tries() && self.is_critical_section(&ids);
-        if unseen && !self.forced && !self.quiet && ids.iter().any(changed) {
+        let events_behind = self.graph.len() - first;
+        let done = self.fronts[thread as usize].done;
+        let is_last = first >= self.given && events_behind == done - round.events.start;
+        // Others went on in its middle, for nothing: it could as well not have begun.
+        let is_torn = effect == Effect::Silent && !is_last && self.turn().is_some();
+        if unseen && !self.forced && !self.quiet && (is_torn || ids.iter().any(changed)) {
             // It read something else than the newest, and it is no use.
             self.dead = true;
             self.forget_others(thread, first);
             self.dead_end = Some((thread, round.events.start));
             let purpose = self.confirms(round.key);
-            return if repeatable { self.try_loop(thread, &round, purpose) } else { Turn::Ends };
+            return if repeatable { self.try_loop(thread, &round, purpose) } else { LoopState::Ends };
         }
-        let events_behind = self.graph.len() - first;
-        let done = self.fronts[thread as usize].done;
-        let is_last = first >= self.given && events_behind == done - round.events.start;
         if effect == Effect::Silent && !self.forced && is_last {
             let expected = self.expected(thread, &round.events);
             let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
             self.take_back(thread, first, round.events.start);
             if !repeatable {
-                return Turn::Waits;
+                return LoopState::Waits;
             }
             let purpose = self.confirms(round.key);
             return self.start_trial(thread, &round, (purpose, poll), expected);
@@ -148,24 +150,26 @@ impl Explore {
         if self.is_seen(thread, &round.events) {
             return self.goes_on_behind(thread);
         }
-        let done = self.fronts[thread as usize].done;
+        if is_last {
+            self.leave_round(thread, first);
+        }
         if !repeatable || self.known_to_wait.contains(&(thread, done)) {
-            return Turn::Waits;
+            return LoopState::Waits;
         }
         let purpose = self.confirms(round.key);
         self.try_loop(thread, &round, purpose)
     }
 
     /// The thread's last round has been seen: it goes on, and only a whole round from here may be a wait.
-    fn goes_on_behind(&mut self, thread: u32) -> Turn {
+    fn goes_on_behind(&mut self, thread: u32) -> LoopState {
         let front = self.front(thread);
         (front.wait, front.looked, front.seen) = (Wait::No, front.done, front.done);
-        Turn::GoesOn
+        LoopState::GoesOn
     }
 
     /// A thread goes on of which there is more than its events say: from the graph alone, but perhaps first
     /// as it is, to find out whether that makes a difference.
-    fn goes_on_anew(&mut self, thread: u32) -> Turn {
+    fn goes_on_anew(&mut self, thread: u32) -> LoopState {
         if !self.stutters(thread, After::Explored) {
             return self.begin_anew(false);
         }
@@ -175,7 +179,7 @@ impl Explore {
             _ => {
                 let front = self.front(thread);
                 (front.wait, front.looked) = (Wait::No, front.done);
-                Turn::GoesOn
+                LoopState::GoesOn
             }
         }
     }
@@ -190,27 +194,27 @@ impl Explore {
     }
 
     /// The execution is begun anew from the graph that it has come to.
-    pub(super) fn begin_anew(&mut self, forced: bool) -> Turn {
+    pub(super) fn begin_anew(&mut self, forced: bool) -> LoopState {
         self.anew = Some(forced);
-        Turn::Ends
+        LoopState::Ends
     }
 
     /// What becomes of a round that only counts in these locations; `None` if nobody else reads them.
-    fn counts_in(&mut self, thread: u32, round: &Round, statistics: &[u32]) -> Option<Turn> {
+    fn counts_in(&mut self, thread: u32, round: &Round, statistics: &[u32]) -> Option<LoopState> {
         let made = |loc: &u32| self.made.get(*loc as usize).copied().unwrap_or(0);
         let statistics: SmallVec<[u64; 2]> = statistics.iter().map(made).collect();
         if let Some(new) = statistics.iter().find(|made| !self.loops.is_statistic(**made)) {
             self.learned = Some(Loops::statistic(*new, false));
-            return Some(Turn::Ends);
+            return Some(LoopState::Ends);
         }
         if !statistics.iter().any(|made| self.loops.is_read(*made)) {
             return None;
         }
         if (1..COUNTED_ROUNDS).all(|back| self.is_equal(thread, &round.events, back, true)) {
             (self.dead, self.bounded) = (true, true);
-            return Some(Turn::Ends);
+            return Some(LoopState::Ends);
         }
-        Some(Turn::GoesOn)
+        Some(LoopState::GoesOn)
     }
 
     /// Notes where the object at a location was made.

@@ -1,7 +1,7 @@
 //! Who goes on: first the events that the graph holds, in its order, then the thread whose next
 //! event is added.
 
-use super::rounds::{Turn, Wait};
+use super::rounds::{LoopState, Wait};
 use super::*;
 use racefuzz_runtime::Wait as Awaits;
 
@@ -76,32 +76,45 @@ impl Explore {
         (self.left, self.loaded, self.given) = (0, 0, self.graph.len());
     }
 
-    /// The thread whose next event is added: one that waited and can go on, else the lowest.
-    pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
-        loop {
-            // Who has come round is looked at first: whoever goes on may change what others have read.
-            let mut waits: SmallVec<[bool; 8]> = SmallVec::new();
-            for thread in 0..self.started as u32 {
-                let turn = match standing.is_live(self.fronts[thread as usize].runs_as) {
-                    true => self.turn(thread, standing),
-                    false => Turn::Waits,
-                };
-                match turn {
-                    Turn::GoesOn | Turn::Waits => waits.push(turn == Turn::Waits),
-                    Turn::Tries if self.tries(standing).is_some() => return Some(thread),
-                    Turn::Tries => {
-                        self.end_trial();
-                        if self.is_over() {
-                            return None;
-                        }
-                        if self.quiet {
-                            return self.extend(standing);
-                        }
-                        waits.push(true);
+    /// Which threads wait in loops; or who goes on before that is known, if anyone.
+    pub(super) fn waiting(&mut self, standing: &Standing<'_>) -> Result<SmallVec<[bool; 8]>, Option<u32>> {
+        // Who has come round is looked at first: whoever goes on may change what others have read.
+        let mut waits: SmallVec<[bool; 8]> = SmallVec::new();
+        for thread in 0..self.started as u32 {
+            let state = match standing.is_live(self.fronts[thread as usize].runs_as) {
+                true => self.loop_state(thread, standing),
+                false => LoopState::Waits,
+            };
+            match state {
+                LoopState::GoesOn | LoopState::Waits => waits.push(state == LoopState::Waits),
+                LoopState::Tries if self.tries(standing).is_some() => return Err(Some(thread)),
+                LoopState::Tries => {
+                    self.end_trial();
+                    if self.is_over() {
+                        return Err(None);
                     }
-                    Turn::Ends => return None,
+                    if self.quiet {
+                        return self.waiting(standing);
+                    }
+                    waits.push(true);
                 }
+                LoopState::Ends => return Err(None),
             }
+        }
+        Ok(waits)
+    }
+
+    /// The thread whose next event is added: where schedules are explored who has the turn, else one that
+    /// waited and can go on, else the lowest.
+    pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        if let Some(turn) = self.turn() {
+            return self.extend_in_turn(turn, standing);
+        }
+        loop {
+            let waits = match self.waiting(standing) {
+                Ok(waits) => waits,
+                Err(next) => return next,
+            };
             let mut next = None;
             let mut last = None;
             for thread in (0..self.started as u32).filter(|thread| !waits[*thread as usize]) {
@@ -135,17 +148,21 @@ impl Explore {
                 return self.go(thread, standing, since);
             }
             let Some(next) = next else {
-                let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
-                if !self.quiet && self.fronts[..self.started].iter().any(is_left) {
-                    // Nobody else can go on.
-                    self.begin_anew(true);
-                }
+                self.leave_to_waiting();
                 return None;
             };
             match next {
                 (thread, None) => return self.go(thread, standing, None),
                 (thread, Some((object, test))) => self.block(thread, standing, object, test, None),
             }
+        }
+    }
+
+    /// Nobody can go on but threads that wait for others: begins anew, so that they do.
+    pub(super) fn leave_to_waiting(&mut self) {
+        let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
+        if !self.quiet && self.fronts[..self.started].iter().any(is_left) {
+            self.begin_anew(true);
         }
     }
 
@@ -159,7 +176,7 @@ impl Explore {
             _ => Test::Always,
         };
         self.front(thread).waits = Some(test);
-        if op.object != Op::NO_OBJECT {
+        if op.object != Op::NO_OBJECT && self.turn().is_none() {
             let loc = self.loc(op.object);
             if loc != NOWHERE && standing.is_state(op.object) {
                 self.other_places(thread, loc, &op, test, standing.only_reads(runs_as), since);

@@ -13,6 +13,7 @@
 //! noticed. That is why such explorations [sample](crate::sample), too.
 
 use super::*;
+use crate::turns::Turn;
 use crate::waiting::mix;
 use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
@@ -60,6 +61,7 @@ pub(crate) struct Stutter {
     /// The graph when it was to be begun anew.
     pub(crate) base: Graph,
     known_to_wait: Vec<(u32, u32)>,
+    turn: Option<Turn>,
     round: TakenBack,
     pub(crate) after: After,
 }
@@ -73,7 +75,7 @@ impl Stutter {
     /// The graph without the round, to be executed.
     pub(crate) fn without(&self) -> Loaded {
         let known_to_wait = self.known_to_wait.clone();
-        Loaded { known_to_wait, ..Loaded::new(self.base.clone(), None) }
+        Loaded { known_to_wait, turn: self.turn, ..Loaded::new(self.base.clone(), None) }
     }
 }
 
@@ -85,8 +87,8 @@ impl Explore {
         if !self.examines || self.quiet || self.is_examined(round.values) {
             return false;
         }
-        self.stutter =
-            Some(Stutter { base: self.graph.clone(), known_to_wait: self.known_to_wait(), round, after });
+        let (known_to_wait, turn) = (self.known_to_wait(), self.turn());
+        self.stutter = Some(Stutter { base: self.graph.clone(), known_to_wait, turn, round, after });
         // What there is belongs to both.
         (self.quiet, self.given) = (true, self.graph.len());
         true

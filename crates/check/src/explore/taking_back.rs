@@ -10,6 +10,10 @@ use smallvec::SmallVec;
 impl Explore {
     /// Takes the last events of a thread back, which are the last of the graph.
     pub(super) fn take_back(&mut self, thread: u32, first: Id, start: u32) {
+        if self.turn().is_some() {
+            // What others would have done in the middle of the round stays.
+            self.seal_copy();
+        }
         let porf = self.graph.porf_before(first);
         let mut ord = match start {
             0 => Clock::default(),

@@ -2,7 +2,7 @@
 //! part of the graph.
 
 use super::finding::Round;
-use super::rounds::Turn;
+use super::rounds::LoopState;
 use super::*;
 use crate::waiting::{Expected, OFTEN, Purpose, place};
 use std::ops::Range;
@@ -15,7 +15,7 @@ impl Explore {
         Purpose::Confirm { often: *times > OFTEN }
     }
 
-    pub(super) fn try_loop(&mut self, thread: u32, round: &Round, purpose: Purpose) -> Turn {
+    pub(super) fn try_loop(&mut self, thread: u32, round: &Round, purpose: Purpose) -> LoopState {
         let expected = self.expected(thread, &round.events);
         let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
         self.start_trial(thread, round, (purpose, poll), expected)
@@ -27,11 +27,11 @@ impl Explore {
         round: &Round,
         (purpose, poll): (Purpose, Option<u64>),
         expected: Vec<Expected>,
-    ) -> Turn {
+    ) -> LoopState {
         let known = self.loops.rounds(round.key).unwrap_or(0);
         let at = round.choices as usize;
         self.trial = Some(Trial::new(thread, (round.key, known), purpose, expected, at).polls(poll));
-        Turn::Tries
+        LoopState::Tries
     }
 
     /// The round as it is expected to come again.
@@ -173,11 +173,9 @@ impl Explore {
         let Some(forced) = self.anew.take() else { return false };
         let known = self.known_to_wait();
         let base = Arc::new(std::mem::replace(&mut self.graph, self.spare.pop().unwrap_or_default()));
-        self.later.extend(self.left_here.drain(..).map(|change| WorkItem::new(&base, change)));
-        self.later.push(WorkItem::new(
-            &base,
-            Change::Same { revisited: None, changed: 0..0, forced, known_to_wait: known },
-        ));
+        self.become_work(&base);
+        let same = Change::Same { revisited: None, changed: 0..0, forced, known_to_wait: known };
+        self.later.push(WorkItem::new(&base, same, self.turn()));
         true
     }
 }

@@ -123,6 +123,20 @@ fn what_is_ended_and_gone_on_with_comes_to_the_same() {
 }
 
 #[test]
+fn a_bounded_exploration_knows_where_it_has_been() {
+    let (increments, mut options) = (increments(4), options(true, 2));
+    for most in [1, 2] {
+        options.preemptions = Some(most);
+        let folder = Folder::new();
+        let whole = check_with_checkpoint(&options, &increments, &(), &folder.file()).unwrap();
+        assert_eq!(whole.executions(), check(&options, &increments, &()).executions(), "{most} preemptions");
+        let (pieced, times) = in_pieces(&options, &increments, &folder.file(), 1);
+        assert!(times > most, "{times} pieces");
+        assert_eq!(figures(&pieced), figures(&whole), "{most} preemptions");
+    }
+}
+
+#[test]
 fn a_limit_counts_what_was_explored_before() {
     let program = increments(4);
     let whole = check(&options(true, 1), &program, &());

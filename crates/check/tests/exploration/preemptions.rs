@@ -1,9 +1,10 @@
 //! Bounds on preemptions, against all schedules of small programs.
 
 use racefuzz_check::{Options, check};
-use racefuzz_primitives::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use racefuzz_primitives::sync::{Arc, Mutex};
-use racefuzz_primitives::thread;
+use racefuzz_primitives::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use racefuzz_primitives::sync::atomic::{AtomicBool, AtomicUsize};
+use racefuzz_primitives::sync::{Arc, Condvar, Mutex, RwLock, mpsc};
+use racefuzz_primitives::{hint, thread};
 use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
 use racefuzz_trace::{MemoryModel, ObjectKind, Outcome, ThreadId, Trace};
 use std::collections::BTreeMap;
@@ -234,4 +235,146 @@ fn a_thread_that_yields_is_not_preempted() {
     let rude = vec![vec![Op::Load(0)], vec![Op::Store(0), Op::Store(0)]];
     assert_eq!([0, 1, 2].map(|most| explored(&rude, most)), [1, 2, 3]);
     assert_eq!([0, 1, 2].map(|most| explored(&polite, most)), [1, 3, 3]);
+}
+
+/// Two threads with the same shared state.
+fn two<T: Default + Send + Sync + 'static>(first: fn(&T), second: fn(&T)) {
+    let shared = Arc::new(T::default());
+    let other = Arc::clone(&shared);
+    let thread = thread::spawn(move || second(&other));
+    first(&shared);
+    thread.join().unwrap();
+}
+
+/// Where a bound is higher than what any class needs, the classes are those that are explored without one:
+/// whatever threads wait for.
+#[test]
+fn a_bound_that_nothing_needs_leaves_nothing_out() {
+    type Flags = [AtomicBool; 2];
+    type Queue = (Mutex<Vec<u32>>, Condvar);
+    fn spin(flag: &AtomicBool) {
+        while !flag.load(Acquire) {
+            hint::spin_loop();
+        }
+    }
+    fn ticket(numbers: &[AtomicUsize; 3]) {
+        let mine = numbers[0].fetch_add(1, Relaxed);
+        while numbers[1].load(Acquire) != mine {
+            hint::spin_loop();
+        }
+        numbers[2].store(numbers[2].load(Relaxed) + 1, Relaxed);
+        numbers[1].store(mine + 1, Release);
+    }
+    fn exchange_lock(lock: &Flags) {
+        while lock[0].compare_exchange(false, true, Acquire, Relaxed).is_err() {
+            thread::yield_now();
+        }
+        lock[1].store(true, Relaxed);
+        lock[0].store(false, Release);
+    }
+    let programs: [(&str, &(dyn Fn() + Sync)); 12] = [
+        ("flag", &|| two::<Flags>(|flags| spin(&flags[0]), |flags| flags[0].store(true, Release))),
+        ("two flags", &|| {
+            two::<Flags>(
+                |flags| {
+                    spin(&flags[0]);
+                    flags[1].store(true, Release);
+                },
+                |flags| {
+                    flags[0].store(true, Release);
+                    spin(&flags[1]);
+                },
+            );
+        }),
+        ("a flag that comes and goes", &|| {
+            two::<Flags>(
+                |flags| {
+                    spin(&flags[0]);
+                    flags[1].store(true, Relaxed);
+                },
+                |flags| {
+                    flags[0].store(true, Relaxed);
+                    flags[1].load(Relaxed);
+                    flags[0].store(false, Relaxed);
+                    flags[0].store(true, Relaxed);
+                },
+            );
+        }),
+        ("tickets", &|| two(ticket, ticket)),
+        ("exchange lock", &|| two(exchange_lock, exchange_lock)),
+        ("swap lock", &|| {
+            fn act(lock: &Flags) {
+                while lock[0].swap(true, Acquire) {
+                    hint::spin_loop();
+                }
+                lock[0].store(false, Release);
+            }
+            two(act, act);
+        }),
+        ("fetch_update", &|| {
+            fn act(count: &AtomicUsize) {
+                count.fetch_update(AcqRel, Relaxed, |n| Some(n + 1)).unwrap();
+            }
+            two(act, act);
+        }),
+        ("mutex", &|| {
+            fn act(count: &Mutex<u32>) {
+                *count.lock().unwrap() += 1;
+                *count.lock().unwrap() += 1;
+            }
+            two(act, act);
+        }),
+        ("try_lock", &|| {
+            two::<Mutex<u32>>(
+                |count| {
+                    while count.try_lock().map(|mut count| *count += 1).is_err() {
+                        thread::yield_now();
+                    }
+                },
+                |count| *count.lock().unwrap() += 1,
+            );
+        }),
+        ("read-write lock", &|| {
+            two::<RwLock<u32>>(|lock| assert!(*lock.read().unwrap() < 2), |lock| *lock.write().unwrap() += 1);
+        }),
+        ("condvar", &|| {
+            two::<Queue>(
+                |(queue, more)| {
+                    let mut queue = queue.lock().unwrap();
+                    while queue.pop().is_none() {
+                        queue = more.wait(queue).unwrap();
+                    }
+                },
+                |(queue, more)| {
+                    queue.lock().unwrap().push(1);
+                    more.notify_one();
+                },
+            );
+        }),
+        ("channel and park", &|| {
+            let (sender, receiver) = mpsc::channel();
+            let main = thread::current();
+            let thread = thread::spawn(move || {
+                sender.send(1).unwrap();
+                main.unpark();
+                sender.send(2).unwrap();
+            });
+            thread::park();
+            assert_eq!(receiver.iter().count(), 2);
+            thread.join().unwrap();
+        }),
+    ];
+    for memory in [MemoryModel::Sc, MemoryModel::Rc11] {
+        for (name, program) in programs {
+            let mut options = Options { keep_going: true, ..Options::default() };
+            options.settings.memory = memory;
+            let whole = check(&options, &program, &());
+            options.preemptions = Some(12);
+            let bounded = check(&options, &program, &());
+            let of = |report: &racefuzz_trace::RunReport| {
+                (report.outcome(), report.executions(), report.failures().len())
+            };
+            assert_eq!(of(&bounded), of(&whole), "{name}, {memory}");
+        }
+    }
 }

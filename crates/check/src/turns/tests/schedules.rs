@@ -1,10 +1,9 @@
-//! The schedules of a graph, or of a part of it: whether one has few preemptions.
+//! The schedules of a complete graph: whether one has few preemptions.
 //!
 //! The least number is found by a search over how far each thread is, those with fewer preemptions
 //! first. Once a thread has the turn it does not give it up by a preemption before an event that
 //! cannot change whether another one waits: to execute it first forbids nothing, and is no dearer.
 
-use super::kept::{Later, Part, places};
 use crate::graph::{Graph, INIT, Id, Kind, NOWHERE};
 use crate::waiting::mix;
 use racefuzz_runtime::Test;
@@ -12,10 +11,6 @@ use racefuzz_trace::MemoryOrder;
 use smallvec::SmallVec;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// States after which a search gives up: the graph then counts as one within the bound, so that it is
-/// explored.
-const MOST_STATES: usize = 20_000;
 
 /// How far each thread is, and whose turn it is.
 type State = (SmallVec<[u32; 8]>, usize);
@@ -46,7 +41,7 @@ impl Hasher for Mixed {
     }
 }
 
-/// The schedules of a graph, or of a part of it that holds the prefixes of its events.
+/// The schedules of a complete graph.
 pub(super) struct Schedules<'a> {
     graph: &'a Graph,
     /// The events of each thread.
@@ -63,30 +58,12 @@ pub(super) struct Schedules<'a> {
     /// For each thread, and each number of its events, how many there are up to the next one before which
     /// something depends on the schedule: the others need nothing, and change nothing for others.
     stops: Vec<Vec<u32>>,
-    /// Of an event that waits: whether all writes that may come before it are of the part.
-    is_known: Vec<bool>,
-    /// What comes behind the part.
-    later: Option<&'a Later>,
 }
 
 impl<'a> Schedules<'a> {
     /// The schedules of a complete graph.
-    pub(super) fn of_whole(graph: &'a Graph) -> Self {
-        Self::new(graph, |thread| graph.threads[thread as usize].len() as u32, true, None)
-    }
-
-    /// The schedules of a part of a graph that is not complete.
-    pub(super) fn of_part(graph: &'a Graph, part: &'a Part) -> Self {
-        Self::new(graph, |thread| part.events.get(thread), false, part.later.as_ref())
-    }
-
-    fn new(graph: &'a Graph, count: impl Fn(u32) -> u32, whole: bool, later: Option<&'a Later>) -> Self {
-        let events: Vec<&[Id]> = graph
-            .threads
-            .iter()
-            .enumerate()
-            .map(|(thread, events)| &events[..(count(thread as u32) as usize).min(events.len())])
-            .collect();
+    pub(super) fn of(graph: &'a Graph) -> Self {
+        let events: Vec<&[Id]> = graph.threads.iter().map(Vec::as_slice).collect();
         let all = graph.events.len();
         let mut schedules = Self {
             graph,
@@ -96,8 +73,6 @@ impl<'a> Schedules<'a> {
             is_pair: vec![false; all],
             has_joins: vec![false; all],
             stops: Vec::new(),
-            is_known: vec![whole; all],
-            later,
         };
         schedules.order_events();
         schedules.order_locations();
@@ -140,11 +115,6 @@ impl<'a> Schedules<'a> {
         1 + u32::from(self.is_pair[id as usize])
     }
 
-    fn holds(&self, id: Id) -> bool {
-        let event = self.graph.event(id);
-        self.events[event.thread as usize].len() > event.po as usize
-    }
-
     fn need(&mut self, id: Id, before: Id) {
         let (event, other) = (self.graph.event(id), self.graph.event(before));
         if event.thread != other.thread {
@@ -175,7 +145,7 @@ impl<'a> Schedules<'a> {
         let places = places(self.graph);
         for loc in &self.graph.locs {
             let counts = |schedules: &Self, id: Id| {
-                schedules.holds(id) && (loc.ordered || schedules.graph.event(id).order == MemoryOrder::SeqCst)
+                loc.ordered || schedules.graph.event(id).order == MemoryOrder::SeqCst
             };
             let source = |read: Id| match self.graph.event(read).rf {
                 INIT => 0,
@@ -187,12 +157,7 @@ impl<'a> Schedules<'a> {
             let is_waited_for = reads.iter().any(|(_, read)| self.graph.event(*read).waits != Test::Always);
             let mut before = None;
             let mut next_read = 0;
-            // How many writes in a row, from the first on, are each behind what it reads.
-            let mut chained = 0;
             for (at, write) in loc.mo.iter().enumerate() {
-                if chained == at && self.graph.event(*write).rmw && self.holds(*write) {
-                    chained += 1;
-                }
                 if !counts(self, *write) {
                     continue;
                 }
@@ -207,9 +172,6 @@ impl<'a> Schedules<'a> {
                 }
                 before = Some(*write);
             }
-            for (source, read) in reads {
-                self.is_known[read as usize] |= source <= chained;
-            }
         }
     }
 
@@ -221,23 +183,14 @@ impl<'a> Schedules<'a> {
         self.needs[id as usize].iter().all(|(thread, count)| done[*thread as usize] >= *count)
     }
 
-    /// Whether all of a thread's part was executed, and what comes behind it was not.
-    fn is_before_later(&self, done: &[u32], thread: usize) -> Option<&'a Later> {
-        let at_end = done[thread] as usize == self.events[thread].len();
-        self.later.filter(|later| at_end && later.thread as usize == thread)
-    }
-
     /// Whether a thread has something to do that can be done now.
     fn can_go_on(&self, done: &[u32], thread: usize) -> bool {
-        match self.next(done, thread) {
-            Some(id) => self.is_due(done, id),
-            None => self.is_before_later(done, thread).is_some_and(|later| later.is_due(done)),
-        }
+        self.next(done, thread).is_some_and(|id| self.is_due(done, id))
     }
 
     /// Whether the turn can be taken from a thread without a preemption.
     fn gives_way(&self, done: &[u32], thread: usize) -> bool {
-        let Some(id) = self.next(done, thread) else { return self.is_before_later(done, thread).is_none() };
+        let Some(id) = self.next(done, thread) else { return true };
         let event = self.graph.event(id);
         let executed = |id: Id| {
             let event = self.graph.event(id);
@@ -248,9 +201,6 @@ impl<'a> Schedules<'a> {
         }
         if event.waits == Test::Always || event.loc == NOWHERE {
             return false;
-        }
-        if !self.is_known[id as usize] {
-            return true;
         }
         let loc = self.graph.loc(event.loc);
         let word = match loc.mo.iter().rev().find(|write| executed(**write)) {
@@ -268,9 +218,6 @@ impl<'a> Schedules<'a> {
         let mut dearer: Vec<State> = Vec::new();
         for _ in 0..=most {
             while let Some(state) = states.pop() {
-                if seen.len() > MOST_STATES {
-                    return true;
-                }
                 if seen.insert(state.clone()) && self.run(state, &mut states, &mut dearer) {
                     return true;
                 }
@@ -281,10 +228,7 @@ impl<'a> Schedules<'a> {
     }
 
     fn is_all(&self, done: &[u32]) -> bool {
-        let behind =
-            |thread: usize| u32::from(self.later.is_some_and(|later| later.thread as usize == thread));
-        let mut ends = self.events.iter().zip(done).enumerate();
-        ends.all(|(thread, (events, done))| events.len() as u32 + behind(thread) == *done)
+        self.events.iter().zip(done).all(|(events, done)| events.len() as u32 == *done)
     }
 
     /// Gives a thread the turn, and notes where it may be taken from it, for nothing or by a
@@ -296,9 +240,6 @@ impl<'a> Schedules<'a> {
             let at = self.stops[thread].get(done[thread] as usize).copied().unwrap_or(done[thread]);
             moved |= at != done[thread];
             done[thread] = at;
-            if self.is_before_later(&done, thread).is_some_and(|later| later.is_due(&done)) {
-                done[thread] += 1;
-            }
             let next = self.next(&done, thread).filter(|id| self.is_due(&done, *id));
             let gives_way = self.gives_way(&done, thread);
             let leaves = next.is_none_or(|id| moved && (gives_way || self.matters[id as usize]));
@@ -315,4 +256,13 @@ impl<'a> Schedules<'a> {
             moved = true;
         }
     }
+}
+
+/// The place of each write in modification order; 0 is the initial one's.
+fn places(graph: &Graph) -> Vec<usize> {
+    let mut places = vec![0; graph.events.len()];
+    for loc in &graph.locs {
+        loc.mo.iter().enumerate().for_each(|(at, write)| places[*write as usize] = at + 1);
+    }
+    places
 }

@@ -1,0 +1,98 @@
+//! Hashes of graphs and of states, the same for whatever schedule has led there.
+
+use super::Stand;
+use crate::graph::{Graph, INIT, Id, Kind};
+use crate::waiting::mix;
+
+/// The hash of the graph of a running execution, brought up to date event by event.
+#[derive(Debug, Default)]
+pub(crate) struct Digest {
+    /// Events of the graph when it was computed anew.
+    base: u32,
+    /// The hash then, and behind each event since.
+    sums: Vec<u128>,
+    /// For each thread a number of its place among all, whatever number it has here.
+    threads: Vec<u64>,
+}
+
+impl Digest {
+    /// Forgets the graph.
+    pub(crate) fn clear(&mut self) {
+        self.sums.clear();
+        self.threads.clear();
+    }
+
+    /// The hash of a state: a graph, who has the turn in it, and a number of what else matters.
+    pub(crate) fn of_state(&mut self, graph: &Graph, thread: u32, stand: Stand, variant: u64) -> u128 {
+        let sum = self.of_graph(graph);
+        let state = mix(self.threads[thread as usize] ^ variant, 2 + stand as u64);
+        wide(sum as u64 ^ state, (sum >> 64) as u64)
+    }
+
+    /// The hash of a complete graph.
+    pub(crate) fn of_whole(&mut self, graph: &Graph) -> u128 {
+        let sum = self.of_graph(graph);
+        wide(sum as u64, (sum >> 64) as u64 ^ 1)
+    }
+
+    fn of_graph(&mut self, graph: &Graph) -> u128 {
+        for at in self.threads.len()..graph.tree.len() {
+            let (parent, number) = graph.tree[at];
+            let parent = self.threads.get(parent as usize).copied().unwrap_or(0);
+            self.threads.push(mix(parent, u64::from(number)));
+        }
+        let len = graph.len();
+        if self.sums.is_empty() || len < self.base {
+            self.renew(graph);
+        }
+        self.sums.truncate((len - self.base) as usize + 1);
+        while self.base + (self.sums.len() as u32) <= len {
+            let id = self.base + self.sums.len() as u32 - 1;
+            let event = graph.event(id);
+            if event.kind == Kind::Write && graph.newest(event.loc) != id && !self.is_last_so_far(graph, id) {
+                self.renew(graph);
+                break;
+            }
+            let sum = self.sums.last().copied().unwrap_or(0);
+            self.sums.push(sum.wrapping_add(self.of_event(graph, id)));
+        }
+        self.sums.last().copied().unwrap_or(0)
+    }
+
+    /// Whether a write stands behind all that were added before it.
+    fn is_last_so_far(&self, graph: &Graph, id: Id) -> bool {
+        let mo = &graph.loc(graph.event(id).loc).mo;
+        mo.iter().rev().take_while(|write| **write != id).all(|write| *write > id)
+    }
+
+    /// Computes the hash from the whole graph.
+    fn renew(&mut self, graph: &Graph) {
+        let sum = (0..graph.len()).fold(0u128, |sum, id| sum.wrapping_add(self.of_event(graph, id)));
+        self.base = graph.len();
+        self.sums.clear();
+        self.sums.push(sum);
+    }
+
+    fn of_event(&self, graph: &Graph, id: Id) -> u128 {
+        let event = graph.event(id);
+        let (kind, source) = match event.kind {
+            Kind::Read => (1, event.rf),
+            Kind::Write => (2, graph.write_before(id)),
+            Kind::Fence => (3, INIT),
+            Kind::Choice => (4, INIT),
+        };
+        let source = if source == INIT { 7 } else { self.of_place(graph, source) };
+        wide(mix(self.of_place(graph, id), kind), mix(source, u64::from(event.choice)))
+    }
+
+    /// A number of an event: its thread and its place in program order.
+    fn of_place(&self, graph: &Graph, id: Id) -> u64 {
+        let event = graph.event(id);
+        mix(self.threads[event.thread as usize], u64::from(event.po))
+    }
+}
+
+/// Two words as one that depends on both in all its bits.
+fn wide(a: u64, b: u64) -> u128 {
+    u128::from(mix(a, b)) << 64 | u128::from(mix(b ^ 0x2545_f491_4f6c_dd1d, a.rotate_left(17)))
+}
