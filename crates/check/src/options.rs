@@ -63,6 +63,7 @@ impl Options {
             stopped,
             warnings: Vec::new(),
             proof: Some(proof),
+            expectations: Vec::new(),
         }
     }
 

@@ -322,5 +322,6 @@ pub(crate) fn report(
         stopped,
         warnings: Vec::new(),
         proof: None,
+        expectations: Vec::new(),
     }
 }

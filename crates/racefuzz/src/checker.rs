@@ -1,10 +1,13 @@
 //! Proving as a call.
 
 use crate::env::{SettingError, read, read_memory, read_optional, read_time};
+use crate::expectations::observed;
 use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_check::{Observer, Options};
+use racefuzz_report::DiskSources;
 use racefuzz_trace::{Engine, MemoryModel, Outcome, RunReport};
+use std::convert::Infallible;
 use std::sync::OnceLock;
 
 /// How an engine that is not part of this library explores a program.
@@ -131,11 +134,16 @@ impl Checker {
     pub fn check_watched(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
         show::before_the_end();
         show::refuse_nested();
-        match (self.engine, LOOM.get()) {
-            (Engine::Graph, _) => racefuzz_check::check(&self.options, &program, observer),
-            (Engine::Loom, Some(explore)) => explore(&self.options, &program, observer),
-            (engine, _) => panic!("the engine `{engine}` is not part of this library"),
-        }
+        let (options, sources) = (&self.options, DiskSources::default());
+        let ran = observed(program, &options.roots, &sources, |program| {
+            Ok::<_, Infallible>(match (self.engine, LOOM.get()) {
+                (Engine::Graph, _) => racefuzz_check::check(options, program, observer),
+                (Engine::Loom, Some(explore)) => explore(options, program, observer),
+                (engine, _) => panic!("the engine `{engine}` is not part of this library"),
+            })
+        });
+        let Ok(report) = ran;
+        report
     }
 
     /// The same with the graph engine, which keeps in a file what is left to explore, and goes on
@@ -152,7 +160,10 @@ impl Checker {
         observer: &dyn Observer,
         file: &std::path::Path,
     ) -> Result<RunReport, racefuzz_check::CheckpointError> {
-        racefuzz_check::check_with_checkpoint(&self.options, &program, observer, file)
+        let (options, sources) = (&self.options, DiskSources::default());
+        observed(program, &options.roots, &sources, |program| {
+            racefuzz_check::check_with_checkpoint(options, program, observer, file)
+        })
     }
 
     /// What an engine is asked for.

@@ -1,10 +1,13 @@
 //! Fuzzing as a call.
 
 use crate::env::{SettingError, read, read_memory, read_time};
+use crate::expectations::observed;
 use crate::setters::{execution_setters, memory_setter, program_setters};
 use crate::show;
 use racefuzz_fuzz::{Observer, Options, Replayed};
+use racefuzz_report::DiskSources;
 use racefuzz_trace::{MemoryModel, Outcome, RunReport, Schedule, Strategy};
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// Runs a program under many schedules.
@@ -151,7 +154,12 @@ impl Fuzzer {
     pub fn fuzz_observed(&self, program: impl Fn() + Sync, observer: &dyn Observer) -> RunReport {
         show::before_the_end();
         show::refuse_nested();
-        racefuzz_fuzz::fuzz(&self.options, &program, observer)
+        let (options, sources) = (&self.options, DiskSources::default());
+        let ran = observed(program, &options.roots, &sources, |program| {
+            Ok::<_, Infallible>(racefuzz_fuzz::fuzz(options, program, observer))
+        });
+        let Ok(report) = ran;
+        report
     }
 
     /// Repeats one schedule, as far as the program still follows it. The schedule's own settings

@@ -49,6 +49,8 @@ mod checker;
 #[cfg(feature = "model")]
 mod env;
 #[cfg(feature = "model")]
+mod expectations;
+#[cfg(feature = "model")]
 mod fixer;
 #[cfg(feature = "model")]
 mod fuzzer;
@@ -129,15 +131,52 @@ pub use racefuzz_fix::{Observer as FixObserver, Progress as FixProgress};
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};
 #[cfg(feature = "model")]
 pub use racefuzz_trace::{
-    AuditReport, Engine, Event, Failure, FailureDetail, FailureKind, Fix, FixKind, FixReport, Inject,
-    MemoryModel, Outcome, Proof, RunReport as Report, Schedule, Settings, Stats, Strategy, TokenError, Trace,
-    UnknownName, Unseen, Warning,
+    AuditReport, Engine, Event, Expectation, Failure, FailureDetail, FailureKind, Fix, FixKind, FixReport,
+    Inject, MemoryModel, Outcome, Proof, RunReport as Report, Schedule, Settings, Stats, Strategy,
+    TokenError, Trace, UnknownName, Unseen, Warning,
 };
 #[cfg(feature = "model")]
 pub use show::{Style, render, render_with};
 
-/// What the attribute expands to; no part of the interface.
+/// Says that something should hold here in some execution: a run that passes without having seen it
+/// may have passed by never coming to what it is about. The report of a run or check that passes lists
+/// what was never seen. It is no step, and outside a run nothing happens.
+///
+/// ```
+/// let full = false;
+/// racefuzz::sometimes!(full, "a producer waits");
+/// ```
+///
+/// Places that no execution comes to are listed if another one in their function is come to: `reachable!`
+/// at a function's beginning has those in its branches listed.
+#[macro_export]
+macro_rules! sometimes {
+    ($condition:expr, $name:literal $(,)?) => {
+        $crate::__private::expect($name, $condition)
+    };
+}
+
+/// Says that some execution should come here, as [`sometimes!`](crate::sometimes) of `true` does.
+///
+/// ```
+/// racefuzz::reachable!("the slow path");
+/// ```
+#[macro_export]
+macro_rules! reachable {
+    ($name:literal $(,)?) => {
+        $crate::__private::expect($name, true)
+    };
+}
+
+/// What the attribute and the macros expand to; no part of the interface.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "model")]
+    pub use crate::expectations::expect;
+
+    /// There are no executions.
+    #[cfg(not(feature = "model"))]
+    pub fn expect(_name: &'static str, _holds: bool) {}
+
     pub use crate::testing::{Returned, TestCase, TestOptions, run_test};
 }

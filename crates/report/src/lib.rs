@@ -22,6 +22,7 @@
 //!     stopped: None,
 //!     warnings: Vec::new(),
 //!     proof: None,
+//!     expectations: Vec::new(),
 //! };
 //! let next = [Command { label: "prove".into(), line: "racefuzz check refcount-locked".into() }];
 //! let printed = text(&report, &(), &Style::default(), &next);

@@ -46,7 +46,7 @@ pub use overlay::{Change, Edit, LockName, Overlay};
 pub use repair::{
     Baseline, Certainty, Certificate, Fix, FixKind, FixReport, Kept, NowWaits, Parallelism, Region, Verdict,
 };
-pub use report::{Outcome, Proof, RunReport, Share, Stats, Warning};
+pub use report::{Expectation, Outcome, Proof, RunReport, Share, Stats, Warning};
 pub use schedule::{Choice, Point, Schedule};
 pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};
 pub use site::{Site, normalize_path};

@@ -135,6 +135,20 @@ pub enum Warning {
     },
 }
 
+/// Something that a program says should happen in some execution (`sometimes!`, `reachable!`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Expectation {
+    /// What the program calls it.
+    pub name: String,
+    /// Where it stands.
+    pub site: crate::Site,
+    /// Whether some execution came to it.
+    pub reached: bool,
+    /// Whether it held in some execution.
+    pub seen: bool,
+}
+
 /// The result of a run of a program.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -165,6 +179,10 @@ pub struct RunReport {
     /// Set where executions were enumerated, not sampled.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
     pub proof: Option<Proof>,
+    /// What should happen in some execution, by place; only of a run that passed, as any other one has
+    /// not executed all that it was asked for.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub expectations: Vec<Expectation>,
 }
 
 impl RunReport {

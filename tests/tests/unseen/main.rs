@@ -1,6 +1,7 @@
 //! What racefuzz cannot see is never taken for proof.
 
 mod crashes;
+mod expected;
 mod foreign;
 mod hanging;
 mod kept;

@@ -61,6 +61,7 @@ fn run(outcome: Outcome, stats: Stats, stopped: Option<&str>) -> RunReport {
         stopped: stopped.map(str::to_owned),
         warnings: Vec::new(),
         proof: None,
+        expectations: Vec::new(),
     }
 }
 

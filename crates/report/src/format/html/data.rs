@@ -112,6 +112,7 @@ fn words(document: &Document<'_>, first: Option<&Failure>) -> (Head, Vec<String>
                 }
                 None => text::other(report),
             };
+            remarks.extend(text::expectation_words(report));
             if report.outcome != Outcome::Failed {
                 remarks.extend(report.warnings.iter().map(text::warning_words));
             }

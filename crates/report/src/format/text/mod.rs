@@ -26,7 +26,7 @@ pub(in crate::format) use pen::{Pen, Role};
 pub(in crate::format) use pen::{cut, pad, width, wrap};
 use racefuzz_trace::{Engine, Failure, FailureKind, RunReport};
 #[cfg(feature = "json")]
-pub(in crate::format) use stats::exploration_words;
+pub(in crate::format) use stats::{expectation_words, exploration_words};
 #[cfg(feature = "json")]
 pub(in crate::format) use trace::trace_lines;
 #[cfg(feature = "json")]
@@ -106,6 +106,7 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
             let mut head = verdict::other(report).lines(&pen);
             head.extend(warnings::paragraphs(&pen, &report.warnings));
             head.extend(stats::exploration(&pen, report));
+            head.extend(stats::expectations(&pen, report));
             head.extend(next::commands(&pen, next));
             blocks.push(head);
         }

@@ -1,7 +1,7 @@
 //! What the executions of the run have in common: how rare the bug is, and what is left to see.
 
 use super::pen::Pen;
-use crate::words::{count, number};
+use crate::words::{clean, count, number};
 use racefuzz_trace::{Outcome, Proof, RunReport, Stats};
 
 /// Below this many executions, the chance of a new class says nothing.
@@ -40,6 +40,29 @@ pub(in crate::format) fn exploration_words(report: &RunReport) -> Option<String>
     }
     parts.retain(|part| !part.is_empty());
     (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// What should happen in some execution: how much of it did, and what never did.
+pub(super) fn expectations(pen: &Pen<'_>, report: &RunReport) -> Vec<String> {
+    let words = expectation_words(report);
+    let indents = std::iter::once(1).chain(std::iter::repeat(6));
+    words.iter().zip(indents).flat_map(|(text, indent)| pen.paragraph(text, indent)).collect()
+}
+
+/// The same in words, a line for each that never happened.
+pub(in crate::format) fn expectation_words(report: &RunReport) -> Vec<String> {
+    let all = &report.expectations;
+    if all.is_empty() {
+        return Vec::new();
+    }
+    let seen = all.iter().filter(|one| one.seen).count() as u64;
+    let of = count(all.len() as u64, "thing that should happen", "things that should happen");
+    let mut words = vec![format!("{} of {of} in some execution did", number(seen))];
+    words.extend(all.iter().filter(|one| !one.seen).map(|one| {
+        let how = if one.reached { "never true" } else { "never reached" };
+        format!("{how}: {} ({})", clean(&one.name), clean(&one.site.to_string()))
+    }));
+    words
 }
 
 /// What an enumeration of executions came to.
