@@ -1,6 +1,6 @@
 //! Building the tests of a package with the compiler's hooks, and listing them.
 
-use super::super::drive::{cannot, cargo, selects_targets};
+use super::super::drive::{cannot, cargo};
 use super::library::{Toolchain, library};
 use super::roots;
 use crate::args::BuildArgs;
@@ -45,13 +45,8 @@ pub(super) fn build(args: &BuildArgs) -> Result<Built, Failure> {
     let library = library(&folder)?;
     let mut build = cargo();
     build.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
-    // Build scripts and procedural macros are compiled for the host, without the hooks.
+    // All that `cargo test` builds: a test may run an example. Build scripts and procedural macros are compiled for the host, without the hooks.
     build.args(["--target", &host]).arg("--target-dir").arg(&folder).args(args.arguments());
-    let selects =
-        args.lib || !args.test.is_empty() || args.rest.iter().any(|argument| selects_targets(argument));
-    if !selects {
-        build.arg("--tests");
-    }
     // The hooks are the compiler's, but not yet for everybody to switch on: for this build, and no other.
     build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags(&library));
     let built = build.stderr(Stdio::inherit()).output().map_err(|error| cannot(&error))?;

@@ -73,6 +73,9 @@ unsafe extern "C" fn host_main(
     environment: *mut *mut c_char,
 ) -> c_int {
     if let Some(Started { main, request }) = STARTED.get() {
+        // Processes that the program starts are none of this run.
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::remove_var(Request::VARIABLE) };
         driver::answer(request, Program { main: *main, count, arguments, environment });
     }
     0
