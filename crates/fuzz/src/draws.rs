@@ -1,5 +1,6 @@
 //! The random numbers of one iteration.
 
+use racefuzz_runtime::Words;
 use rand::SeedableRng;
 use rand::rand_core::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -17,14 +18,13 @@ pub(crate) struct Draws {
     rng: ChaCha8Rng,
     heads: Rc<RefCell<Heads>>,
     stream: u64,
-    /// Words of the stream, of which `taken` are used up.
-    words: [u32; WORDS],
-    taken: usize,
+    /// Words of the stream. The runtime, too, may draw from them.
+    words: Rc<Words>,
     /// Blocks taken so far.
     blocks: usize,
 }
 
-const WORDS: usize = 16;
+const WORDS: usize = Words::COUNT;
 const LANES: usize = 16;
 /// Blocks of a stream that are computed together with those of others.
 const SHARED_BLOCKS: usize = 32;
@@ -32,39 +32,45 @@ const SHARED_BLOCKS: usize = 32;
 impl Draws {
     pub(crate) fn new(seed: u64, heads: Rc<RefCell<Heads>>) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Self { rng, heads, stream: 0, words: [0; WORDS], taken: WORDS, blocks: 0 }
+        Self { rng, heads, stream: 0, words: Rc::default(), blocks: 0 }
     }
 
     #[inline]
     pub(crate) fn start(&mut self, iteration: u64) {
         self.stream = iteration;
-        self.taken = WORDS;
+        self.words.clear();
         self.blocks = 0;
+    }
+
+    /// The words, as they are: for whoever draws from them until none is left.
+    pub(crate) fn words(&self) -> &Rc<Words> {
+        &self.words
     }
 
     #[inline]
     pub(crate) fn word(&mut self) -> u32 {
-        if self.taken == WORDS {
+        loop {
+            if let Some(word) = self.words.next() {
+                return word;
+            }
             self.refill();
         }
-        let word = self.words[self.taken % WORDS];
-        self.taken += 1;
-        word
     }
 
     #[cold]
     fn refill(&mut self) {
+        let mut words = [0; WORDS];
         if self.blocks < SHARED_BLOCKS {
-            self.heads.borrow_mut().copy(self.stream, self.blocks, &mut self.words);
+            self.heads.borrow_mut().copy(self.stream, self.blocks, &mut words);
         } else {
             if self.blocks == SHARED_BLOCKS {
                 self.rng.set_stream(self.stream);
                 self.rng.set_word_pos((WORDS * SHARED_BLOCKS) as u128);
             }
-            self.words.iter_mut().for_each(|word| *word = self.rng.next_u32());
+            words.iter_mut().for_each(|word| *word = self.rng.next_u32());
         }
         self.blocks += 1;
-        self.taken = 0;
+        self.words.fill(&words);
     }
 
     /// A number below `bound`, which is not 0. Multiplied, not rejected: the bias is below 2^-32

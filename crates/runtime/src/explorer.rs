@@ -2,6 +2,8 @@
 
 use crate::execution::Execution;
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
+use std::cell::Cell;
+use std::rc::Rc;
 
 /// What a thread is about to do, or has just done.
 #[derive(Clone, Copy, Debug)]
@@ -108,6 +110,13 @@ pub trait Explorer {
         let _ = (parent, child);
     }
 
+    /// Its random words, if it chooses each thread uniformly by the next of them, and has no interest in the
+    /// choice itself. The runtime then draws them without asking, as [`Words::choose`] does, and asks only when
+    /// none is left. Called when an execution begins.
+    fn uniform(&self) -> Option<Rc<Words>> {
+        None
+    }
+
     /// Itself, if it keeps the memory of executions: then it is asked through that, and none of the
     /// other methods but `begin` and `end` is called.
     fn memory(&mut self) -> Option<&mut dyn crate::graph::Memory> {
@@ -116,6 +125,62 @@ pub trait Explorer {
 
     /// The execution ended.
     fn end(&mut self) {}
+}
+
+/// A block of random words, drawn one after another by an explorer and, where it lends them, by the runtime.
+#[derive(Debug)]
+pub struct Words {
+    words: [Cell<u32>; Self::COUNT],
+    taken: Cell<usize>,
+    /// Threads chosen.
+    choices: Cell<u32>,
+}
+
+impl Default for Words {
+    /// None is left.
+    fn default() -> Self {
+        Self { words: Default::default(), taken: Cell::new(Self::COUNT), choices: Cell::new(0) }
+    }
+}
+
+impl Words {
+    /// Words of a block.
+    pub const COUNT: usize = 16;
+
+    /// None is left, and no thread was chosen.
+    pub fn clear(&self) {
+        self.taken.set(Self::COUNT);
+        self.choices.set(0);
+    }
+
+    /// A new block.
+    pub fn fill(&self, words: &[u32; Self::COUNT]) {
+        self.words.iter().zip(words).for_each(|(place, word)| place.set(*word));
+        self.taken.set(0);
+    }
+
+    /// The next word, if one is left.
+    #[inline]
+    pub fn next(&self) -> Option<u32> {
+        let taken = self.taken.get();
+        let word = self.words.get(taken)?.get();
+        self.taken.set(taken + 1);
+        Some(word)
+    }
+
+    /// Chooses one of `count` threads by the next word, if one is left: its place.
+    #[inline]
+    pub fn choose(&self, count: usize) -> Option<usize> {
+        let word = self.next()?;
+        self.choices.set(self.choices.get() + 1);
+        // Multiplied, not rejected: the bias is below 2^-32 times the bound.
+        Some(((u64::from(word) * count as u64) >> 32) as usize)
+    }
+
+    /// How many threads were chosen.
+    pub fn choices(&self) -> u32 {
+        self.choices.get()
+    }
 }
 
 /// Who decides before the first execution: nothing.

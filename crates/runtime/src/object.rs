@@ -58,6 +58,24 @@ impl Shared {
         (tag >> INDEX_BITS == epoch).then_some((tag & ((1 << INDEX_BITS) - 1)) as u32)
     }
 
+    /// What the identity of the first object used in an execution says.
+    pub(crate) const fn first_tag(epoch: u64) -> u64 {
+        epoch << INDEX_BITS
+    }
+
+    /// Its number in the execution whose first object has this tag, if it is below `count`: one comparison.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn index_below(&self, first_tag: u64, count: usize) -> Option<u32> {
+        let index = self.tag.load(Ordering::Relaxed).wrapping_sub(first_tag);
+        (index < count as u64).then_some(index as u32)
+    }
+
+    /// Whether it is still the object of this number in the execution whose first object has this tag.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_still(&self, first_tag: u64, index: u32) -> bool {
+        self.tag.load(Ordering::Relaxed) == first_tag + u64::from(index)
+    }
+
     /// Claims the identity for an execution; true if an earlier execution had used it.
     pub(crate) fn claim(&self, epoch: u64, index: u32) -> bool {
         assert!(index < 1 << INDEX_BITS, "an execution used more than {} objects", 1 << INDEX_BITS);

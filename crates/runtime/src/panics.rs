@@ -88,6 +88,8 @@ fn noted(execution: &mut Execution, info: &PanicHookInfo<'_>) {
     thread.panics.before_last = thread.panics.panicked.take();
     thread.panics.outer_panic = thread.panics.before_last.clone().filter(|_| thread.panicking);
     thread.panicking = true;
+    execution.schedule.unwinding_seen = true;
+    execution.schedule.disturb();
     let injected = info.payload().is::<Injected>();
     let message = match message {
         Some(message) => message,

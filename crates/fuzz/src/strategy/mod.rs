@@ -107,7 +107,7 @@ pub(crate) struct Base {
     sides: Sides,
     profile: Arc<Profile>,
     iteration: u64,
-    /// Choices of a thread in this execution.
+    /// Choices of a thread in this execution, but for those that the runtime drew itself.
     choices: u32,
 }
 
@@ -145,10 +145,10 @@ impl Base {
 
     /// What is worth knowing although the execution was not watched.
     fn lesson(&self) -> Option<Lesson> {
-        let news =
-            self.choices > self.profile.choices || self.sides.fault_points() > self.profile.fault_points;
+        let choices = self.choices + self.draws.words().choices();
+        let news = choices > self.profile.choices || self.sides.fault_points() > self.profile.fault_points;
         (self.learning() && news).then(|| Lesson {
-            choices: self.choices,
+            choices,
             fault_points: self.sides.fault_points(),
             ..Lesson::default()
         })

@@ -5,8 +5,9 @@
 
 use super::{Base, Sampler};
 use crate::profile::{Lesson, Profile};
-use racefuzz_runtime::{Alternatives, Explorer, ThreadChoice};
+use racefuzz_runtime::{Alternatives, Explorer, ThreadChoice, Words};
 use racefuzz_trace::ThreadId;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub(super) struct Random {
@@ -24,6 +25,10 @@ impl Explorer for Random {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.base.choices += 1;
         choice.options[self.base.draws.below(choice.options.len() as u32) as usize]
+    }
+
+    fn uniform(&self) -> Option<Rc<Words>> {
+        Some(Rc::clone(self.base.draws.words()))
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {

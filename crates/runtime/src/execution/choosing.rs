@@ -116,6 +116,18 @@ impl Execution {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
         let options = &self.schedule.enabled[..];
+        let Some(place) = self.driver.uniform.as_ref().and_then(|words| words.choose(options.len())) else {
+            return self.ask_explorer(me);
+        };
+        let chosen = options[place];
+        let index = if chosen.0 == me { 0 } else { place as u32 + u32::from(chosen.0 < me) };
+        self.driver.choices.push(Choice::new(Point::Thread, index));
+        chosen.0
+    }
+
+    #[inline(never)]
+    fn ask_explorer(&mut self, me: u32) -> u32 {
+        let options = &self.schedule.enabled[..];
         let choice =
             ThreadChoice { options, current: Some(ThreadId(me)), step: self.schedule.steps, execution: self };
         // SAFETY: as in `observed`.

@@ -50,7 +50,12 @@ pub(crate) struct Execution {
     pub(crate) heart: Arc<Heart>,
     /// Its number in the process.
     pub(crate) epoch: u64,
+    /// The tag that the first object used in it has.
+    pub(crate) tag: u64,
     phase: Phase,
+    /// It keeps neither clocks nor store histories, and is not `slow`: an atomic access is one of the newest
+    /// word. See [`ops::atomic`](crate::ops::load).
+    pub(crate) lean: bool,
     /// Something is on that few executions have, so that a step has to look for it: an overlay, a
     /// recorder, a graph, faults, an end. See [`Execution::look_around`].
     pub(crate) slow: bool,
@@ -107,7 +112,9 @@ impl Execution {
             config,
             heart: Arc::default(),
             epoch: 0,
+            tag: 0,
             phase: Phase::Running,
+            lean: false,
             slow: false,
             current: NOBODY,
             threads: Vec::new(),
@@ -131,6 +138,7 @@ impl Execution {
         recorder: Option<Box<Recorder>>,
     ) {
         self.epoch = epoch;
+        self.tag = crate::object::Shared::first_tag(epoch);
         self.phase = Phase::Running;
         self.current = NOBODY;
         self.driver.begin(explorer, &self.config);
@@ -142,6 +150,7 @@ impl Execution {
         self.recorder = recorder;
         self.look_around();
         self.order.begin(self.config.light && !self.slow, self.config.memory);
+        self.look_around();
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -163,6 +172,8 @@ impl Execution {
             || self.recorder.is_some()
             || self.config.explored
             || self.config.inject != Inject::default();
+        self.schedule.disturb();
+        self.lean = !self.slow && self.order.detail == Detail::Light;
     }
 
     /// The thread that runs.
@@ -271,7 +282,7 @@ impl Execution {
 
     /// Takes the operation by value, so that it need not be in memory where nobody observes it.
     #[inline(never)]
-    fn observed(&mut self, op: Op) {
+    pub(crate) fn observed(&mut self, op: Op) {
         // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
         // runtime runs (see `Runner::run`).
         unsafe { (*self.driver.explorer).executed(ThreadId(self.current), &op) };
@@ -282,7 +293,7 @@ impl Execution {
     /// for ever, and a strategy without fairness of its own would never take the one they wait for
     /// (as in fair stateless model checking: Musuvathi & Qadeer, PLDI'08).
     #[cold]
-    fn wake_yielded(&mut self, me: u32, changed: bool) {
+    pub(crate) fn wake_yielded(&mut self, me: u32, changed: bool) {
         for (index, thread) in self.threads[..self.schedule.thread_count].iter_mut().enumerate() {
             if thread.spinning.yielded && index as u32 != me && (changed || thread.spinning.spins <= PATIENCE)
             {
@@ -306,6 +317,7 @@ impl Execution {
             thread.spinning.yielded = true;
             thread.spinning.spins = thread.spinning.spins.saturating_add(1);
             self.schedule.yielded += 1;
+            self.schedule.disturb();
         }
     }
 

@@ -4,7 +4,7 @@ use super::mix;
 use crate::alloc::Region;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::explorer::{Explorer, Op};
+use crate::explorer::{Explorer, Op, Words};
 use crate::failure::Detected;
 use crate::graph::Memory;
 use crate::heap::Heap;
@@ -17,12 +17,15 @@ use crate::stacks::StackPool;
 use crate::statics::Statics;
 use crate::thread::Locals;
 use racefuzz_trace::{Choice, MemoryModel, ObjectKind, ThreadId};
+use std::rc::Rc;
 
 /// Who decides, and what was decided.
 pub(crate) struct Driver {
     pub(crate) explorer: *mut dyn Explorer,
     /// The explorer is told of events.
     pub(crate) observes: bool,
+    /// The explorer's random words, if it chooses threads uniformly.
+    pub(crate) uniform: Option<Rc<Words>>,
     /// The explorer, if it keeps the memory.
     pub(crate) memory: Option<*mut dyn Memory>,
     pub(crate) choices: Vec<Choice>,
@@ -33,12 +36,13 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new() -> Self {
         let explorer: *mut dyn Explorer = std::ptr::null_mut::<crate::explorer::Nobody>();
-        Self { explorer, observes: false, memory: None, choices: Vec::new(), faults_left: 0 }
+        Self { explorer, observes: false, uniform: None, memory: None, choices: Vec::new(), faults_left: 0 }
     }
 
     /// An execution begins, which `explorer` decides. The explorer must not be used otherwise before its end.
     pub(crate) fn begin(&mut self, explorer: &mut dyn Explorer, config: &Config) {
         self.observes = explorer.observes();
+        self.uniform = explorer.uniform();
         // SAFETY: only the lifetime changes; the pointers are used during `Runner::run` only, which borrows
         // the explorer for longer.
         unsafe {
@@ -72,6 +76,12 @@ pub(crate) struct Schedule {
     pub(crate) steps: u32,
     /// Steps up to which there is nothing to be looked at but their number.
     pub(crate) unlooked: u32,
+    /// Steps up to which a thread that states a step has to look at nothing but this number, unless something
+    /// [disturbs](Self::disturb) that: several threads are enabled, none of them gave way or is ready, none
+    /// unwinds, the explorer alone chooses, no limit is reached.
+    pub(crate) calm_until: u32,
+    /// Some thread was seen to unwind.
+    pub(crate) unwinding_seen: bool,
     /// Who runs is the explorer's choice alone: it does not keep the memory, and the fair tail has not begun.
     pub(crate) chooses_freely: bool,
     pub(crate) fairness: Fairness,
@@ -88,6 +98,13 @@ impl Schedule {
         self.ready.clear();
         self.timed.clear();
         (self.steps, self.now) = (0, 0);
+        (self.calm_until, self.unwinding_seen) = (0, false);
+    }
+
+    /// What may happen next has changed: the next thread that states a step looks at everything.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn disturb(&mut self) {
+        self.calm_until = 0;
     }
 }
 

@@ -38,6 +38,7 @@ impl Execution {
                 self.threads[index as usize].pending.condition = Condition::Word { object, test };
             }
             if invisible {
+                self.schedule.disturb();
                 self.schedule.ready.push(index);
             } else {
                 self.enable(index);
@@ -65,6 +66,7 @@ impl Execution {
         let waits = matches!(thread.pending.condition, Condition::Finished(ended) if ended == self.current);
         if waits && thread.waiting.blocked {
             thread.waiting.blocked = false;
+            self.schedule.disturb();
             self.schedule.ready.push(joiner);
         } else {
             self.reconsider(joiner);
@@ -76,6 +78,7 @@ impl Execution {
         let listed = &mut self.threads[thread as usize].waiting.listed;
         if !*listed {
             *listed = true;
+            self.schedule.disturb();
             let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
             self.schedule.enabled.insert(place, ThreadId(thread));
         }
@@ -85,6 +88,7 @@ impl Execution {
         let listed = &mut self.threads[thread as usize].waiting.listed;
         if *listed {
             *listed = false;
+            self.schedule.disturb();
             let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
             self.schedule.enabled.remove(place);
         }

@@ -144,6 +144,7 @@ impl Execution {
             self.schedule.chooses_freely = false;
             self.look_around();
         }
+        self.schedule.disturb();
         self.schedule.unlooked = self.config.max_steps.min(self.schedule.steps + INTERVAL);
         for thread in &mut self.threads[..self.schedule.thread_count] {
             thread.spinning.yielded = false;

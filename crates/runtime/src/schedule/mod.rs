@@ -104,30 +104,31 @@ pub(crate) unsafe fn post_visible(pointer: *mut Execution, op: Op, site: Site) -
     unsafe { take_turn(pointer, me, next, false) }
 }
 
-/// [`post_visible`] where a step has to look at nothing but itself.
+/// [`post_visible`] where a step has to look at nothing but itself; whether other threads have run meanwhile.
 ///
 /// # Safety
 /// As [`post_visible`]; the execution is not [slow](Execution::slow).
 #[cfg_attr(not(debug_assertions), inline(always))]
-pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> Result<(), Absent> {
+pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> Result<bool, Absent> {
     // SAFETY: see `execution::with`; the references end before the switch and before a thread unwinds.
     unsafe {
         let me = (*pointer).current;
         let next = (*pointer).offer(op, site);
-        if next != me {
+        let switches = next != me;
+        if switches {
             if next == NOBODY {
-                return torn();
+                torn()?;
             }
             switch_to(pointer, next);
             if (*pointer).phase() == Phase::TearDown {
-                return torn();
+                torn()?;
             }
         }
         if (*pointer).schedule.yielded != 0 {
             (*pointer).settle(me);
         }
+        Ok(switches)
     }
-    Ok(())
 }
 
 /// Lets `next` run, and returns when it is the turn of the running thread, `me`.
@@ -238,6 +239,8 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(self.current as usize) else { return unwinding };
         if known && unwinding != thread.panicking {
             thread.panicking = unwinding;
+            self.schedule.unwinding_seen = true;
+            self.schedule.disturb();
             if !unwinding {
                 thread.panics.caught_panic = thread.panics.panicked.take();
                 thread.panics.outer_panic = None;

@@ -14,24 +14,13 @@ impl Execution {
     pub(super) fn offer(&mut self, op: Op, site: Site) -> u32 {
         self.heart.beat(site);
         let me = self.current;
-        let several = self.schedule.enabled.len() > 1;
         let thread = self.running();
         thread.pending = Pending { op, site, condition: Condition::Always, deadline: None, invisible: false };
         thread.waiting.timed_out = false;
         thread.waiting.blocked = false;
-        thread.spinning.alone += u32::from(several);
-        let unusual = (thread.spinning.alone > ALONE_LIMIT)
-            | !thread.waiting.listed
-            | thread.panicking
-            | std::thread::panicking();
-        let schedule = &self.schedule;
-        let free = several
-            & (schedule.yielded == 0)
-            & schedule.ready.is_empty()
-            & schedule.chooses_freely
-            & (schedule.steps < schedule.unlooked)
-            & !self.heart.stops();
-        if free & !unusual { self.ask_for_any(me) } else { self.offer_carefully() }
+        thread.spinning.alone += 1;
+        let calm = self.schedule.steps < self.schedule.calm_until;
+        if calm && !std::thread::panicking() { self.ask_for_any(me) } else { self.offer_carefully() }
     }
 
     /// [`offer`](Self::offer), where more has to be looked at than who may run.
@@ -39,7 +28,10 @@ impl Execution {
     #[inline(never)]
     fn offer_carefully(&mut self) -> u32 {
         let me = self.current;
-        let thread = &self.threads[me as usize];
+        let several = self.schedule.enabled.len() > 1;
+        let thread = self.running();
+        // It is alone as long as it could not have been.
+        thread.spinning.alone -= u32::from(!several);
         let unwinding = thread.panicking | std::thread::panicking();
         if thread.spinning.alone > ALONE_LIMIT || !thread.waiting.listed || unwinding {
             self.offer_at_first();
@@ -54,12 +46,26 @@ impl Execution {
             && schedule.ready.is_empty()
             && schedule.chooses_freely
         {
+            self.calm_down();
             return self.ask_for_any(me);
         }
         self.pick().unwrap_or_else(|| {
             stuck::nobody_can_run(self);
             NOBODY
         })
+    }
+
+    /// For some steps there is nothing to be looked at when one is stated, unless something happens. The
+    /// running thread is enabled.
+    fn calm_down(&mut self) {
+        /// Steps after which it is asked whether the execution is to stop.
+        const INTERVAL: u32 = 64;
+        if self.schedule.unwinding_seen {
+            return;
+        }
+        // A thread states no more operations than it has events.
+        let left = (ALONE_LIMIT - self.running().spinning.alone).min(INTERVAL);
+        self.schedule.calm_until = self.schedule.unlooked.min(self.schedule.steps + left);
     }
 
     /// What is not to be done at every step.

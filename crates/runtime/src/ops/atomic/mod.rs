@@ -1,9 +1,11 @@
 //! Atomic accesses and fences.
 //!
-//! An access exists twice, compiled from one source: `PLAIN` for executions in which nothing is on but the
-//! execution itself, which an access finds out by one look at [`Execution::slow`]; and with everything that
-//! may be on besides, behind a call.
+//! An access exists three times. Inlined into the program is that of executions in which an access is one of the
+//! newest word, with nothing on besides (see [`lean`]). Behind a call, and compiled from one source, are `PLAIN`,
+//! for executions that keep clocks and store histories, in which nothing is on either, and one with everything
+//! that may be on.
 
+mod lean;
 mod stores;
 mod unsync;
 
@@ -19,6 +21,7 @@ use crate::object::Primitive;
 use crate::overlay;
 use crate::schedule::{post_plain, post_visible};
 use crate::site::Site;
+use lean::{access, lean_if};
 use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, Verb};
 use stores::{floor, newer, prepare, read_at, read_newest, write_behind, write_newest};
 
@@ -46,7 +49,7 @@ unsafe fn step<P: Primitive, R, const PLAIN: bool>(
     // SAFETY: passed on to the caller; no reference is live.
     unsafe {
         match PLAIN {
-            true => post_plain(pointer, op, site)?,
+            true => drop(post_plain(pointer, op, site)?),
             false => post_visible(pointer, op, site)?,
         }
     }
@@ -113,6 +116,18 @@ fn weakest(verb: Verb, (success, failure): (MemoryOrder, MemoryOrder)) -> Memory
 /// An atomic load: the word read.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
+    let full = || full_load(primitive, order, verb, site);
+    if let Some(pointer) = lean_if(order) {
+        let lean = |execution: &mut Execution, op: &Op| execution.read_lean(op, site);
+        let general = |execution: &mut Execution, op: &Op| read::<P, true>(execution, primitive, op, site);
+        // SAFETY: it is the current execution, and lean.
+        return unsafe { access(pointer, primitive, (OpKind::Load, verb, order), site, lean, general, full) };
+    }
+    full()
+}
+
+#[inline(never)]
+fn full_load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
     let Some(pointer) = plain_if(order) else { return watched_load(primitive, order, verb, site) };
     let effect = |execution: &mut Execution, op: &Op| read::<P, true>(execution, primitive, op, site);
     // SAFETY: it is the current execution, whose steps have to look at nothing else.
@@ -183,6 +198,30 @@ fn read<P: Primitive, const PLAIN: bool>(
 /// value in line.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub fn store<P: Primitive>(
+    primitive: &P,
+    value: u64,
+    order: MemoryOrder,
+    verb: Verb,
+    site: Site,
+) -> Result<bool, Absent> {
+    let full = || full_store(primitive, value, order, verb, site);
+    if let Some(pointer) = lean_if(order) {
+        let lean = |execution: &mut Execution, op: &Op| {
+            execution.write_lean(op, value);
+            true
+        };
+        let general =
+            |execution: &mut Execution, op: &Op| write::<P, true>(execution, primitive, op, value, site);
+        // SAFETY: it is the current execution, and lean.
+        return unsafe {
+            access(pointer, primitive, (OpKind::Store, verb, order), site, lean, general, full)
+        };
+    }
+    full()
+}
+
+#[inline(never)]
+fn full_store<P: Primitive>(
     primitive: &P,
     value: u64,
     order: MemoryOrder,
@@ -282,6 +321,31 @@ pub struct Rmw {
 /// the operation fails and is a load of order `failure`. `f` must be a pure function.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub fn rmw<P: Primitive>(
+    primitive: &P,
+    orders: (MemoryOrder, MemoryOrder),
+    verb: Verb,
+    site: Site,
+    f: impl Fn(u64) -> Option<u64>,
+) -> Result<Rmw, Absent> {
+    let full = || full_rmw(primitive, orders, verb, site, &f);
+    if let Some(pointer) = lean_if(weakest(verb, orders)) {
+        let lean = |execution: &mut Execution, op: &Op| {
+            let (read, wrote) = execution.modify_lean(op, site, &f);
+            Rmw { read, wrote, newest: wrote.is_some() }
+        };
+        let general = |execution: &mut Execution, op: &Op| {
+            modify::<P, true>(execution, primitive, op, orders.1, site, &f)
+        };
+        // SAFETY: it is the current execution, and lean.
+        return unsafe {
+            access(pointer, primitive, (OpKind::Rmw, verb, orders.0), site, lean, general, full)
+        };
+    }
+    full()
+}
+
+#[inline(never)]
+fn full_rmw<P: Primitive>(
     primitive: &P,
     orders: (MemoryOrder, MemoryOrder),
     verb: Verb,

@@ -28,8 +28,9 @@ pub(super) fn prepare(execution: &mut Execution, object: u32) {
 #[inline(never)]
 fn begin(execution: &mut Execution, object: u32) {
     let object = &mut execution.objects[object as usize];
-    let value = object.value;
-    object.history.insert(0, value, WriteRef::default(), (0, 0));
+    // It may have been written while no history was kept; then nobody keeps clocks either.
+    let (value, write) = (object.value, object.last_write);
+    object.history.insert(0, value, write, (0, 0));
 }
 
 /// The oldest store that an access of the running thread may read or be placed behind.
@@ -205,10 +206,10 @@ pub(crate) fn note_repeated_read(execution: &mut Execution, site: Site, write: W
 
 /// Whether a thread has read this write at this place often, without anything else in between.
 #[cfg_attr(not(debug_assertions), inline(always))]
-fn is_repeated(spinning: &mut Spinning, site: Site, write: WriteRef) -> bool {
+pub(super) fn is_repeated(spinning: &mut Spinning, site: Site, write: WriteRef) -> bool {
     let (place, event) = spinning.last_read;
     // The compiler may keep one place at several addresses.
-    if event == write.event && place.is_some_and(|place| place.number() == site.number()) {
+    if event == write.event && place.is_some_and(|place| place == site || place.number() == site.number()) {
         spinning.same_reads += 1;
         return spinning.same_reads > 2;
     }

@@ -184,6 +184,7 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
     thread.coroutine.live = true;
     execution.coroutines.live += 1;
     execution.complete(&now, &op, u64::from(child));
+    execution.schedule.disturb();
     execution.schedule.ready.push(child);
     if let Some(memory) = execution.driver.memory {
         // SAFETY: see `Execution::event`.
