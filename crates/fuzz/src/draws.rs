@@ -1,6 +1,6 @@
 //! The random numbers of one iteration.
 
-use racefuzz_runtime::Words;
+use racefuzz_runtime::{Words, chacha8};
 use rand::SeedableRng;
 use rand::rand_core::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +25,7 @@ pub(crate) struct Draws {
 }
 
 const WORDS: usize = Words::COUNT;
-const LANES: usize = 16;
+const LANES: usize = chacha8::LANES;
 /// Blocks of a stream that are computed together with those of others.
 const SHARED_BLOCKS: usize = 32;
 
@@ -119,7 +119,7 @@ impl Draws {
 pub(crate) struct Heads {
     key: [u32; 8],
     group: u64,
-    blocks: Vec<Block>,
+    blocks: Vec<chacha8::Block>,
 }
 
 impl Heads {
@@ -140,58 +140,12 @@ impl Heads {
             self.blocks.clear();
         }
         while self.blocks.len() <= block {
-            self.blocks.push(chacha8(&self.key, self.blocks.len() as u32, group * LANES as u64));
+            self.blocks.push(chacha8::block(&self.key, self.blocks.len() as u32, group * LANES as u64));
         }
         let lane = stream as usize % LANES;
         for (into, word) in into.iter_mut().zip(&self.blocks[block]) {
             *into = word[lane];
         }
-    }
-}
-
-/// One block of so many streams, by word and stream.
-type Block = [[u32; LANES]; WORDS];
-
-/// A block of the streams from `first` on (D. J. Bernstein, "ChaCha, a variant of Salsa20", 2008).
-#[inline(never)]
-fn chacha8(key: &[u32; 8], block: u32, first: u64) -> Block {
-    const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
-    let mut start = [[0; LANES]; WORDS];
-    for (word, constant) in start.iter_mut().zip(CONSTANTS.iter().chain(key)) {
-        *word = [*constant; LANES];
-    }
-    start[12] = [block; LANES];
-    start[14] = std::array::from_fn(|lane| (first + lane as u64) as u32);
-    start[15] = std::array::from_fn(|lane| ((first + lane as u64) >> 32) as u32);
-    let mut x = start;
-    for _ in 0..4 {
-        (0..4).for_each(|i| quarter(&mut x, i, i + 4, i + 8, i + 12));
-        (0..4).for_each(|i| quarter(&mut x, i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12));
-    }
-    for (word, start) in x.iter_mut().zip(&start) {
-        for lane in 0..LANES {
-            word[lane] = word[lane].wrapping_add(start[lane]);
-        }
-    }
-    x
-}
-
-/// Written so that the compiler makes vector instructions of it: one loop, enough of it to be worth
-/// that, no branch.
-#[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "four rows are walked at once")]
-fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
-    for lane in 0..LANES {
-        let (mut a, mut b, mut c, mut d) = (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]);
-        a = a.wrapping_add(b);
-        d = (d ^ a).rotate_left(16);
-        c = c.wrapping_add(d);
-        b = (b ^ c).rotate_left(12);
-        a = a.wrapping_add(b);
-        d = (d ^ a).rotate_left(8);
-        c = c.wrapping_add(d);
-        b = (b ^ c).rotate_left(7);
-        (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]) = (a, b, c, d);
     }
 }
 

@@ -17,16 +17,19 @@
 //! # The walk of a load
 //! 1. The primitive calls `ops::load`, which reads the pointer to the running execution, the only
 //!    thread-local that a step looks at (besides the flag that says whose code runs, see [`alloc`]).
-//! 2. One flag of the execution says whether anything is on besides the execution itself: an overlay, a
-//!    recorder, an explorer of graphs, faults, the fair tail, an end. If not, what follows is compiled without
-//!    all of these; else it is compiled with them, behind a call.
-//! 3. The object's number is read from the object, or the object is met for the first time.
-//! 4. The load is stated: it becomes the thread's pending operation, and the explorer chooses who runs.
+//! 2. One flag of the execution says whether it is *lean*: nothing is on besides the program (an overlay, a
+//!    recorder, an explorer of graphs, faults, the fair tail, an end), and neither clocks nor store histories are
+//!    kept. What follows is then compiled for that alone, into the program; else it is a call.
+//! 3. The object's number is found by one comparison of the object's identity with the execution's, or the object
+//!    is met for the first time.
+//! 4. The load is stated: it becomes the thread's pending operation. One comparison, of the number of steps, says
+//!    that nothing has happened since somebody has last looked at who may run (*calm*); then the explorer chooses
+//!    among the enabled threads, or, if it chooses uniformly, its next random word does.
 //! 5. If that is another thread, the coroutine is suspended; [`Runner::run`]'s loop resumes the chosen one, and
-//!    some time this one.
-//! 6. The object is looked at again (it may have been released), and the event is counted.
-//! 7. The load picks one of the stores that the memory model allows (the explorer chooses again), learns what
-//!    that store releases, adds its edge to the sum that tells executions apart, and returns the word.
+//!    some time this one, which looks at the object's identity again: it may have been released.
+//! 6. The event is counted; the load reads the newest word (where histories are kept: one of the stores that the
+//!    memory model allows, which the explorer chooses, and it learns what that store releases), adds its edge to
+//!    the sum that tells executions apart and a word to the log, and returns the word.
 //!
 //! # What an execution keeps
 //! An `Execution` is split by duty: who decides, whose turn it may be, what events have established, where
@@ -58,6 +61,7 @@
 
 pub mod alloc;
 mod backend;
+pub mod chacha8;
 mod clock;
 mod config;
 mod crash;

@@ -21,6 +21,8 @@ pub(super) struct Rff {
     base: Base,
     priorities: Priorities,
     paths: PerThread<(u32, u32)>,
+    /// The abstraction of each thread's pending event, once worked out: 0 while it is not.
+    pending: PerThread<Abstract>,
     objects: PerObject,
     constraints: Vec<Constraint>,
     waited: u32,
@@ -33,6 +35,7 @@ impl Rff {
             base,
             priorities: Priorities::new(),
             paths: PerThread::new(),
+            pending: PerThread::new(),
             objects: PerObject::default(),
             constraints: Vec::new(),
             waited: 0,
@@ -51,7 +54,12 @@ impl Rff {
         if self.constraints.is_empty() || op.object >= PerObject::LIMIT {
             return 1;
         }
-        let (event, last) = (self.abstraction(thread, op), self.objects.get(op.object).written);
+        let mut event = *self.pending.get(thread);
+        if event == 0 {
+            event = self.abstraction(thread, op);
+            *self.pending.get(thread) = event;
+        }
+        let last = self.objects.get(op.object).written;
         let mut band = 1;
         for constraint in &self.constraints {
             if constraint.read == event && op.kind.reads() {
@@ -101,6 +109,7 @@ impl Explorer for Rff {
     }
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
+        *self.pending.get(thread) = 0;
         if op.object >= PerObject::LIMIT || !is_step(op, self.base.profile.count_points) {
             return;
         }
@@ -128,6 +137,7 @@ impl Sampler for Rff {
         self.base.start(iteration, profile);
         self.priorities.clear();
         self.paths.clear();
+        self.pending.clear();
         self.objects.clear();
         self.waited = 0;
         self.pairs.clear();

@@ -83,13 +83,19 @@ impl Walk {
     }
 
     /// The key of an object that a pending operation names.
+    #[inline]
     pub(super) fn key(&mut self, choice: &ThreadChoice<'_>, object: u32) -> Option<ObjectKey> {
+        match self.keys.get(object as usize) {
+            Some(Some(known)) => Some(*known),
+            _ => self.find_key(choice, object),
+        }
+    }
+
+    #[cold]
+    fn find_key(&mut self, choice: &ThreadChoice<'_>, object: u32) -> Option<ObjectKey> {
         let index = object as usize;
         if index >= Self::OBJECTS {
             return None;
-        }
-        if let Some(Some(known)) = self.keys.get(index) {
-            return Some(*known);
         }
         let created = choice.created(object)?;
         if index >= self.keys.len() {
@@ -100,6 +106,7 @@ impl Walk {
         self.keys[index]
     }
 
+    #[inline]
     pub(super) fn known_key(&self, object: u32) -> Option<ObjectKey> {
         self.keys.get(object as usize).copied().flatten()
     }

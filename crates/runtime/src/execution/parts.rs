@@ -11,6 +11,7 @@ use crate::heap::Heap;
 use crate::lane::Lane;
 use crate::memory::Seen;
 use crate::object::WriteRef;
+use crate::ops::Spare;
 use crate::schedule::Fairness;
 use crate::site::Site;
 use crate::stacks::StackPool;
@@ -277,11 +278,20 @@ pub(crate) struct Coroutines {
     /// besides the running coroutine.
     pub(crate) unwinding_elsewhere: u32,
     pub(crate) stacks: StackPool,
+    /// Memory for what threads leave.
+    pub(crate) spare: Spare,
 }
 
 impl Coroutines {
     pub(crate) fn new(stacks: StackPool) -> Self {
-        Self { lanes: Vec::new(), live: 0, parked: false, unwinding_elsewhere: 0, stacks }
+        Self {
+            lanes: Vec::new(),
+            live: 0,
+            parked: false,
+            unwinding_elsewhere: 0,
+            stacks,
+            spare: Spare::default(),
+        }
     }
 
     /// An execution begins.

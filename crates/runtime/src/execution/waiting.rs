@@ -79,8 +79,13 @@ impl Execution {
         if !*listed {
             *listed = true;
             self.schedule.disturb();
-            let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
-            self.schedule.enabled.insert(place, ThreadId(thread));
+            let enabled = &mut self.schedule.enabled;
+            if enabled.last().is_none_or(|last| last.0 < thread) {
+                enabled.push(ThreadId(thread));
+            } else {
+                let place = enabled.partition_point(|other| other.0 < thread);
+                enabled.insert(place, ThreadId(thread));
+            }
         }
     }
 
@@ -89,8 +94,13 @@ impl Execution {
         if *listed {
             *listed = false;
             self.schedule.disturb();
-            let place = self.schedule.enabled.partition_point(|other| other.0 < thread);
-            self.schedule.enabled.remove(place);
+            let enabled = &mut self.schedule.enabled;
+            if enabled.last() == Some(&ThreadId(thread)) {
+                enabled.pop();
+            } else {
+                let place = enabled.partition_point(|other| other.0 < thread);
+                enabled.remove(place);
+            }
         }
     }
 

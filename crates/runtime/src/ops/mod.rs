@@ -40,7 +40,7 @@ pub(crate) use atomic::MO;
 pub(crate) use counted::Destruction;
 pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use graphed::is_real;
-pub(crate) use threads::{destroy_locals, drop_payload, finish, token_object, token_owner};
+pub(crate) use threads::{Spare, destroy_locals, drop_payload, finish, token_object, token_owner};
 pub(crate) use tracked::report_leaks;
 
 use crate::execution::{Absent, Execution, Phase, current, set_current};

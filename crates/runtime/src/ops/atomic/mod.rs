@@ -6,9 +6,11 @@
 //! that may be on.
 
 mod lean;
+mod rmw;
 mod stores;
 mod unsync;
 
+pub use rmw::{Rmw, compare_exchange, rmw};
 pub(crate) use stores::{MO, note_repeated_read, reads_from};
 pub use unsync::{fence, fence_by, newest, rebase, unsync_read, unsync_write};
 
@@ -16,7 +18,6 @@ use crate::alloc::runtime_scope;
 use crate::execution::{Absent, Execution, Phase, alive, current, plain};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::memory::History;
 use crate::object::Primitive;
 use crate::overlay;
 use crate::schedule::{post_plain, post_visible};
@@ -116,7 +117,11 @@ fn weakest(verb: Verb, (success, failure): (MemoryOrder, MemoryOrder)) -> Memory
 /// An atomic load: the word read.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
-    let full = || full_load(primitive, order, verb, site);
+    let full = || match plain_if(order) {
+        // SAFETY: it was just seen to be so.
+        Some(pointer) => unsafe { plain_load(pointer, primitive, order, verb, site) },
+        None => watched_load(primitive, order, verb, site),
+    };
     if let Some(pointer) = lean_if(order) {
         let lean = |execution: &mut Execution, op: &Op| execution.read_lean(op, site);
         let general = |execution: &mut Execution, op: &Op| read::<P, true>(execution, primitive, op, site);
@@ -126,14 +131,24 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
     full()
 }
 
+/// [`load`] of an execution in which nothing is on, but that keeps clocks or store histories.
+///
+/// # Safety
+/// `pointer` is the current execution, whose steps have to look at nothing else ([`Execution::slow`]).
 #[inline(never)]
-fn full_load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: Site) -> Result<u64, Absent> {
-    let Some(pointer) = plain_if(order) else { return watched_load(primitive, order, verb, site) };
+unsafe fn plain_load<P: Primitive>(
+    pointer: *mut Execution,
+    primitive: &P,
+    order: MemoryOrder,
+    verb: Verb,
+    site: Site,
+) -> Result<u64, Absent> {
     let effect = |execution: &mut Execution, op: &Op| read::<P, true>(execution, primitive, op, site);
     // SAFETY: it is the current execution, whose steps have to look at nothing else.
     unsafe { step::<P, u64, true>(pointer, primitive, OpKind::Load, verb, order, site, effect) }
 }
 
+/// [`load`] of an execution in which anything may be on, or outside of every execution.
 #[inline(never)]
 fn watched_load<P: Primitive>(
     primitive: &P,
@@ -204,7 +219,11 @@ pub fn store<P: Primitive>(
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
-    let full = || full_store(primitive, value, order, verb, site);
+    let full = || match plain_if(order) {
+        // SAFETY: it was just seen to be so.
+        Some(pointer) => unsafe { plain_store(pointer, primitive, value, order, verb, site) },
+        None => watched_store(primitive, value, order, verb, site),
+    };
     if let Some(pointer) = lean_if(order) {
         let lean = |execution: &mut Execution, op: &Op| {
             execution.write_lean(op, value);
@@ -220,20 +239,25 @@ pub fn store<P: Primitive>(
     full()
 }
 
+/// [`store`] of an execution in which nothing is on, but that keeps clocks or store histories.
+///
+/// # Safety
+/// `pointer` is the current execution, whose steps have to look at nothing else ([`Execution::slow`]).
 #[inline(never)]
-fn full_store<P: Primitive>(
+unsafe fn plain_store<P: Primitive>(
+    pointer: *mut Execution,
     primitive: &P,
     value: u64,
     order: MemoryOrder,
     verb: Verb,
     site: Site,
 ) -> Result<bool, Absent> {
-    let Some(pointer) = plain_if(order) else { return watched_store(primitive, value, order, verb, site) };
     let effect = |execution: &mut Execution, op: &Op| write::<P, true>(execution, primitive, op, value, site);
     // SAFETY: it is the current execution, whose steps have to look at nothing else.
     unsafe { step::<P, bool, true>(pointer, primitive, OpKind::Store, verb, order, site, effect) }
 }
 
+/// [`store`] of an execution in which anything may be on, or outside of every execution.
 #[inline(never)]
 fn watched_store<P: Primitive>(
     primitive: &P,
@@ -304,185 +328,4 @@ fn place(execution: &mut Execution, op: &Op) -> usize {
     let chosen = execution.choose(Point::Place, count);
     let history = &execution.objects[op.object as usize].history;
     (floor..=newest).rev().filter(|place| history.is_free(*place)).nth(chosen).unwrap_or(newest)
-}
-
-/// What a read-modify-write did.
-#[derive(Clone, Copy, Debug)]
-pub struct Rmw {
-    /// The word read.
-    pub read: u64,
-    /// The word written, unless the operation failed (a compare-exchange).
-    pub wrote: Option<u64>,
-    /// Whether the word written is now the newest.
-    pub newest: bool,
-}
-
-/// An atomic read-modify-write: `f` maps the word read to the word to write, or to `None` where
-/// the operation fails and is a load of order `failure`. `f` must be a pure function.
-#[cfg_attr(not(debug_assertions), inline(always))]
-pub fn rmw<P: Primitive>(
-    primitive: &P,
-    orders: (MemoryOrder, MemoryOrder),
-    verb: Verb,
-    site: Site,
-    f: impl Fn(u64) -> Option<u64>,
-) -> Result<Rmw, Absent> {
-    let full = || full_rmw(primitive, orders, verb, site, &f);
-    if let Some(pointer) = lean_if(weakest(verb, orders)) {
-        let lean = |execution: &mut Execution, op: &Op| {
-            let (read, wrote) = execution.modify_lean(op, site, &f);
-            Rmw { read, wrote, newest: wrote.is_some() }
-        };
-        let general = |execution: &mut Execution, op: &Op| {
-            modify::<P, true>(execution, primitive, op, orders.1, site, &f)
-        };
-        // SAFETY: it is the current execution, and lean.
-        return unsafe {
-            access(pointer, primitive, (OpKind::Rmw, verb, orders.0), site, lean, general, full)
-        };
-    }
-    full()
-}
-
-#[inline(never)]
-fn full_rmw<P: Primitive>(
-    primitive: &P,
-    orders: (MemoryOrder, MemoryOrder),
-    verb: Verb,
-    site: Site,
-    f: impl Fn(u64) -> Option<u64>,
-) -> Result<Rmw, Absent> {
-    let (success, failure) = orders;
-    let pointer = plain_if(weakest(verb, orders));
-    let Some(pointer) = pointer else { return watched_rmw(primitive, orders, verb, site, &f) };
-    let effect =
-        |execution: &mut Execution, op: &Op| modify::<P, true>(execution, primitive, op, failure, site, &f);
-    // SAFETY: it is the current execution, whose steps have to look at nothing else.
-    unsafe { step::<P, Rmw, true>(pointer, primitive, OpKind::Rmw, verb, success, site, effect) }
-}
-
-#[inline(never)]
-fn watched_rmw<P: Primitive>(
-    primitive: &P,
-    (success, failure): (MemoryOrder, MemoryOrder),
-    verb: Verb,
-    site: Site,
-    f: &dyn Fn(u64) -> Option<u64>,
-) -> Result<Rmw, Absent> {
-    if let Some(session) = foreign::hosted(primitive, verb, site) {
-        return session.rmw(primitive, success, verb, f);
-    }
-    let (success, failure) = overlay::orders(site, success, failure);
-    needs_histories(weakest(verb, (success, failure)))?;
-    let rmw = watched_step(primitive, OpKind::Rmw, verb, success, site, |execution, op| {
-        if execution.driver.memory.is_some() {
-            return super::graphed::rmw(execution, primitive, op, failure, site, f);
-        }
-        modify::<P, false>(execution, primitive, op, failure, site, f)
-    })?;
-    super::graphed::stop_if_diverged()?;
-    Ok(rmw)
-}
-
-/// Stores that a read-modify-write may choose from, beyond which those that it cannot read are not left out
-/// of their number.
-const MANY_STORES: usize = 1_000;
-
-/// The effect of a read-modify-write.
-#[cfg_attr(not(debug_assertions), inline(always))]
-fn modify<P: Primitive, const PLAIN: bool>(
-    execution: &mut Execution,
-    primitive: &P,
-    op: &Op,
-    failure: MemoryOrder,
-    site: Site,
-    f: &(impl Fn(u64) -> Option<u64> + ?Sized),
-) -> Rmw {
-    prepare(execution, op.object);
-    let now = execution.event(op);
-    let success = op.order;
-    let spurious = !PLAIN
-        && op.verb == Verb::CompareExchangeWeak
-        && execution.config.inject.spurious
-        && execution.choose(Point::Spurious, 2) == 1;
-    let newest = execution.running_with(op.object).1.history.len() - 1;
-    let place = match newest {
-        0 => 0,
-        _ => place_of_rmw(execution, op, failure, spurious, &|word| f(word).is_some()),
-    };
-    let read = execution.running_with(op.object).1.history.store(place).value;
-    let wrote = if spurious { None } else { f(read) };
-    let order = if wrote.is_some() { success } else { failure };
-    let (_, write) = read_at(execution, &now, op.object, place, order);
-    execution.received(read);
-    let stale = if PLAIN || place == newest { None } else { newer(execution, op.object, place) };
-    match wrote {
-        Some(value) => {
-            write_behind(execution, &now, op.object, place, value, success, true);
-            execution.running().spinning.last_read = (None, 0);
-        }
-        None => note_repeated_read(execution, site, write),
-    }
-    execution.complete(&now, op, wrote.unwrap_or(read));
-    if !PLAIN {
-        execution.record(op, site, move |recorder, event| {
-            event.read = recorder.value(primitive.show(read));
-            event.wrote = wrote.and_then(|value| recorder.value(primitive.show(value)));
-            event.ok = wrote.is_some();
-            event.order = order;
-            event.reads_from = Some(reads_from(write));
-            event.newer = stale;
-            if spurious {
-                event.text = Some("spurious failure".into());
-            }
-        });
-    }
-    Rmw { read, wrote, newest: wrote.is_some() && place == newest }
-}
-
-/// The store, of several, that a read-modify-write reads; `succeeds` says whether it writes having read a
-/// word.
-fn place_of_rmw(
-    execution: &mut Execution,
-    op: &Op,
-    failure: MemoryOrder,
-    spurious: bool,
-    succeeds: &dyn Fn(u64) -> bool,
-) -> usize {
-    // What it reads decides whether it succeeds, and each outcome has an ordering, and with
-    // it a floor, of its own. A store that another read-modify-write has read can only be
-    // seen by one that fails.
-    let newest = execution.objects[op.object as usize].history.len() - 1;
-    let passes = if spurious { newest + 1 } else { floor(execution, op.object, op.order) };
-    let fails = if failure == op.order && !spurious { passes } else { floor(execution, op.object, failure) };
-    let history = &execution.objects[op.object as usize].history;
-    let free = |history: &History, place: usize| match !spurious && succeeds(history.stores()[place].value) {
-        true => place >= passes && history.is_free(place),
-        false => place >= fails,
-    };
-    let lowest = passes.min(fails);
-    let count = match newest - lowest {
-        // Only an explorer of graphs has so many: it knows which one it means.
-        many if many > MANY_STORES => many + 1,
-        _ => (lowest..=newest).filter(|place| free(history, *place)).count(),
-    };
-    let chosen = execution.choose(Point::Store, count);
-    let history = &execution.objects[op.object as usize].history;
-    (lowest..=newest).rev().filter(|place| free(history, *place)).nth(chosen).unwrap_or(newest)
-}
-
-/// An atomic compare-exchange: writes `new` if the word read is `current`, and else is a load. The
-/// orders are those of success and failure.
-#[inline]
-pub fn compare_exchange<P: Primitive>(
-    primitive: &P,
-    orders: (MemoryOrder, MemoryOrder),
-    verb: Verb,
-    site: Site,
-    (current, new): (u64, u64),
-) -> Result<Rmw, Absent> {
-    if let Some(session) = foreign::hosted(primitive, verb, site) {
-        return session.compare_exchange(primitive, orders, verb, (current, new));
-    }
-    rmw(primitive, orders, verb, site, |word| (word == current).then_some(new))
 }

@@ -28,7 +28,7 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
     }
     let panicked = join_thread(spawned.thread, false, site)?;
     // SAFETY: the thread has ended, and this handle, the only one, is consumed.
-    let result = unsafe { (*spawned.packet.0.get()).take() };
+    let result = unsafe { spawned.packet.take() };
     if panicked {
         // The caller has it now. A panic of a thread-local's destructor is in no result.
         take_panic(spawned.thread, result.as_ref().is_some_and(|result| result.is_err()))?;

@@ -2,6 +2,7 @@
 
 mod identity;
 mod join;
+mod packet;
 mod parking;
 mod spawning;
 mod yielding;
@@ -12,6 +13,7 @@ pub use parking::{park, unpark};
 pub use spawning::{JoinOutcome, SpawnOptions, Spawned, spawn};
 pub use yielding::{give_way, sleep, yield_now};
 
+pub(crate) use packet::Spare;
 pub(crate) use parking::{token_object, token_owner};
 pub(crate) use spawning::{destroy_locals, drop_payload, finish};
 

@@ -1,6 +1,7 @@
 //! How threads begin and end.
 
 use super::end_object;
+use super::packet::Packet;
 use crate::alloc::{by_program, runtime_scope};
 use crate::backend;
 use crate::execution::{Absent, Execution, Phase, alive, current, mix};
@@ -14,9 +15,7 @@ use crate::site::Site;
 use crate::thread::{Thread, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::any::Any;
-use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 
 /// How a thread is to be made.
 #[derive(Clone, Debug, Default)]
@@ -32,37 +31,11 @@ pub struct SpawnOptions {
     pub task: bool,
 }
 
-/// What a thread left for whoever joins it.
-pub(super) struct Packet<T>(pub(super) UnsafeCell<Option<std::thread::Result<T>>>);
-
-impl<T> Drop for Packet<T> {
-    /// Nobody took the result. Std ends the process if its destructor panics.
-    fn drop(&mut self) {
-        let result = self.0.get_mut().take();
-        let execution = current();
-        let release = || if execution.is_null() { drop(result) } else { by_program(|| drop(result)) };
-        let Err(payload) = catch_unwind(AssertUnwindSafe(release)) else { return };
-        if execution.is_null() {
-            resume_unwind(payload);
-        }
-        // SAFETY: see `execution::with`.
-        panics::fatal(unsafe { &mut *execution }, payload.as_ref());
-        drop_payload(payload);
-    }
-}
-
-// SAFETY: the cell is written once, by the thread before its end, and taken only after that end;
-// both happen on one operating-system thread, or (a handle that outlives the execution) after the
-// worker has finished with the execution.
-unsafe impl<T: Send> Sync for Packet<T> {}
-// SAFETY: as above; the value itself may be sent.
-unsafe impl<T: Send> Send for Packet<T> {}
-
 /// A thread that was spawned.
 pub struct Spawned<T> {
     pub(super) thread: ThreadId,
     pub(super) epoch: u64,
-    pub(super) packet: Arc<Packet<T>>,
+    pub(super) packet: Packet<T>,
 }
 
 impl<T> Spawned<T> {
@@ -93,9 +66,9 @@ where
     // The program's memory goes when the execution ends.
     let name = options.name.as_ref().map(|name| name.as_str().to_owned());
     let options = SpawnOptions { name, ..options };
-    // The clone of the packet is dropped by the coroutine, also if it only starts when all is over.
-    let packet = Arc::new(Packet(UnsafeCell::new(None)));
-    let theirs = Arc::clone(&packet);
+    // The coroutine lets go of the packet, also if it only starts when all is over.
+    // SAFETY: see `execution::with`; the reference ends here.
+    let (packet, theirs) = Packet::pair(Some(unsafe { &mut (*pointer).coroutines.spare }));
     let run = move || {
         // SAFETY: see `execution::with`; a plain read.
         if unsafe { (*current()).phase() } == Phase::TearDown {
@@ -108,8 +81,8 @@ where
                 panics::escaped(unsafe { &mut *current() }, payload.as_ref())
             });
             if result.is_ok() || panicked {
-                // SAFETY: nobody else touches the packet before this thread is marked as finished.
-                unsafe { *theirs.0.get() = Some(result) };
+                // SAFETY: this is the thread, which is not marked as finished yet.
+                unsafe { theirs.put(result) };
             } else if let Err(payload) = result {
                 drop_payload(payload);
             }
@@ -205,8 +178,7 @@ fn spawn_hosted<F, T>(
 where
     F: FnOnce() -> T,
 {
-    let packet = Arc::new(Packet(UnsafeCell::new(None)));
-    let theirs = Arc::clone(&packet);
+    let (packet, theirs) = Packet::pair(None);
     let run: Box<dyn FnOnce() + '_> = Box::new(move || {
         let result = catch_unwind(AssertUnwindSafe(body));
         if let Err(payload) = &result {
@@ -214,8 +186,8 @@ where
         }
         match result {
             Err(payload) if session.mode().is_err() => resume_unwind(payload),
-            // SAFETY: nobody else touches the packet before this thread has ended.
-            result => unsafe { *theirs.0.get() = Some(result) },
+            // SAFETY: this is the thread, which has not ended.
+            result => unsafe { theirs.put(result) },
         }
     });
     // SAFETY: only the lifetime changes, as the caller of `spawn` promises. A thread of an execution
