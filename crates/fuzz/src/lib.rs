@@ -58,3 +58,4 @@ pub use recheck::{Difference, Executed, Order, compare, is_sampled};
 pub use replay::{Divergence, Replayed, replay};
 pub use shrink::{Origin, shrink};
 pub use sight::Sight;
+pub use strategy::custom;

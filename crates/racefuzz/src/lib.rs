@@ -65,6 +65,8 @@ pub mod scenario;
 mod setters;
 #[cfg(feature = "model")]
 mod show;
+#[cfg(feature = "model")]
+pub mod strategy;
 mod testing;
 
 /// Makes a test that runs its body under racefuzz.

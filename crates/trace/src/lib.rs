@@ -32,6 +32,7 @@ mod report;
 mod schedule;
 mod settings;
 mod site;
+mod strategy;
 mod token;
 mod unseen;
 mod value;
@@ -48,8 +49,9 @@ pub use repair::{
 };
 pub use report::{Expectation, Outcome, Proof, RunReport, Share, Stats, Warning};
 pub use schedule::{Choice, Point, Schedule};
-pub use settings::{Engine, Inject, MemoryModel, Settings, Strategy, UnknownName};
+pub use settings::{Engine, Inject, MemoryModel, Settings, UnknownName};
 pub use site::{Site, normalize_path};
+pub use strategy::{CustomStrategy, Strategy};
 pub use token::TokenError;
 pub use unseen::{ForeignObject, Unseen};
 pub use value::Value;

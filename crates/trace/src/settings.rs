@@ -76,32 +76,6 @@ named_enum! {
 }
 
 named_enum! {
-    /// How the fuzzer chooses among what may happen next.
-    #[derive(Default)]
-    Strategy, "strategy" {
-        /// Every step sleeps a random virtual time; the earliest thread is next.
-        Delay = "delay",
-        /// A uniform choice among the enabled threads at every step.
-        Random = "random",
-        /// Probabilistic concurrency testing: random priorities, few change points.
-        Pct = "pct",
-        /// Partial order sampling: priorities drawn anew for events that race.
-        Pos = "pos",
-        /// Uniform random walk over orders, weighted by a profile run.
-        Urw = "urw",
-        /// Selectively uniform random walk over the accesses of one object.
-        Surw = "surw",
-        /// Reads-from feedback over partial order sampling.
-        Rff = "rff",
-        /// Threads take turns, with a quantum that grows; the same in every iteration of a quantum.
-        RoundRobin = "round-robin",
-        /// Rotates through the others.
-        #[default]
-        Portfolio = "portfolio",
-    }
-}
-
-named_enum! {
     /// What runs the program.
     #[derive(Default)]
     Engine, "engine" {

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::path::PathBuf;
 use std::time::Duration;
-use values::{memory_model, named, number, parameter};
+use values::{memory_model, named, number, parameter, strategy};
 
 /// More would not end in a lifetime.
 const MOST_ITERATIONS: u64 = 1 << 48;
@@ -113,7 +113,7 @@ pub(crate) struct RunArgs {
     #[arg(help_heading = SEARCH, long, short = 'n', default_value_t = 10_000, value_name = "N", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) iterations: u64,
     /// How schedules are chosen.
-    #[arg(help_heading = SEARCH, long, default_value_t = Strategy::Portfolio, value_name = "NAME", value_parser = named::<Strategy>(Strategy::NAMES))]
+    #[arg(help_heading = SEARCH, long, default_value_t = Strategy::Portfolio, value_name = "NAME", value_parser = strategy())]
     pub(crate) strategy: Strategy,
     /// Bug depth that `pct` aims at.
     #[arg(help_heading = SEARCH, long, default_value_t = 3, value_name = "N", value_parser = number::<u32>(1, 100), allow_negative_numbers = true)]

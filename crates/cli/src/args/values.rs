@@ -1,6 +1,6 @@
 //! What the values of options may be.
 
-use racefuzz::MemoryModel;
+use racefuzz::{MemoryModel, Strategy};
 
 /// A parser for one of a set of names, which help and completion show.
 pub(super) fn named<T>(names: &'static [&'static str]) -> impl clap::builder::TypedValueParser<Value = T>
@@ -9,6 +9,12 @@ where
 {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
     PossibleValuesParser::new(names).try_map(|name| name.parse::<T>())
+}
+
+/// The strategies there are: those that are built in, and those that the program has registered.
+pub(super) fn strategy() -> impl clap::builder::TypedValueParser<Value = Strategy> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Strategy::known_names()).try_map(|name| name.parse::<Strategy>())
 }
 
 /// The models that can be sampled.

@@ -1,5 +1,6 @@
 //! How the fuzzer chooses. Each strategy is one file on the runtime's `Explorer`.
 
+pub mod custom;
 mod delay;
 mod pct;
 mod pos;
@@ -98,6 +99,7 @@ fn make(strategy: Strategy, base: Base, depth: u32) -> Box<dyn Sampler> {
         Strategy::Surw => Box::new(surw::Surw::new(base)),
         Strategy::Rff => Box::new(rff::Rff::new(base)),
         Strategy::RoundRobin => Box::new(round_robin::RoundRobin::new()),
+        Strategy::Custom(_) => Box::new(custom::Custom::new(base, strategy)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod custom;
 mod decision;
 mod laws;
 mod minimise;
