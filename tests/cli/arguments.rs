@@ -158,5 +158,13 @@ fn a_log_goes_to_standard_error_and_changes_nothing() {
     let loud = line("-v run refcount --seed 42");
     assert_eq!(loud.stdout, quiet.stdout);
     assert!(loud.stderr.contains("run begins"), "{}", loud.stderr);
-    assert!(line("-vv run refcount --seed 42").stderr.len() >= loud.stderr.len());
+    let louder = line("-vv run refcount --seed 42");
+    assert_eq!(louder.stdout, quiet.stdout);
+    for said in ["iterations", "execution recorded", "choices made fewer"] {
+        assert!(louder.stderr.contains(said) && !loud.stderr.contains(said), "{said}: {}", louder.stderr);
+    }
+    let repairing = line("-vv fix refcount");
+    for said in ["candidate{number=1", "fails: ", "repairs executions="] {
+        assert!(repairing.stderr.contains(said), "{said}: {}", repairing.stderr);
+    }
 }

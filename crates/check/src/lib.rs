@@ -63,8 +63,26 @@ use racefuzz_trace::RunReport;
 /// The report depends on the options and the program only, not on the number of workers, unless the
 /// observer or the clock ends the exploration.
 pub fn check(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> RunReport {
-    driver::explore(options, program, observer, None, None)
-        .unwrap_or_else(|_| unreachable!("there was nothing to go on from"))
+    #[cfg(feature = "tracing")]
+    let _span = span(options).entered();
+    let report = driver::explore(options, program, observer, None, None)
+        .unwrap_or_else(|_| unreachable!("there was nothing to go on from"));
+    #[cfg(feature = "tracing")]
+    tracing::info!(
+        executions = report.stats.executions,
+        blocked = report.stats.blocked,
+        outcome = ?report.outcome,
+        "exploration ended"
+    );
+    report
+}
+
+/// What an exploration logs as its span.
+#[cfg(feature = "tracing")]
+fn span(options: &Options) -> tracing::Span {
+    let edits = options.overlay.as_ref().map_or(0, |overlay| overlay.edits.len());
+    let memory = options.settings.memory.name();
+    tracing::info_span!("check", program = options.program, memory, preemptions = options.preemptions, edits)
 }
 
 /// How an exploration by [`visit`] ended.
@@ -108,6 +126,8 @@ fn visit_guarded(
     guard: Option<&racefuzz_fuzz::Guard>,
     show: &mut dyn FnMut(&Visited<'_>) -> bool,
 ) -> Counts {
+    #[cfg(feature = "tracing")]
+    let _span = span(options).entered();
     let mut config = options.fuzz().config(&options.settings);
     let (mut loops, mut places) = (waiting::Loops::default(), turns::Places::default());
     loop {
@@ -126,6 +146,8 @@ fn visit_guarded(
         };
         let counts = done.counts_observed && !std::mem::replace(&mut config.count_points, true);
         if loops.learn(&done.learned) | places.learn(&done.places) | counts {
+            #[cfg(feature = "tracing")]
+            tracing::debug!(executions = done.executions, counts, "begins anew with what was learned");
             continue;
         }
         if let Some(found) = &done.unrepeatable {

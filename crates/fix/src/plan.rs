@@ -18,6 +18,8 @@ pub fn fix(options: &Options, program: &(dyn Fn() + Sync)) -> FixReport {
 
 /// The same, watched.
 pub fn fix_watched(options: &Options, program: &(dyn Fn() + Sync), observer: &dyn Observer) -> FixReport {
+    #[cfg(feature = "tracing")]
+    let _span = tracing::info_span!("fix", program = options.program).entered();
     let limits = options.limits();
     let limit = Limit::new(&limits, observer);
     let search = |options: &Options| {

@@ -243,7 +243,15 @@ impl<'a> Search<'a> {
         }
         self.tried += 1;
         self.limit.progress(Progress { tried: self.tried, executions: self.executions });
+        #[cfg(feature = "tracing")]
+        let _span = tracing::debug_span!("candidate", number = self.tried, edits = ?overlay.edits).entered();
         let tried = self.explore(overlay);
+        #[cfg(feature = "tracing")]
+        match &tried {
+            Tried::Bad(bad) => tracing::debug!("fails: {}", bad.in_short()),
+            Tried::Good(good) => tracing::debug!(executions = good.verdict.executions, "repairs"),
+            Tried::Unknown => tracing::debug!("not found out in time"),
+        }
         self.results.insert(key, tried.clone());
         tried
     }

@@ -61,6 +61,8 @@ impl Found {
 
 /// Repeats a failing execution, makes it as short as it will go, and records it.
 pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, mut caught: Caught) -> Failure {
+    #[cfg(feature = "tracing")]
+    let _span = tracing::debug_span!("confirm", iteration = caught.found.iteration).entered();
     let program = &options.program;
     if let Some(trace) = caught.shown.take() {
         return caught.found.failure(program, caught.detected, trace, &caught.choices);

@@ -105,6 +105,8 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
     // What stands in the other fields stands there only.
     measured.retain(|(at, share)| *at != step && share.count < share.total);
     measured.sort_by_key(|(at, _)| *at);
+    #[cfg(feature = "tracing")]
+    tracing::debug!(step, steps = search.steps, "decided");
     Some(Decision { step, start, before, after, measured, passes })
 }
 

@@ -216,6 +216,11 @@ fn block(
         merged.close(run.options.keep_going);
     }
     merged.early.clear();
+    #[cfg(feature = "tracing")]
+    {
+        let (failures, lessons) = (merged.caught.len(), merged.lessons.len());
+        tracing::debug!(from = start, to = merged.next, failures, lessons, "iterations");
+    }
     merged
 }
 

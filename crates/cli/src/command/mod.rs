@@ -36,7 +36,7 @@ fn log_to_stderr(verbose: u8) {
     use tracing_subscriber::EnvFilter;
     let default = match verbose {
         0 => "off",
-        1 => "racefuzz=info,racefuzz_fuzz=info,racefuzz_cli=info",
+        1 => "racefuzz=info,racefuzz_fuzz=info,racefuzz_check=info,racefuzz_fix=info,racefuzz_cli=info",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("RACEFUZZ_LOG").unwrap_or_else(|_| EnvFilter::new(default));

@@ -67,6 +67,12 @@ pub(crate) fn minimise(lab: &mut Lab<'_>, identity: u64, choices: &[Choice]) -> 
         plan::search(&mut search);
         single_choices(&mut search);
         if search.best.cost == before || search.spent() {
+            #[cfg(feature = "tracing")]
+            {
+                let (tried, Cost { switches, steps, .. }) = (search.executions, search.best.cost);
+                let (before, behind) = (choices.len(), search.best.choices.len());
+                tracing::debug!(tried, switches, steps, before, behind, "choices made fewer");
+            }
             return search.best.choices;
         }
     }

@@ -224,6 +224,12 @@ impl Runner {
         }
         let left_over = describe_left_over(execution);
         let trace = execution.recorder.take().map(|recorder| recorder.trace);
+        #[cfg(feature = "tracing")]
+        if trace.is_some() {
+            let (steps, threads) = (execution.schedule.steps, execution.schedule.thread_count);
+            let choices = execution.driver.choices.len();
+            tracing::debug!(steps, threads, choices, failed, "execution recorded");
+        }
         Ended {
             stopped: execution.outcome.stopped && execution.outcome.failure.is_none(),
             failure: if failed { execution.outcome.failure.take() } else { None },
