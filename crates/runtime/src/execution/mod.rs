@@ -148,9 +148,10 @@ impl Execution {
         self.outcome.begin();
         self.coroutines.begin();
         self.recorder = recorder;
-        self.look_around();
-        self.order.begin(self.config.light && !self.slow, self.config.memory);
-        self.look_around();
+        self.slow = self.is_slow();
+        let light = self.config.light && !self.slow;
+        self.order.begin(light, self.config.memory);
+        self.lean = light;
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -166,14 +167,18 @@ impl Execution {
     /// Finds out whether steps have to look for anything but their own effect. Called whenever that may
     /// change, so that each step asks one question instead of ten.
     pub(crate) fn look_around(&mut self) {
-        self.slow = self.phase != Phase::Running
+        self.slow = self.is_slow();
+        self.lean = !self.slow && self.order.detail == Detail::Light;
+        self.schedule.disturb();
+    }
+
+    fn is_slow(&self) -> bool {
+        self.phase != Phase::Running
             || !self.schedule.chooses_freely
             || self.config.overlay.is_some()
             || self.recorder.is_some()
             || self.config.explored
-            || self.config.inject != Inject::default();
-        self.schedule.disturb();
-        self.lean = !self.slow && self.order.detail == Detail::Light;
+            || self.config.inject != Inject::default()
     }
 
     /// The thread that runs.
