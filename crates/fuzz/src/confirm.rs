@@ -1,9 +1,9 @@
 //! From an execution that failed to a failure that can be shown.
 
-use crate::lab::Lab;
 use crate::log::{fingerprint, first_difference, words};
 use crate::minimise::minimise;
 use crate::options::Options;
+use crate::schedule_runner::ScheduleRunner;
 use racefuzz_runtime::{Detected, Ended, Record};
 use racefuzz_trace::{Choice, Failure, FailureDetail, FailureKind, Schedule, Settings, Trace};
 
@@ -60,18 +60,18 @@ impl Found {
 }
 
 /// Repeats a failing execution, makes it as short as it will go, and records it.
-pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, mut caught: Caught) -> Failure {
+pub(crate) fn confirm(runner: &mut ScheduleRunner<'_>, options: &Options, mut caught: Caught) -> Failure {
     #[cfg(feature = "tracing")]
     let _span = tracing::debug_span!("confirm", iteration = caught.found.iteration).entered();
     let program = &options.program;
     if let Some(trace) = caught.shown.take() {
         return caught.found.failure(program, caught.detected, trace, &caught.choices);
     }
-    lab.count_points(caught.count_points);
+    runner.count_points(caught.count_points);
     crate::guard::at(caught.found.iteration, caught.count_points);
-    lab.set_hurry(caught.unseen);
-    let (again, _) = lab.run(&caught.choices, Record::Trace);
-    lab.set_hurry(false);
+    runner.set_hurry(caught.unseen);
+    let (again, _) = runner.run(&caught.choices, Record::Trace);
+    runner.set_hurry(false);
     if caught.unseen || again.unseen {
         // It need not come again, and nothing is known of what else may.
         let detected = again.failure.filter(|_| again.unseen).unwrap_or(caught.detected);
@@ -80,21 +80,21 @@ pub(crate) fn confirm(lab: &mut Lab<'_>, options: &Options, mut caught: Caught) 
     }
     let differs = {
         let trace = again.trace.as_ref().unwrap_or_else(|| unreachable!("it was recorded"));
-        first_difference(&caught.log, lab.log(), trace)
+        first_difference(&caught.log, runner.log(), trace)
     };
     if differs.is_some() || identity(&again) != Some(caught.detected.identity) {
-        return nondeterminism(lab, program, caught, again, differs);
+        return nondeterminism(runner, program, caught, again, differs);
     }
     let choices = match options.minimise {
-        true => minimise(lab, caught.detected.identity, &caught.choices),
+        true => minimise(runner, caught.detected.identity, &caught.choices),
         false => caught.choices.clone(),
     };
-    let (last, _) = lab.run(&choices, Record::Trace);
+    let (last, _) = runner.run(&choices, Record::Trace);
     let Ended { failure: Some(detected), trace: Some(trace), .. } = last else {
-        let differs = Some(lab.log().len());
-        return nondeterminism(lab, program, caught, again, differs);
+        let differs = Some(runner.log().len());
+        return nondeterminism(runner, program, caught, again, differs);
     };
-    caught.found.failure(program, detected, trace, lab.choices())
+    caught.found.failure(program, detected, trace, runner.choices())
 }
 
 pub(crate) fn identity(ended: &Ended) -> Option<u64> {
@@ -102,7 +102,7 @@ pub(crate) fn identity(ended: &Ended) -> Option<u64> {
 }
 
 fn nondeterminism(
-    lab: &Lab<'_>,
+    runner: &ScheduleRunner<'_>,
     program: &str,
     caught: Caught,
     again: Ended,
@@ -110,7 +110,7 @@ fn nondeterminism(
 ) -> Failure {
     let trace = again.trace.unwrap_or_else(|| unreachable!("it was recorded"));
     let (step, expected, found) = match differs {
-        Some(step) => (step, words(caught.log.get(step), &trace), words(lab.log().get(step), &trace)),
+        Some(step) => (step, words(caught.log.get(step), &trace), words(runner.log().get(step), &trace)),
         None => {
             let found = match &again.failure {
                 Some(detected) => format!("{}: {}", detected.kind, detected.message),

@@ -1,6 +1,6 @@
 //! What reads-from feedback has seen and keeps to mutate.
 
-use crate::draws::Draws;
+use crate::iteration_rng::IterationRng;
 use racefuzz_trace::ThreadId;
 use std::collections::BTreeMap;
 
@@ -63,30 +63,30 @@ impl Corpus {
     }
 
     /// Some pair (read, write) that was seen.
-    fn pair(&self, draws: &mut Draws) -> (Abstract, Abstract) {
-        self.pairs[draws.below(self.pairs.len() as u32) as usize]
+    fn pair(&self, rng: &mut IterationRng) -> (Abstract, Abstract) {
+        self.pairs[rng.below(self.pairs.len() as u32) as usize]
     }
 
     /// The rarer of two cases.
-    fn pick(&self, draws: &mut Draws) -> &[Constraint] {
-        let mut draw = || &self.cases[draws.below(self.cases.len() as u32) as usize];
+    fn pick(&self, rng: &mut IterationRng) -> &[Constraint] {
+        let mut draw = || &self.cases[rng.below(self.cases.len() as u32) as usize];
         let (one, other) = (draw(), draw());
         let count = |case: &Case| self.seen.get(&case.pair).copied().unwrap_or(0);
         if count(one) <= count(other) { &one.constraints } else { &other.constraints }
     }
 
     /// The constraints of a case, changed a little; now and then none.
-    pub(crate) fn mutated(&self, draws: &mut Draws, constraints: &mut Vec<Constraint>) {
+    pub(crate) fn mutated(&self, rng: &mut IterationRng, constraints: &mut Vec<Constraint>) {
         constraints.clear();
-        if self.cases.is_empty() || draws.one_in(4) {
+        if self.cases.is_empty() || rng.one_in(4) {
             return;
         }
-        constraints.extend_from_slice(self.pick(draws));
-        for _ in 0..1 + draws.below(2) {
-            let (pair, other) = (self.pair(draws), self.pair(draws));
-            match draws.below(4) {
+        constraints.extend_from_slice(self.pick(rng));
+        for _ in 0..1 + rng.below(2) {
+            let (pair, other) = (self.pair(rng), self.pair(rng));
+            match rng.below(4) {
                 0 if !constraints.is_empty() => {
-                    let index = draws.below(constraints.len() as u32) as usize;
+                    let index = rng.below(constraints.len() as u32) as usize;
                     constraints.swap_remove(index);
                 }
                 1 => constrain(constraints, pair.0, pair.1, false),

@@ -13,13 +13,13 @@
 //! the work is limited by executions and steps.
 
 use crate::guard::Guard;
-use crate::lab::Lab;
 use crate::log;
-use crate::minimise::plan::Plan;
-use crate::minimise::track::{Track, Way};
+use crate::minimise::recording_explorer::{Proposal, RecordingExplorer};
+use crate::minimise::schedule_blocks::Plan;
 use crate::options::Options;
 use crate::profile::Profile;
-use crate::replay::Follow;
+use crate::replay::ReplayExplorer;
+use crate::schedule_runner::ScheduleRunner;
 use crate::strategy::{Sampler, Samplers};
 use racefuzz_runtime::{Alternatives, Ended, Explorer, Record, ThreadChoice};
 use racefuzz_trace::{
@@ -47,13 +47,17 @@ pub fn decide(
     failure: &Failure,
     count_points: bool,
 ) -> Option<Decision> {
-    let mut lab = Lab::new(options, &failure.schedule.settings, program, Some(guard));
-    lab.count_points(count_points);
-    decision(&mut lab, options, failure)
+    let mut runner = ScheduleRunner::new(options, &failure.schedule.settings, program, Some(guard));
+    runner.count_points(count_points);
+    decision(&mut runner, options, failure)
 }
 
 /// The same with a runner that is there.
-pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) -> Option<Decision> {
+pub(crate) fn decision(
+    runner: &mut ScheduleRunner<'_>,
+    options: &Options,
+    failure: &Failure,
+) -> Option<Decision> {
     let settings = &failure.schedule.settings;
     let is_sampled = !settings.explored && settings.memory != MemoryModel::Tso && failure.is_replayable();
     let is_repeated = !matches!(failure.kind, FailureKind::Nondeterminism | FailureKind::StepLimit)
@@ -64,8 +68,8 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
         return None;
     }
     let mut points = Points::new(&failure.schedule.choices);
-    let ended = lab.explore(&mut points, Record::Choices);
-    let choices = lab.choices().to_vec();
+    let ended = runner.explore(&mut points, Record::Choices);
+    let choices = runner.choices().to_vec();
     let asked = points.asked;
 
     if ended.failure.is_none() || ended.unseen || asked.len() != choices.len() {
@@ -76,7 +80,7 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
         return None;
     }
     let samplers = Samplers::new(Strategy::Random, failure.schedule.fingerprint.into(), options.depth);
-    let mut search = Search { lab, samplers, samples, steps: 0, choices };
+    let mut search = Search { runner, samplers, samples, steps: 0, choices };
     let start = search.share(0)?;
     // What comes behind the failure decides nothing.
     let (mut open, mut decided) = (0, asked.iter().take_while(|asked| **asked < failure.step).count());
@@ -112,7 +116,7 @@ pub(crate) fn decision(lab: &mut Lab<'_>, options: &Options, failure: &Failure) 
 
 /// Looks at executions around the failing one.
 struct Search<'l, 'a> {
-    lab: &'l mut Lab<'a>,
+    runner: &'l mut ScheduleRunner<'a>,
     samplers: Samplers,
     samples: u64,
     /// Steps taken.
@@ -132,8 +136,8 @@ impl Search<'_, '_> {
                 return None;
             }
             let then = self.samplers.start(sample, &profile);
-            let follow = Follow::new(&self.choices[..prefix]);
-            let ended = self.lab.explore(&mut Prefix { follow, left: prefix, then }, Record::Choices);
+            let follow = ReplayExplorer::new(&self.choices[..prefix]);
+            let ended = self.runner.explore(&mut Prefix { follow, left: prefix, then }, Record::Choices);
             self.steps += u64::from(ended.steps);
             if ended.stopped || ended.unseen {
                 return None;
@@ -148,8 +152,8 @@ impl Search<'_, '_> {
 
     /// The nearest execution that passes.
     fn passes(&mut self, failure: &Failure, decided: u32, asked: &[u32]) -> Option<Passes> {
-        let mut track = Track::new(Way::Choices(&self.choices));
-        self.lab.explore(&mut track, Record::Choices);
+        let mut track = RecordingExplorer::new(Proposal::Choices(&self.choices));
+        self.runner.explore(&mut track, Record::Choices);
         let plan = track.plan;
         let events = &failure.trace.events[..(failure.step as usize).min(failure.trace.events.len())];
         self.newest(&plan, events, asked).or_else(|| self.swapped(&plan, events, decided))
@@ -166,8 +170,10 @@ impl Search<'_, '_> {
             .collect();
         loads.into_iter().take(NEIGHBOURS).find_map(|(number, step)| {
             events.get(step as usize).filter(|event| event.newer.is_some())?;
-            let ended =
-                self.lab.explore(&mut Track::new(Way::Plan(&plan.without_side(number))), Record::Choices);
+            let ended = self.runner.explore(
+                &mut RecordingExplorer::new(Proposal::Plan(&plan.without_side(number))),
+                Record::Choices,
+            );
             passed(&ended).then_some(Passes::Newest { step })
         })
     }
@@ -183,11 +189,13 @@ impl Search<'_, '_> {
         });
         pairs.into_iter().take(NEIGHBOURS).find_map(|(first, second)| {
             let order = exchanged(events, first, second);
-            let ended = self.lab.explore(
-                &mut Track::new(Way::Plan(&plan.in_order(order.iter().map(|event| event.thread.0)))),
+            let ended = self.runner.explore(
+                &mut RecordingExplorer::new(Proposal::Plan(
+                    &plan.in_order(order.iter().map(|event| event.thread.0)),
+                )),
                 Record::Choices,
             );
-            let followed = in_order(&order[..first], &order[first..=second], self.lab.log());
+            let followed = in_order(&order[..first], &order[first..=second], self.runner.log());
             let (first, second) = (events[first].step, events[second].step);
             (passed(&ended) && followed).then_some(Passes::Swapped { first, second })
         })
@@ -259,7 +267,7 @@ fn in_order(before: &[&Event], planned: &[&Event], log: &[u64]) -> bool {
 
 /// Follows choices and notes when they are asked for.
 struct Points<'a> {
-    follow: Follow<'a>,
+    follow: ReplayExplorer<'a>,
     executed: u32,
     /// The event that each choice is about, by the number of those before it.
     asked: Vec<u32>,
@@ -267,7 +275,7 @@ struct Points<'a> {
 
 impl<'a> Points<'a> {
     fn new(choices: &'a [Choice]) -> Self {
-        Self { follow: Follow::new(choices), executed: 0, asked: Vec::new() }
+        Self { follow: ReplayExplorer::new(choices), executed: 0, asked: Vec::new() }
     }
 }
 
@@ -295,7 +303,7 @@ impl Explorer for Points<'_> {
 
 /// Follows so many choices, then draws.
 struct Prefix<'a> {
-    follow: Follow<'a>,
+    follow: ReplayExplorer<'a>,
     left: usize,
     then: &'a mut dyn Sampler,
 }

@@ -3,14 +3,14 @@
 use crate::confirm::{Caught, Found, confirm};
 use crate::decision::decision;
 use crate::guard::{Guard, guarded};
-use crate::lab::Lab;
 use crate::limits::{Limits, Reached};
 use crate::options::{Observer, Options};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use crate::replay::blocked_at;
+use crate::schedule_runner::ScheduleRunner;
 use crate::sight::Sight;
+use crate::stats_collector::StatsCollector;
 use crate::strategy::Samplers;
-use crate::tally::Tally;
 use crate::worker::{Chunk, Worker, sample};
 use racefuzz_runtime::Record;
 use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats, Warning};
@@ -56,8 +56,8 @@ impl Run<'_> {
 /// Results, merged in the order of the iterations.
 #[derive(Default)]
 struct Merged {
-    tally: Tally,
-    lessons: Vec<Lesson>,
+    stats_collector: StatsCollector,
+    deltas: Vec<ProfileDelta>,
     caught: Vec<Caught>,
     met: HashSet<u64>,
     left_over: bool,
@@ -82,9 +82,9 @@ impl Merged {
     fn merge(&mut self, chunk: Chunk) {
         self.next = chunk.first + chunk.samples.len() as u64;
         for sample in &chunk.samples {
-            self.tally.add(sample);
+            self.stats_collector.add(sample);
         }
-        self.lessons.extend(chunk.lessons);
+        self.deltas.extend(chunk.deltas);
         self.left_over |= chunk.left_over;
         self.sight.merge(chunk.sight);
         self.values = self.values.take().or(chunk.values);
@@ -156,9 +156,9 @@ fn drive(run: &Run<'_>) -> RunReport {
     while start < options.iterations && !over(&merged) {
         let end = (start * 2).max(1).min(options.iterations);
         merged = block(run, &mut worker, start..end, &profile, merged);
-        if !merged.lessons.is_empty() {
+        if !merged.deltas.is_empty() {
             let profile = Arc::make_mut(&mut profile);
-            merged.lessons.drain(..).for_each(|lesson| profile.learn(&lesson));
+            merged.deltas.drain(..).for_each(|delta| profile.learn(&delta));
         }
         start = end;
     }
@@ -218,8 +218,8 @@ fn block(
     merged.early.clear();
     #[cfg(feature = "tracing")]
     {
-        let (failures, lessons) = (merged.caught.len(), merged.lessons.len());
-        tracing::debug!(from = start, to = merged.next, failures, lessons, "iterations");
+        let (failures, deltas) = (merged.caught.len(), merged.deltas.len());
+        tracing::debug!(from = start, to = merged.next, failures, deltas, "iterations");
     }
     merged
 }
@@ -230,15 +230,15 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
         if !merged.caught.is_empty() && !run.options.keep_going {
             return;
         }
-        let mut lab = Lab::new(run.options, &schedule.settings, run.program, Some(run.guard));
-        let (mut ended, _) = lab.run(&schedule.choices, Record::Choices);
+        let mut runner = ScheduleRunner::new(run.options, &schedule.settings, run.program, Some(run.guard));
+        let (mut ended, _) = runner.run(&schedule.choices, Record::Choices);
         let mut count_points = false;
         if ended.failure.is_none() && ended.counts_observed {
             count_points = true;
-            lab.count_points(true);
-            (ended, _) = lab.run(&schedule.choices, Record::Choices);
+            runner.count_points(true);
+            (ended, _) = runner.run(&schedule.choices, Record::Choices);
         }
-        merged.tally.add(&sample(&ended));
+        merged.stats_collector.add(&sample(&ended));
         run.done.fetch_add(1, Ordering::Relaxed);
         if let Some(detected) = ended.failure {
             run.failing.fetch_add(1, Ordering::Relaxed);
@@ -250,8 +250,8 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
                         settings: schedule.settings.clone(),
                     },
                     detected,
-                    choices: lab.choices().to_vec(),
-                    log: lab.log().to_vec(),
+                    choices: runner.choices().to_vec(),
+                    log: runner.log().to_vec(),
                     left_over: ended.left_over,
                     unseen: ended.unseen,
                     shown: None,
@@ -266,13 +266,13 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
 fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     let options = run.options;
     let mut failures: Vec<Failure> = Vec::new();
-    let Merged { tally, caught, sight, values, .. } = merged;
+    let Merged { stats_collector, caught, sight, values, .. } = merged;
     for caught in caught {
         let settings = &caught.found.settings;
-        let mut lab = Lab::new(options, settings, run.program, Some(run.guard));
-        let mut failure = confirm(&mut lab, options, caught);
+        let mut runner = ScheduleRunner::new(options, settings, run.program, Some(run.guard));
+        let mut failure = confirm(&mut runner, options, caught);
         if failures.is_empty() {
-            failure.decision = decision(&mut lab, options, &failure);
+            failure.decision = decision(&mut runner, options, &failure);
         }
         // One report that the program is not deterministic is enough.
         let again = failure.kind == FailureKind::Nondeterminism
@@ -281,14 +281,14 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
             failures.push(failure);
         }
     }
-    let stats = tally.stats();
+    let stats = stats_collector.stats();
     let cut = run.reached().map(|reached| run.limits.words(reached));
     let (outcome, stopped) = match cut {
         stopped if !failures.is_empty() => (Outcome::Failed, stopped),
         Some(why) => (Outcome::Incomplete, Some(why)),
         None if stats.executions > 0 => (Outcome::Passed, None),
         None if stats.blocked > 0 => {
-            (Outcome::Incomplete, Some(where_blocked(run, tally.blocks_at_several())))
+            (Outcome::Incomplete, Some(where_blocked(run, stats_collector.blocks_at_several())))
         }
         None => (Outcome::Incomplete, Some("no execution was asked for".to_owned())),
     };
@@ -301,9 +301,9 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
 /// Repeats the first iteration, which is blocked, to see where.
 fn where_blocked(run: &Run<'_>, at_several: bool) -> String {
     let options = run.options;
-    let mut lab = Lab::new(options, &options.settings, run.program, Some(run.guard));
+    let mut runner = ScheduleRunner::new(options, &options.settings, run.program, Some(run.guard));
     let mut samplers = Samplers::new(options.strategy, options.seed, options.depth);
-    let ended = lab.explore(samplers.start(0, &Arc::default()), Record::Trace);
+    let ended = runner.explore(samplers.start(0, &Arc::default()), Record::Trace);
     ended.trace.as_ref().map_or_else(String::new, |trace| blocked_at(trace, at_several))
 }
 

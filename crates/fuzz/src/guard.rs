@@ -6,9 +6,9 @@
 use crate::confirm::Found;
 use crate::driver::{fuzz, report};
 use crate::hanging::{Hanging, judge};
-use crate::lab::Lab;
 use crate::limits::Reached;
 use crate::options::Options;
+use crate::schedule_runner::ScheduleRunner;
 use crate::strategy;
 use racefuzz_runtime::{Abort, Heart, Interruption, Record, on_abort};
 use racefuzz_trace::{MemoryModel, Outcome, RunReport, Trace};
@@ -29,25 +29,25 @@ pub fn on_abort_report(show: fn(&RunReport)) {
 }
 
 enum Message {
-    Aborting(Box<Abort>, Whence),
+    Aborting(Box<Abort>, RunPosition),
     Done,
 }
 
 /// What a worker was at when the program aborted.
 #[derive(Clone, Copy, Default)]
-struct Whence {
+struct RunPosition {
     iteration: u64,
     count_points: bool,
 }
 
 thread_local! {
     static WARDEN: RefCell<Option<Sender<Message>>> = const { RefCell::new(None) };
-    static WHENCE: Cell<Whence> = const { Cell::new(Whence { iteration: 0, count_points: false }) };
+    static WHENCE: Cell<RunPosition> = const { Cell::new(RunPosition { iteration: 0, count_points: false }) };
 }
 
 /// Notes what this thread is about to run.
 pub(crate) fn at(iteration: u64, count_points: bool) {
-    WHENCE.set(Whence { iteration, count_points });
+    WHENCE.set(RunPosition { iteration, count_points });
 }
 
 /// Runs inside the panic hook of a program that cannot go on.
@@ -94,9 +94,9 @@ impl Pulse {
         self.count_points.store(count_points, Ordering::Relaxed);
     }
 
-    fn whence(&self) -> Whence {
+    fn position(&self) -> RunPosition {
         let iteration = self.iteration.load(Ordering::Relaxed);
-        Whence { iteration, count_points: self.count_points.load(Ordering::Relaxed) }
+        RunPosition { iteration, count_points: self.count_points.load(Ordering::Relaxed) }
     }
 
     /// Whether what runs next is known to hang, and need not be given much time.
@@ -113,7 +113,7 @@ pub struct Guard {
 }
 
 /// Makes the calling thread one of the run's, until it is dropped.
-pub struct Entered(Option<Sender<Message>>, Whence);
+pub struct Entered(Option<Sender<Message>>, RunPosition);
 
 impl Drop for Entered {
     fn drop(&mut self) {
@@ -223,7 +223,7 @@ fn patrol(
     loop {
         match receiver.recv_timeout(round) {
             Ok(Message::Done) | Err(RecvTimeoutError::Disconnected) => return,
-            Ok(Message::Aborting(abort, whence)) => aborted(*abort, whence, None, options, program),
+            Ok(Message::Aborting(abort, position)) => aborted(*abort, position, None, options, program),
             Err(RecvTimeoutError::Timeout) => {}
         }
         let ends = over().is_some();
@@ -231,7 +231,7 @@ fn patrol(
         let pulses: Vec<Arc<Pulse>> = pulses.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (index, pulse) in pulses.iter().enumerate() {
             if let Some((signal, abort)) = pulse.heart.take_crash() {
-                aborted(abort, pulse.whence(), Some(signal), options, program);
+                aborted(abort, pulse.position(), Some(signal), options, program);
             }
             let ends = ends && pulse.limited;
             if ends {
@@ -297,7 +297,7 @@ fn hangs(pulse: &Pulse, options: &Options, ends: bool) {
 /// ends the process.
 fn aborted(
     abort: Abort,
-    whence: Whence,
+    position: RunPosition,
     signal: Option<i32>,
     options: &Options,
     program: &(dyn Fn() + Sync),
@@ -317,7 +317,7 @@ fn aborted(
     }
     // What the other workers were at is lost with the process: everything before is done again. If
     // an earlier iteration aborts too, it is reported in there.
-    let before = fuzz(&before(options, whence.iteration), program, &());
+    let before = fuzz(&before(options, position.iteration), program, &());
     if !before.failures.is_empty() && !options.keep_going {
         finish(RunReport { iterations: options.iterations, ..before }, signal);
     }
@@ -329,16 +329,16 @@ fn aborted(
         scope.spawn(move || {
             let done = sender.clone();
             let _entered = enter(sender);
-            let mut lab = Lab::new(options, &options.settings, program, None);
-            let _ = to_heart.send(lab.heart());
-            lab.count_points(whence.count_points);
-            lab.run(&choices, Record::Trace);
+            let mut runner = ScheduleRunner::new(options, &options.settings, program, None);
+            let _ = to_heart.send(runner.heart());
+            runner.count_points(position.count_points);
+            runner.run(&choices, Record::Trace);
             let _ = done.send(Message::Done);
         });
         let abort = again(&receiver, &from_heart).unwrap_or(abort);
         let found = Found {
-            iteration: whence.iteration,
-            found_by: strategy::at(options.strategy, whence.iteration).name(),
+            iteration: position.iteration,
+            found_by: strategy::at(options.strategy, position.iteration).name(),
             settings: options.settings.clone(),
         };
         let trace = abort.trace.unwrap_or_else(|| empty_trace(options));

@@ -31,11 +31,10 @@
 mod confirm;
 mod corpus;
 mod decision;
-mod draws;
 mod driver;
 mod guard;
 mod hanging;
-mod lab;
+mod iteration_rng;
 mod limits;
 mod log;
 mod minimise;
@@ -43,10 +42,11 @@ mod options;
 mod profile;
 mod recheck;
 mod replay;
+mod schedule_runner;
 mod shrink;
 mod sight;
+mod stats_collector;
 mod strategy;
-mod tally;
 mod worker;
 
 pub use decision::decide;

@@ -122,21 +122,21 @@ impl Profile {
         weights
     }
 
-    pub(crate) fn learn(&mut self, lesson: &Lesson) {
-        self.choices = self.choices.max(lesson.choices);
-        self.fault_points = self.fault_points.max(lesson.fault_points);
-        self.count_points |= lesson.count_points;
-        if let Some(reads) = &lesson.reads {
+    pub(crate) fn learn(&mut self, delta: &ProfileDelta) {
+        self.choices = self.choices.max(delta.choices);
+        self.fault_points = self.fault_points.max(delta.fault_points);
+        self.count_points |= delta.count_points;
+        if let Some(reads) = &delta.reads {
             self.corpus.learn(reads);
         }
-        if lesson.threads.is_empty() {
+        if delta.threads.is_empty() {
             return;
         }
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
-        let mut node_of = Vec::with_capacity(lesson.threads.len());
-        for seen in &lesson.threads {
+        let mut node_of = Vec::with_capacity(delta.threads.len());
+        for seen in &delta.threads {
             let node = match seen.parent {
                 None => 0,
                 Some((parent, nth)) => {
@@ -151,12 +151,12 @@ impl Profile {
             };
             node_of.push(node);
         }
-        let mut objects: Vec<Option<usize>> = vec![None; lesson.objects.len()];
-        for (seen, node) in lesson.threads.iter().zip(&node_of) {
+        let mut objects: Vec<Option<usize>> = vec![None; delta.objects.len()];
+        for (seen, node) in delta.threads.iter().zip(&node_of) {
             for (index, stretch) in seen.stretches.iter().enumerate() {
                 for (object, count) in &stretch.touched {
                     let number = *object as usize;
-                    let Some(Some(key)) = lesson.objects.get(number) else { continue };
+                    let Some(Some(key)) = delta.objects.get(number) else { continue };
                     let object = *objects[number].get_or_insert_with(|| self.object(*key, *node));
                     let contended = &mut self.objects[object];
                     contended.accesses += u64::from(*count);
@@ -200,7 +200,7 @@ impl Profile {
 
 /// What one execution taught.
 #[derive(Clone, Default)]
-pub(crate) struct Lesson {
+pub(crate) struct ProfileDelta {
     pub(crate) threads: Vec<ThreadSeen>,
     /// The objects of this execution, by number, as far as they were contended.
     pub(crate) objects: Vec<Option<ObjectKey>>,

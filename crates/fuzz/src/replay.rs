@@ -4,9 +4,9 @@ use crate::confirm::Found;
 use crate::decision::decision;
 use crate::driver::report;
 use crate::guard::{self, guarded};
-use crate::lab::Lab;
 use crate::log::fingerprint;
 use crate::options::Options;
+use crate::schedule_runner::ScheduleRunner;
 use racefuzz_runtime::{Alternatives, Ended, Explorer, Record, ThreadChoice};
 use racefuzz_trace::{Choice, Outcome, Point, RunReport, Schedule, Stats, ThreadId, Trace};
 use std::fmt;
@@ -50,14 +50,14 @@ pub struct Replayed {
 }
 
 /// Takes the given choices as far as they fit, then defaults.
-pub(crate) struct Follow<'a> {
+pub(crate) struct ReplayExplorer<'a> {
     choices: &'a [Choice],
     at: usize,
     step: u32,
     pub(crate) diverged: Option<Divergence>,
 }
 
-impl<'a> Follow<'a> {
+impl<'a> ReplayExplorer<'a> {
     pub(crate) const fn new(choices: &'a [Choice]) -> Self {
         Self { choices, at: 0, step: 0, diverged: None }
     }
@@ -99,7 +99,7 @@ fn words(point: Point) -> &'static str {
     }
 }
 
-impl Explorer for Follow<'_> {
+impl Explorer for ReplayExplorer<'_> {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.step = choice.step;
         let index = self.next(Point::Thread, choice.options.len() as u32);
@@ -129,15 +129,15 @@ pub fn replay(schedule: &Schedule, options: &Options, program: &(dyn Fn() + Sync
     let (program_name, settings) = (schedule.program.clone(), schedule.settings.clone());
     let options = &Options { program: program_name, settings, iterations: 1, ..options.clone() };
     guarded(options, program, &|| None, |guard| {
-        let mut lab = Lab::new(options, &schedule.settings, program, Some(guard));
+        let mut runner = ScheduleRunner::new(options, &schedule.settings, program, Some(guard));
         guard::at(0, false);
-        let (mut ended, mut diverged) = lab.run(&schedule.choices, Record::Trace);
+        let (mut ended, mut diverged) = runner.run(&schedule.choices, Record::Trace);
         let prints = |ended: &Ended| ended.trace.as_ref().map_or(0, fingerprint);
         if ended.counts_observed && prints(&ended) != schedule.fingerprint {
             // It may have been recorded when this was known.
-            lab.count_points(true);
+            runner.count_points(true);
             guard::at(0, true);
-            let again = lab.run(&schedule.choices, Record::Trace);
+            let again = runner.run(&schedule.choices, Record::Trace);
             if prints(&again.0) == schedule.fingerprint || again.0.failure.is_some() {
                 (ended, diverged) = again;
             }
@@ -150,11 +150,16 @@ pub fn replay(schedule: &Schedule, options: &Options, program: &(dyn Fn() + Sync
                 found: "executes other steps".to_owned(),
             });
         }
-        Replayed { report: replay_report(schedule, options, &mut lab, ended), diverged }
+        Replayed { report: replay_report(schedule, options, &mut runner, ended), diverged }
     })
 }
 
-fn replay_report(schedule: &Schedule, options: &Options, lab: &mut Lab<'_>, ended: Ended) -> RunReport {
+fn replay_report(
+    schedule: &Schedule,
+    options: &Options,
+    runner: &mut ScheduleRunner<'_>,
+    ended: Ended,
+) -> RunReport {
     let complete = u64::from(!ended.blocked);
     let stats = Stats {
         executions: complete,
@@ -174,9 +179,9 @@ fn replay_report(schedule: &Schedule, options: &Options, lab: &mut Lab<'_>, ende
     };
     let found = Found { iteration: 0, found_by: "replay", settings: schedule.settings.clone() };
     let mut failure =
-        ended.failure.map(|detected| found.failure(&schedule.program, detected, trace, lab.choices()));
+        ended.failure.map(|detected| found.failure(&schedule.program, detected, trace, runner.choices()));
     if let Some(failure) = &mut failure {
-        failure.decision = decision(lab, options, failure);
+        failure.decision = decision(runner, options, failure);
     }
     report(options, outcome, stats, failure.into_iter().collect(), stopped)
 }

@@ -2,8 +2,8 @@
 
 use crate::confirm::{Caught, Found, confirm};
 use crate::guard::Guard;
-use crate::lab::Lab;
 use crate::options::Options;
+use crate::schedule_runner::ScheduleRunner;
 use racefuzz_runtime::Record;
 use racefuzz_trace::{Choice, Failure};
 
@@ -27,21 +27,21 @@ pub fn shrink(
     choices: &[Choice],
     origin: Origin,
 ) -> Option<Failure> {
-    let mut lab = Lab::new(options, &options.settings, program, Some(guard));
-    lab.count_points(origin.count_points);
-    let (ended, _) = lab.run(choices, Record::Choices);
+    let mut runner = ScheduleRunner::new(options, &options.settings, program, Some(guard));
+    runner.count_points(origin.count_points);
+    let (ended, _) = runner.run(choices, Record::Choices);
     let detected = ended.failure?;
     let found =
         Found { iteration: origin.iteration, found_by: origin.found_by, settings: options.settings.clone() };
     let caught = Caught {
         found,
         detected,
-        choices: lab.choices().to_vec(),
-        log: lab.log().to_vec(),
+        choices: runner.choices().to_vec(),
+        log: runner.log().to_vec(),
         left_over: ended.left_over,
         count_points: origin.count_points,
         unseen: ended.unseen,
         shown: None,
     };
-    Some(confirm(&mut lab, options, caught))
+    Some(confirm(&mut runner, options, caught))
 }

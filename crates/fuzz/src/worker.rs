@@ -3,12 +3,12 @@
 use crate::confirm::{Caught, Found};
 use crate::driver::Run;
 use crate::guard::{self, Pulse};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use crate::recheck::{Difference, Executed, Order, compare, is_sampled};
-use crate::replay::Follow;
+use crate::replay::ReplayExplorer;
 use crate::sight::Sight;
+use crate::stats_collector::Sample;
 use crate::strategy::{self, Samplers};
-use crate::tally::Sample;
 use racefuzz_runtime::{Config, Ended, Record, Runner};
 use racefuzz_trace::{Choice, Trace};
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 pub(crate) struct Chunk {
     pub(crate) first: u64,
     pub(crate) samples: Vec<Sample>,
-    pub(crate) lessons: Vec<Lesson>,
+    pub(crate) deltas: Vec<ProfileDelta>,
     pub(crate) caught: Vec<Caught>,
     /// Some object had been used by an earlier execution.
     pub(crate) left_over: bool,
@@ -81,11 +81,11 @@ impl<'r, 'a> Worker<'r, 'a> {
                 let sampler = self.samplers.start(iteration, profile);
                 ended = self.runner.run(self.run.program, sampler, record);
             }
-            if let Some(lesson) = self.samplers.lesson() {
-                chunk.lessons.push(lesson);
+            if let Some(delta) = self.samplers.delta() {
+                chunk.deltas.push(delta);
             }
             if ended.counts_observed && !profile.count_points {
-                chunk.lessons.push(Lesson { count_points: true, ..Lesson::default() });
+                chunk.deltas.push(ProfileDelta { count_points: true, ..ProfileDelta::default() });
             }
             chunk.left_over |= !ended.left_over.is_empty();
             if ended.stopped {
@@ -132,7 +132,7 @@ impl<'r, 'a> Worker<'r, 'a> {
         let first = Executed::new(ended, self.runner.log());
         let choices = self.runner.choices().to_vec();
         let mut again = || {
-            let ended = self.runner.run(self.run.program, &mut Follow::new(&choices), Record::Trace);
+            let ended = self.runner.run(self.run.program, &mut ReplayExplorer::new(&choices), Record::Trace);
             (Executed::new(&ended, self.runner.log()), ended)
         };
         let (second, shown) = again();

@@ -13,15 +13,15 @@
 //!
 //! Nothing is drawn, so the result is a function of the failing execution.
 
-mod few;
-pub(crate) mod plan;
-pub(crate) mod track;
+mod bounded_search;
+pub(crate) mod recording_explorer;
+pub(crate) mod schedule_blocks;
 
-use crate::lab::Lab;
-use plan::Plan;
+use crate::schedule_runner::ScheduleRunner;
 use racefuzz_runtime::Record;
 use racefuzz_trace::{Choice, Point};
-use track::{Track, Way};
+use recording_explorer::{Proposal, RecordingExplorer};
+use schedule_blocks::Plan;
 
 /// What an execution costs its reader, what matters most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +44,7 @@ struct Candidate {
 
 /// Looks for short executions within a budget.
 struct Search<'l, 'a> {
-    lab: &'l mut Lab<'a>,
+    runner: &'l mut ScheduleRunner<'a>,
     identity: u64,
     best: Candidate,
     executions: u32,
@@ -58,13 +58,13 @@ const STEPS: u64 = 4_000_000;
 const LONG: u32 = 50_000;
 
 /// Looks for an execution that fails in the same way, with fewer switches.
-pub(crate) fn minimise(lab: &mut Lab<'_>, identity: u64, choices: &[Choice]) -> Vec<Choice> {
-    let Some(best) = attempt(lab, identity, Way::Choices(choices)).0 else { return choices.to_vec() };
-    let mut search = Search { lab, identity, best, executions: 1, steps: 0 };
-    few::search(&mut search);
+pub(crate) fn minimise(runner: &mut ScheduleRunner<'_>, identity: u64, choices: &[Choice]) -> Vec<Choice> {
+    let Some(best) = attempt(runner, identity, Proposal::Choices(choices)).0 else { return choices.to_vec() };
+    let mut search = Search { runner, identity, best, executions: 1, steps: 0 };
+    bounded_search::search(&mut search);
     loop {
         let before = search.best.cost;
-        plan::search(&mut search);
+        schedule_blocks::search(&mut search);
         single_choices(&mut search);
         if search.best.cost == before || search.spent() {
             #[cfg(feature = "tracing")]
@@ -79,14 +79,18 @@ pub(crate) fn minimise(lab: &mut Lab<'_>, identity: u64, choices: &[Choice]) -> 
 }
 
 /// Runs one proposal: the execution, if it fails in the same way, and what the explorer saw.
-fn attempt<'c>(lab: &mut Lab<'_>, identity: u64, way: Way<'c>) -> (Option<Candidate>, Track<'c>, u32) {
-    let mut track = Track::new(way);
-    let ended = lab.explore(&mut track, Record::Choices);
+fn attempt<'c>(
+    runner: &mut ScheduleRunner<'_>,
+    identity: u64,
+    way: Proposal<'c>,
+) -> (Option<Candidate>, RecordingExplorer<'c>, u32) {
+    let mut track = RecordingExplorer::new(way);
+    let ended = runner.explore(&mut track, Record::Choices);
     let steps = ended.steps;
     if crate::confirm::identity(&ended) != Some(identity) {
         return (None, track, steps);
     }
-    let choices = lab.choices().to_vec();
+    let choices = runner.choices().to_vec();
     let cost = Cost {
         switches: track.plan.switches(),
         steps,
@@ -103,9 +107,9 @@ impl Search<'_, '_> {
     }
 
     /// Runs a proposal and keeps it if it is better. Whether it is; and what the explorer saw.
-    fn propose<'c>(&mut self, way: Way<'c>) -> (bool, Track<'c>) {
+    fn propose<'c>(&mut self, way: Proposal<'c>) -> (bool, RecordingExplorer<'c>) {
         self.executions += 1;
-        let (candidate, track, steps) = attempt(self.lab, self.identity, way);
+        let (candidate, track, steps) = attempt(self.runner, self.identity, way);
         self.steps += u64::from(steps);
         match candidate {
             Some(candidate) if candidate.cost < self.best.cost => {
@@ -135,7 +139,7 @@ fn single_choices(search: &mut Search<'_, '_>) {
             for place in &places[from..(from + batch).min(places.len())] {
                 choices[*place] = Choice::new(choices[*place].point(), 0);
             }
-            if !search.propose(Way::Choices(&choices)).0 {
+            if !search.propose(Proposal::Choices(&choices)).0 {
                 from += batch;
             }
         }

@@ -30,7 +30,7 @@
 //! ```
 
 use super::{Base, Sampler};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::Explorer;
 use racefuzz_trace::Strategy as Name;
 use std::any::{Any, TypeId};
@@ -83,7 +83,7 @@ pub struct Random<'a>(&'a mut Base);
 impl Random<'_> {
     /// Any number.
     pub fn word(&mut self) -> u32 {
-        self.0.draws.word()
+        self.0.rng.word()
     }
 
     /// A number below `bound`.
@@ -92,7 +92,7 @@ impl Random<'_> {
     /// If `bound` is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
         assert!(bound != 0, "no number is below 0");
-        self.0.draws.below(bound)
+        self.0.rng.below(bound)
     }
 
     /// True once in `n` times.
@@ -223,10 +223,10 @@ impl Sampler for Custom {
         self.ask(|strategy, random| strategy.start(iteration, random));
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
+    fn delta(&mut self) -> Option<ProfileDelta> {
         if let Some(wrong) = &self.wrong {
             panic!("the strategy `{}` {wrong}", self.name);
         }
-        self.base.lesson()
+        self.base.delta()
     }
 }

@@ -8,7 +8,7 @@
 //! execution each thread has a pace of its own, up to 16 times slower than another's.
 
 use super::{Base, PerThread, Sampler};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
@@ -41,10 +41,10 @@ impl Explorer for Delay {
         for thread in choice.options {
             let sleeper = self.sleepers.get(*thread);
             if sleeper.pace == 0 {
-                sleeper.pace = if uneven { 1 << self.base.draws.below(5) } else { 1 };
+                sleeper.pace = if uneven { 1 << self.base.rng.below(5) } else { 1 };
             }
             if sleeper.wakes == 0 {
-                sleeper.wakes = self.now + 1 + u64::from(self.base.draws.word()) * sleeper.pace;
+                sleeper.wakes = self.now + 1 + u64::from(self.base.rng.word()) * sleeper.pace;
             }
             if sleeper.wakes < next.0 {
                 next = (sleeper.wakes, *thread);
@@ -67,7 +67,7 @@ impl Sampler for Delay {
         self.sleepers.clear();
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        self.base.lesson()
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        self.base.delta()
     }
 }

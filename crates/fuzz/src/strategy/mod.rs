@@ -4,22 +4,22 @@ pub mod custom;
 mod delay;
 mod pct;
 mod pos;
+mod profile_cursor;
 mod random;
 mod rff;
 mod round_robin;
-mod sides;
 mod surw;
 mod urw;
-mod walk;
+mod value_choices;
 
-use crate::draws::{Draws, Heads};
-use crate::profile::{LEARNING, Lesson, Profile};
+use crate::iteration_rng::{BlockCache, IterationRng};
+use crate::profile::{LEARNING, Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{Strategy, ThreadId};
-use sides::Sides;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use value_choices::ValueChoices;
 
 /// An explorer whose executions are a function of the iteration and of what was learned before.
 pub(crate) trait Sampler: Explorer {
@@ -27,7 +27,7 @@ pub(crate) trait Sampler: Explorer {
     fn start(&mut self, iteration: u64, profile: &Arc<Profile>);
 
     /// What the last execution taught.
-    fn lesson(&mut self) -> Option<Lesson> {
+    fn delta(&mut self) -> Option<ProfileDelta> {
         None
     }
 }
@@ -54,7 +54,7 @@ pub(crate) struct Samplers {
     strategy: Strategy,
     seed: u64,
     depth: u32,
-    heads: Rc<RefCell<Heads>>,
+    cache: Rc<RefCell<BlockCache>>,
     made: Vec<(Strategy, Box<dyn Sampler>)>,
     /// Which of them was started last.
     last: usize,
@@ -62,8 +62,8 @@ pub(crate) struct Samplers {
 
 impl Samplers {
     pub(crate) fn new(strategy: Strategy, seed: u64, depth: u32) -> Self {
-        let heads = Rc::new(RefCell::new(Heads::new(seed)));
-        Self { strategy, seed, depth, heads, made: Vec::new(), last: 0 }
+        let cache = Rc::new(RefCell::new(BlockCache::new(seed)));
+        Self { strategy, seed, depth, cache, made: Vec::new(), last: 0 }
     }
 
     /// The sampler of an iteration, ready to be run.
@@ -72,7 +72,7 @@ impl Samplers {
         let index = match self.made.iter().position(|(known, _)| *known == strategy) {
             Some(index) => index,
             None => {
-                let base = Base::new(self.seed, Rc::clone(&self.heads));
+                let base = Base::new(self.seed, Rc::clone(&self.cache));
                 self.made.push((strategy, make(strategy, base, self.depth)));
                 self.made.len() - 1
             }
@@ -84,8 +84,8 @@ impl Samplers {
     }
 
     /// What the last execution taught.
-    pub(crate) fn lesson(&mut self) -> Option<Lesson> {
-        self.made.get_mut(self.last)?.1.lesson()
+    pub(crate) fn delta(&mut self) -> Option<ProfileDelta> {
+        self.made.get_mut(self.last)?.1.delta()
     }
 }
 
@@ -105,8 +105,8 @@ fn make(strategy: Strategy, base: Base, depth: u32) -> Box<dyn Sampler> {
 
 /// What every drawing strategy has: random numbers, the profile, the choices that are no threads.
 pub(crate) struct Base {
-    draws: Draws,
-    sides: Sides,
+    rng: IterationRng,
+    value_choices: ValueChoices,
     profile: Arc<Profile>,
     iteration: u64,
     /// Choices of a thread in this execution, but for those that the runtime drew itself.
@@ -114,10 +114,10 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    fn new(seed: u64, heads: Rc<RefCell<Heads>>) -> Self {
+    fn new(seed: u64, cache: Rc<RefCell<BlockCache>>) -> Self {
         Self {
-            draws: Draws::new(seed, heads),
-            sides: Sides::default(),
+            rng: IterationRng::new(seed, cache),
+            value_choices: ValueChoices::default(),
             profile: Arc::default(),
             iteration: 0,
             choices: 0,
@@ -126,8 +126,8 @@ impl Base {
 
     /// Whether another profile holds from now on.
     fn start(&mut self, iteration: u64, profile: &Arc<Profile>) -> bool {
-        self.draws.start(iteration);
-        self.sides = Sides::default();
+        self.rng.start(iteration);
+        self.value_choices = ValueChoices::default();
         self.iteration = iteration;
         self.choices = 0;
         let renewed = !Arc::ptr_eq(&self.profile, profile);
@@ -138,7 +138,7 @@ impl Base {
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {
-        self.sides.choose(&mut self.draws, self.profile.fault_points, alternatives)
+        self.value_choices.choose(&mut self.rng, self.profile.fault_points, alternatives)
     }
 
     fn learning(&self) -> bool {
@@ -146,13 +146,14 @@ impl Base {
     }
 
     /// What is worth knowing although the execution was not watched.
-    fn lesson(&self) -> Option<Lesson> {
-        let choices = self.choices + self.draws.words().choices();
-        let news = choices > self.profile.choices || self.sides.fault_points() > self.profile.fault_points;
-        (self.learning() && news).then(|| Lesson {
+    fn delta(&self) -> Option<ProfileDelta> {
+        let choices = self.choices + self.rng.words().choices();
+        let news =
+            choices > self.profile.choices || self.value_choices.fault_points() > self.profile.fault_points;
+        (self.learning() && news).then(|| ProfileDelta {
             choices,
-            fault_points: self.sides.fault_points(),
-            ..Lesson::default()
+            fault_points: self.value_choices.fault_points(),
+            ..ProfileDelta::default()
         })
     }
 }

@@ -10,7 +10,7 @@
 //! that wait for another thread would never end.
 
 use super::{Base, PerThread, Sampler, best};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Pct {
     fn priority(&mut self, thread: ThreadId) -> i64 {
         let priority = self.priorities.get(thread);
         if *priority == 0 {
-            *priority = i64::from(self.base.draws.word()) + i64::from(self.depth);
+            *priority = i64::from(self.base.rng.word()) + i64::from(self.depth);
         }
         *priority
     }
@@ -52,7 +52,7 @@ impl Explorer for Pct {
                 0 => Self::CHOICES,
                 most => most,
             };
-            self.changes.extend((1..self.depth).map(|_| 1 + self.base.draws.below(expected)));
+            self.changes.extend((1..self.depth).map(|_| 1 + self.base.rng.below(expected)));
         }
         self.base.choices += 1;
         if let Some(last) = self.last.filter(|last| choice.yielded(*last)) {
@@ -84,7 +84,7 @@ impl Sampler for Pct {
         self.last = None;
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        self.base.lesson()
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        self.base.delta()
     }
 }

@@ -8,7 +8,7 @@
 //! knowledge of the future; here only notes go first.
 
 use super::{Base, PerThread, Sampler, best};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{ThreadId, Verb};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Priorities {
         if *drawn == 0 {
             *drawn = match choice.pending(thread).verb {
                 Verb::Note => u32::MAX,
-                _ => base.draws.word().clamp(1, u32::MAX - 1),
+                _ => base.rng.word().clamp(1, u32::MAX - 1),
             };
         }
         *drawn
@@ -92,7 +92,7 @@ impl Sampler for Pos {
         self.priorities.clear();
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        self.base.lesson()
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        self.base.delta()
     }
 }

@@ -4,7 +4,7 @@
 //! "Concurrency testing using controlled schedulers", TOPC'16).
 
 use super::{Base, Sampler};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, ThreadChoice, Words};
 use racefuzz_trace::ThreadId;
 use std::rc::Rc;
@@ -24,11 +24,11 @@ impl Explorer for Random {
     #[inline]
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.base.choices += 1;
-        choice.options[self.base.draws.below(choice.options.len() as u32) as usize]
+        choice.options[self.base.rng.below(choice.options.len() as u32) as usize]
     }
 
     fn uniform(&self) -> Option<Rc<Words>> {
-        Some(Rc::clone(self.base.draws.words()))
+        Some(Rc::clone(self.base.rng.words()))
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {
@@ -41,7 +41,7 @@ impl Sampler for Random {
         self.base.start(iteration, profile);
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        self.base.lesson()
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        self.base.delta()
     }
 }

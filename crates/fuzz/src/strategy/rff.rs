@@ -12,7 +12,7 @@
 
 use super::{Base, PerThread, Sampler, is_step, pos::Priorities};
 use crate::corpus::{Abstract, Constraint, PerObject, Reads, hash};
-use crate::profile::{Lesson, Profile};
+use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
@@ -141,20 +141,20 @@ impl Sampler for Rff {
         self.objects.clear();
         self.waited = 0;
         self.pairs.clear();
-        profile.corpus.mutated(&mut self.base.draws, &mut self.constraints);
+        profile.corpus.mutated(&mut self.base.rng, &mut self.constraints);
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        let lesson = self.base.lesson();
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        let delta = self.base.delta();
         self.pairs.sort_unstable();
         self.pairs.dedup();
         let corpus = &self.base.profile.corpus;
         // Counts go on being learned while they are cheap; news always.
         let news = self.pairs.iter().any(|pair| !corpus.knows(pair));
         if !(news && !corpus.is_full() || self.base.learning()) {
-            return lesson;
+            return delta;
         }
         let reads = Reads { pairs: self.pairs.clone(), constraints: self.constraints.clone() };
-        Some(Lesson { reads: Some(reads), ..lesson.unwrap_or_default() })
+        Some(ProfileDelta { reads: Some(reads), ..delta.unwrap_or_default() })
     }
 }

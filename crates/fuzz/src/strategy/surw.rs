@@ -11,16 +11,16 @@
 //! Deviations: an object is known again by where it was made; accesses behind a join count only
 //! from then on; a thread holds at least half an access, since counts are averages.
 
-use super::walk::Walk;
+use super::profile_cursor::ProfileCursor;
 use super::{Base, Sampler};
-use crate::profile::{Lesson, Measure, ObjectKey, PART, Profile};
+use crate::profile::{Measure, ObjectKey, PART, Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
 
 pub(super) struct Surw {
     base: Base,
-    walk: Walk,
+    cursor: ProfileCursor,
     target: Option<(ObjectKey, Measure)>,
     intended: Option<ThreadId>,
     free: Vec<ThreadId>,
@@ -28,7 +28,7 @@ pub(super) struct Surw {
 
 impl Surw {
     pub(super) fn new(base: Base) -> Self {
-        Self { base, walk: Walk::default(), target: None, intended: None, free: Vec::new() }
+        Self { base, cursor: ProfileCursor::default(), target: None, intended: None, free: Vec::new() }
     }
 
     fn measure(&self) -> Measure {
@@ -36,9 +36,9 @@ impl Surw {
     }
 
     fn intend(&mut self) {
-        self.intended = match self.walk.all().sum::<u64>() {
+        self.intended = match self.cursor.all().sum::<u64>() {
             0 => None,
-            sum => Some(ThreadId(self.base.draws.weighted_of(sum, self.walk.all()) as u32)),
+            sum => Some(ThreadId(self.base.rng.weighted_of(sum, self.cursor.all()) as u32)),
         };
     }
 }
@@ -49,18 +49,18 @@ impl Explorer for Surw {
         self.free.clear();
         let target = self.target.map(|(key, _)| key);
         for thread in choice.options {
-            let key = self.walk.key(choice, choice.pending(*thread).object);
+            let key = self.cursor.key(choice, choice.pending(*thread).object);
             let held = key.is_some() && key == target && self.intended != Some(*thread);
             if !held {
                 self.free.push(*thread);
             }
         }
         if let [_, ..] = self.free[..] {
-            return self.free[self.base.draws.below(self.free.len() as u32) as usize];
+            return self.free[self.base.rng.below(self.free.len() as u32) as usize];
         }
-        let walk = &self.walk;
-        let weights = choice.options.iter().map(|thread| walk.left(*thread).max(PART / 2));
-        let next = choice.options[self.base.draws.weighted(weights)];
+        let cursor = &self.cursor;
+        let weights = choice.options.iter().map(|thread| cursor.left(*thread).max(PART / 2));
+        let next = choice.options[self.base.rng.weighted(weights)];
         self.intended = Some(next);
         next
     }
@@ -74,18 +74,18 @@ impl Explorer for Surw {
     }
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
-        let step = self.walk.executed(&self.base.profile, thread, op);
+        let step = self.cursor.executed(&self.base.profile, thread, op);
         let Some((key, _)) = self.target else { return };
-        if step && self.walk.known_key(op.object) == Some(key) {
-            self.walk.spend(thread, PART);
+        if step && self.cursor.known_key(op.object) == Some(key) {
+            self.cursor.spend(thread, PART);
             self.intend();
         }
     }
 
     fn spawned(&mut self, parent: ThreadId, child: ThreadId) {
-        let (theirs, before) = self.walk.spawned(&self.base.profile, parent, child);
+        let (theirs, before) = self.cursor.spawned(&self.base.profile, parent, child);
         if self.target.is_some() && self.intended == Some(parent) && theirs > 0 {
-            let pass = self.base.draws.below_u64(before.max(theirs)) < theirs;
+            let pass = self.base.rng.below_u64(before.max(theirs)) < theirs;
             self.intended = Some(if pass { child } else { parent });
         }
     }
@@ -94,27 +94,27 @@ impl Explorer for Surw {
 impl Sampler for Surw {
     fn start(&mut self, iteration: u64, profile: &Arc<Profile>) {
         if self.base.start(iteration, profile) {
-            self.walk.renew();
+            self.cursor.renew();
         }
         let weights = profile.objects.iter().map(|object| object.weight());
         self.target = match weights.clone().sum::<u64>() {
             0 => None,
             _ => {
-                let index = self.base.draws.weighted(weights);
+                let index = self.base.rng.weighted(weights);
                 Some((profile.objects[index].key, Measure::Accesses(index)))
             }
         };
-        self.walk.start(profile, self.measure(), self.base.learning());
+        self.cursor.start(profile, self.measure(), self.base.learning());
         self.intended = None;
         if self.target.is_some() {
             self.intend();
         }
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        let mut lesson = self.walk.lesson()?;
-        lesson.choices = self.base.choices;
-        lesson.fault_points = self.base.sides.fault_points();
-        Some(lesson)
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        let mut delta = self.cursor.delta()?;
+        delta.choices = self.base.choices;
+        delta.fault_points = self.base.value_choices.fault_points();
+        Some(delta)
     }
 }

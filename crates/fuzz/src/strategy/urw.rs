@@ -7,21 +7,21 @@
 //!
 //! Deviation: events behind a join count only from then on, since they cannot come earlier.
 
-use super::walk::Walk;
+use super::profile_cursor::ProfileCursor;
 use super::{Base, Sampler};
-use crate::profile::{Lesson, Measure, PART, Profile};
+use crate::profile::{Measure, PART, Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
 
 pub(super) struct Urw {
     base: Base,
-    walk: Walk,
+    cursor: ProfileCursor,
 }
 
 impl Urw {
     pub(super) fn new(base: Base) -> Self {
-        Self { base, walk: Walk::default() }
+        Self { base, cursor: ProfileCursor::default() }
     }
 }
 
@@ -31,12 +31,12 @@ impl Explorer for Urw {
         if self.base.learning() {
             for thread in choice.options {
                 let object = choice.pending(*thread).object;
-                self.walk.key(choice, object);
+                self.cursor.key(choice, object);
             }
         }
-        let walk = &self.walk;
-        let weights = choice.options.iter().map(|thread| walk.left(*thread).max(PART / 2));
-        choice.options[self.base.draws.weighted(weights)]
+        let cursor = &self.cursor;
+        let weights = choice.options.iter().map(|thread| cursor.left(*thread).max(PART / 2));
+        choice.options[self.base.rng.weighted(weights)]
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {
@@ -48,28 +48,28 @@ impl Explorer for Urw {
     }
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
-        if self.walk.executed(&self.base.profile, thread, op) {
-            self.walk.spend(thread, PART);
+        if self.cursor.executed(&self.base.profile, thread, op) {
+            self.cursor.spend(thread, PART);
         }
     }
 
     fn spawned(&mut self, parent: ThreadId, child: ThreadId) {
-        self.walk.spawned(&self.base.profile, parent, child);
+        self.cursor.spawned(&self.base.profile, parent, child);
     }
 }
 
 impl Sampler for Urw {
     fn start(&mut self, iteration: u64, profile: &Arc<Profile>) {
         if self.base.start(iteration, profile) {
-            self.walk.renew();
+            self.cursor.renew();
         }
-        self.walk.start(profile, Measure::Steps, self.base.learning());
+        self.cursor.start(profile, Measure::Steps, self.base.learning());
     }
 
-    fn lesson(&mut self) -> Option<Lesson> {
-        let mut lesson = self.walk.lesson()?;
-        lesson.choices = self.base.choices;
-        lesson.fault_points = self.base.sides.fault_points();
-        Some(lesson)
+    fn delta(&mut self) -> Option<ProfileDelta> {
+        let mut delta = self.cursor.delta()?;
+        delta.choices = self.base.choices;
+        delta.fault_points = self.base.value_choices.fault_points();
+        Some(delta)
     }
 }

@@ -2,19 +2,19 @@
 
 use crate::guard::{Guard, Pulse};
 use crate::options::Options;
-use crate::replay::{Divergence, Follow};
+use crate::replay::{Divergence, ReplayExplorer};
 use racefuzz_runtime::{Ended, Explorer, Heart, Record, Runner};
 use racefuzz_trace::{Choice, Settings};
 use std::sync::Arc;
 
 /// A runner for single executions.
-pub(crate) struct Lab<'a> {
+pub(crate) struct ScheduleRunner<'a> {
     runner: Runner,
     program: &'a (dyn Fn() + Sync),
     pulse: Option<Arc<Pulse>>,
 }
 
-impl<'a> Lab<'a> {
+impl<'a> ScheduleRunner<'a> {
     pub(crate) fn new(
         options: &Options,
         settings: &Settings,
@@ -55,7 +55,7 @@ impl<'a> Lab<'a> {
     }
 
     pub(crate) fn run(&mut self, choices: &[Choice], record: Record) -> (Ended, Option<Divergence>) {
-        let mut follow = Follow::new(choices);
+        let mut follow = ReplayExplorer::new(choices);
         let ended = self.explore(&mut follow, record);
         (ended, follow.diverged)
     }

@@ -1,7 +1,7 @@
 //! Executions as stretches of threads, and moving these together.
 
 use super::Search;
-use super::track::Way;
+use super::recording_explorer::Proposal;
 use racefuzz_trace::{Choice, Point};
 
 /// An execution: which thread runs for how many events, one stretch after another; and the choices
@@ -10,7 +10,7 @@ use racefuzz_trace::{Choice, Point};
 pub(crate) struct Plan {
     /// The thread, its events in this stretch, and its events up to the end of it.
     stretches: Vec<(u32, u32, u32)>,
-    sides: Vec<(u32, u32, Choice)>,
+    value_choices: Vec<(u32, u32, Choice)>,
 }
 
 impl Plan {
@@ -26,7 +26,7 @@ impl Plan {
     /// imagine than a read that comes too early.
     pub(super) fn oddities(&self) -> usize {
         let odd = |choice: Choice| if choice.point() == Point::Place { 2 } else { 1 };
-        self.sides.iter().map(|(_, _, choice)| odd(*choice)).sum()
+        self.value_choices.iter().map(|(_, _, choice)| odd(*choice)).sum()
     }
 
     /// The thread, and how many events it has executed when the stretch ends.
@@ -35,16 +35,16 @@ impl Plan {
     }
 
     pub(super) fn side(&self, thread: u32, number: u32, point: Point, count: u32) -> u32 {
-        let place = self.sides.binary_search_by_key(&(thread, number), |side| (side.0, side.1));
+        let place = self.value_choices.binary_search_by_key(&(thread, number), |side| (side.0, side.1));
         let fits = place
             .ok()
-            .map(|place| &self.sides[place])
+            .map(|place| &self.value_choices[place])
             .filter(|side| side.2.point() == point && side.2.index() < count);
         fits.map_or(0, |side| side.2.index())
     }
 
     pub(super) fn note_side(&mut self, thread: u32, number: u32, choice: Choice) {
-        self.sides.push((thread, number, choice));
+        self.value_choices.push((thread, number, choice));
     }
 
     pub(super) fn note_event(&mut self, thread: u32) {
@@ -56,7 +56,7 @@ impl Plan {
 
     /// The plan of which each event is executed by the thread given here, with the same other choices.
     pub(crate) fn in_order(&self, threads: impl IntoIterator<Item = u32>) -> Self {
-        let mut plan = Self { stretches: Vec::new(), sides: self.sides.clone() };
+        let mut plan = Self { stretches: Vec::new(), value_choices: self.value_choices.clone() };
         threads.into_iter().for_each(|thread| plan.note_event(thread));
         plan.count();
         plan
@@ -66,14 +66,15 @@ impl Plan {
     /// threads and not the default, in the order in which they were made.
     pub(crate) fn without_side(&self, number: usize) -> Self {
         let mut plan = self.clone();
-        plan.sides.remove(number);
+        plan.value_choices.remove(number);
         plan.count();
         plan
     }
 
     /// The plan with other stretches.
     fn with(&self, stretches: impl IntoIterator<Item = (u32, u32, u32)>) -> Self {
-        let mut plan = Self { stretches: Vec::with_capacity(self.len()), sides: self.sides.clone() };
+        let mut plan =
+            Self { stretches: Vec::with_capacity(self.len()), value_choices: self.value_choices.clone() };
         for stretch in stretches {
             match plan.stretches.last_mut() {
                 Some(last) if last.0 == stretch.0 => last.1 += stretch.1,
@@ -86,7 +87,7 @@ impl Plan {
 
     /// Makes the plan ready to be followed: counts each thread's events up to the end of each stretch.
     fn count(&mut self) {
-        self.sides.sort_unstable_by_key(|side| (side.0, side.1));
+        self.value_choices.sort_unstable_by_key(|side| (side.0, side.1));
         let threads = self.stretches.iter().map(|stretch| stretch.0 as usize + 1).max().unwrap_or(0);
         let mut totals = vec![0; threads];
         for stretch in &mut self.stretches {
@@ -123,12 +124,12 @@ pub(super) fn search(search: &mut Search<'_, '_>) {
     windows(search);
     neighbours(search);
     anywhere(search);
-    sides(search);
+    value_choices(search);
     ends(search);
 }
 
 fn propose(search: &mut Search<'_, '_>, plan: &Plan) -> bool {
-    search.propose(Way::Plan(plan)).0
+    search.propose(Proposal::Plan(plan)).0
 }
 
 fn counted(search: &Search<'_, '_>) -> Plan {
@@ -182,13 +183,13 @@ fn anywhere(search: &mut Search<'_, '_>) {
     }
 }
 
-fn sides(search: &mut Search<'_, '_>) {
-    let mut batch = search.best.plan.sides.len();
+fn value_choices(search: &mut Search<'_, '_>) {
+    let mut batch = search.best.plan.value_choices.len();
     while batch > 0 {
         let mut from = 0;
-        while from < search.best.plan.sides.len() && !search.spent() {
+        while from < search.best.plan.value_choices.len() && !search.spent() {
             let mut plan = counted(search);
-            plan.sides.drain(from..(from + batch).min(plan.sides.len()));
+            plan.value_choices.drain(from..(from + batch).min(plan.value_choices.len()));
             if !propose(search, &plan) {
                 from += batch;
             }

@@ -1,7 +1,7 @@
 //! Every execution with none, one, two choices other than the default, where these are not many:
 //! first choices of threads alone, then with stale reads and other oddities among them.
 
-use super::track::Way;
+use super::recording_explorer::Proposal;
 use super::{Search, is_side};
 use racefuzz_trace::{Choice, Point};
 
@@ -27,7 +27,7 @@ impl Tried {
 }
 
 pub(super) fn search(search: &mut Search<'_, '_>) {
-    let (better, track) = search.propose(Way::Choices(&[]));
+    let (better, track) = search.propose(Proposal::Choices(&[]));
     if better {
         return;
     }
@@ -61,7 +61,7 @@ fn levels(search: &mut Search<'_, '_>, mut level: Vec<Tried>, may: fn(Point) -> 
                     let mut choices = tried.choices.clone();
                     choices.resize(place, Choice::DEFAULT);
                     choices.push(Choice::new(point, index));
-                    let (better, track) = search.propose(Way::Choices(&choices));
+                    let (better, track) = search.propose(Proposal::Choices(&choices));
                     found |= better;
                     let arities = track.arities;
                     next.push(Tried { choices, arities });

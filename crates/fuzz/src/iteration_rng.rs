@@ -14,9 +14,9 @@ use std::rc::Rc;
 /// together, in vector instructions: several times cheaper than to seek the generator, which
 /// computes blocks of one stream. The words are those of `ChaCha8Rng`, to which long executions go
 /// on.
-pub(crate) struct Draws {
+pub(crate) struct IterationRng {
     rng: ChaCha8Rng,
-    heads: Rc<RefCell<Heads>>,
+    cache: Rc<RefCell<BlockCache>>,
     stream: u64,
     /// Words of the stream. The runtime, too, may draw from them.
     words: Rc<Words>,
@@ -29,10 +29,10 @@ const LANES: usize = chacha8::LANES;
 /// Blocks of a stream that are computed together with those of others.
 const SHARED_BLOCKS: usize = 32;
 
-impl Draws {
-    pub(crate) fn new(seed: u64, heads: Rc<RefCell<Heads>>) -> Self {
+impl IterationRng {
+    pub(crate) fn new(seed: u64, cache: Rc<RefCell<BlockCache>>) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
-        Self { rng, heads, stream: 0, words: Rc::default(), blocks: 0 }
+        Self { rng, cache, stream: 0, words: Rc::default(), blocks: 0 }
     }
 
     #[inline]
@@ -61,7 +61,7 @@ impl Draws {
     fn refill(&mut self) {
         let mut words = [0; WORDS];
         if self.blocks < SHARED_BLOCKS {
-            self.heads.borrow_mut().copy(self.stream, self.blocks, &mut words);
+            self.cache.borrow_mut().copy(self.stream, self.blocks, &mut words);
         } else {
             if self.blocks == SHARED_BLOCKS {
                 self.rng.set_stream(self.stream);
@@ -116,13 +116,13 @@ impl Draws {
 }
 
 /// The first blocks of the streams of consecutive iterations, shared by a worker's strategies.
-pub(crate) struct Heads {
+pub(crate) struct BlockCache {
     key: [u32; 8],
     group: u64,
     blocks: Vec<chacha8::Block>,
 }
 
-impl Heads {
+impl BlockCache {
     pub(crate) fn new(seed: u64) -> Self {
         let bytes = ChaCha8Rng::seed_from_u64(seed).get_seed();
         let mut key = [0; 8];
@@ -156,13 +156,13 @@ mod tests {
     #[test]
     fn the_words_are_those_of_chacha8_on_the_stream_of_the_iteration() {
         for seed in [0, 42, u64::MAX] {
-            let mut draws = Draws::new(seed, Rc::new(RefCell::new(Heads::new(seed))));
+            let mut rng = IterationRng::new(seed, Rc::new(RefCell::new(BlockCache::new(seed))));
             for iteration in [0, 1, 2, 3, 4, 5, 1 << 33, 7, 15, 16, 17, 3] {
                 let mut reference = ChaCha8Rng::seed_from_u64(seed);
                 reference.set_stream(iteration);
-                draws.start(iteration);
+                rng.start(iteration);
                 for _ in 0..700 {
-                    assert_eq!(draws.word(), reference.next_u32());
+                    assert_eq!(rng.word(), reference.next_u32());
                 }
             }
         }

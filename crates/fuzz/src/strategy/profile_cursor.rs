@@ -1,18 +1,18 @@
 //! Follows an execution, thread by thread: what each has done and is still expected to do.
 
 use super::is_step;
-use crate::profile::{Lesson, Measure, ObjectKey, Profile, Stretch, ThreadSeen, Weights};
+use crate::profile::{Measure, ObjectKey, Profile, ProfileDelta, Stretch, ThreadSeen, Weights};
 use racefuzz_runtime::{Op, ThreadChoice};
 use racefuzz_trace::{OpKind, ThreadId};
 use std::sync::Arc;
 
 /// The walk of one execution through the profile.
 #[derive(Default)]
-pub(super) struct Walk {
-    threads: Vec<Walker>,
+pub(super) struct ProfileCursor {
+    threads: Vec<ThreadCursor>,
     /// Keys of the objects by number, as far as they were seen before a choice.
     keys: Vec<Option<ObjectKey>>,
-    lesson: Option<Lesson>,
+    delta: Option<ProfileDelta>,
     measure: Option<Measure>,
     weights: Arc<Weights>,
     /// The weights worked out for the present profile.
@@ -20,7 +20,7 @@ pub(super) struct Walk {
 }
 
 #[derive(Clone, Default)]
-struct Walker {
+struct ThreadCursor {
     node: Option<usize>,
     segment: usize,
     children: usize,
@@ -28,7 +28,7 @@ struct Walker {
     left: u64,
 }
 
-impl Walk {
+impl ProfileCursor {
     /// Objects that are told apart, the first of an execution.
     const OBJECTS: usize = 512;
 
@@ -60,10 +60,10 @@ impl Walk {
         self.threads.clear();
         self.keys.clear();
         let left = self.weights.get(Some(0), 0);
-        self.threads.push(Walker { node: Some(0), left, ..Walker::default() });
-        self.lesson = learning.then(|| Lesson {
+        self.threads.push(ThreadCursor { node: Some(0), left, ..ThreadCursor::default() });
+        self.delta = learning.then(|| ProfileDelta {
             threads: vec![ThreadSeen { stretches: vec![Stretch::default()], ..ThreadSeen::default() }],
-            ..Lesson::default()
+            ..ProfileDelta::default()
         });
     }
 
@@ -118,16 +118,16 @@ impl Walk {
                 walker.segment += 1;
                 walker.left = self.weights.get(walker.node, walker.segment);
             }
-            if let Some(lesson) = &mut self.lesson {
-                lesson.threads[thread.index()].stretches.push(Stretch::default());
+            if let Some(delta) = &mut self.delta {
+                delta.threads[thread.index()].stretches.push(Stretch::default());
             }
             return false;
         }
         if !is_step(op, profile.count_points) {
             return false;
         }
-        let lesson = self.lesson.as_mut();
-        let stretch = lesson.and_then(|lesson| lesson.threads[thread.index()].stretches.last_mut());
+        let delta = self.delta.as_mut();
+        let stretch = delta.and_then(|delta| delta.threads[thread.index()].stretches.last_mut());
         if let Some(stretch) = stretch {
             stretch.steps += 1;
             if (op.object as usize) < Self::OBJECTS {
@@ -150,12 +150,12 @@ impl Walk {
         let before = spawner.left;
         spawner.left = before.saturating_sub(left);
         debug_assert_eq!(child.index(), self.threads.len());
-        self.threads.push(Walker { node, left, ..Walker::default() });
-        if let Some(lesson) = &mut self.lesson {
-            if let Some(stretch) = lesson.threads[parent.index()].stretches.last_mut() {
+        self.threads.push(ThreadCursor { node, left, ..ThreadCursor::default() });
+        if let Some(delta) = &mut self.delta {
+            if let Some(stretch) = delta.threads[parent.index()].stretches.last_mut() {
                 stretch.spawned.push(nth);
             }
-            lesson.threads.push(ThreadSeen {
+            delta.threads.push(ThreadSeen {
                 parent: Some((parent.index(), nth)),
                 stretches: vec![Stretch::default()],
             });
@@ -163,9 +163,9 @@ impl Walk {
         (left, before)
     }
 
-    pub(super) fn lesson(&mut self) -> Option<Lesson> {
-        let mut lesson = self.lesson.take()?;
-        lesson.objects.clone_from(&self.keys);
-        Some(lesson)
+    pub(super) fn delta(&mut self) -> Option<ProfileDelta> {
+        let mut delta = self.delta.take()?;
+        delta.objects.clone_from(&self.keys);
+        Some(delta)
     }
 }

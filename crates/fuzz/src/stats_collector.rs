@@ -20,7 +20,7 @@ pub(crate) struct Sample {
 
 /// Counts the executions of a run.
 #[derive(Default)]
-pub(crate) struct Tally {
+pub(crate) struct StatsCollector {
     stats: Stats,
     classes: Distinct,
     outcomes: Distinct,
@@ -28,7 +28,7 @@ pub(crate) struct Tally {
     blocks_elsewhere: bool,
 }
 
-impl Tally {
+impl StatsCollector {
     pub(crate) fn add(&mut self, sample: &Sample) {
         self.stats.steps += u64::from(sample.steps);
         self.stats.abandoned += u64::from(sample.abandoned);

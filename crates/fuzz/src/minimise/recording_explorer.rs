@@ -1,24 +1,24 @@
 //! An explorer that proposes an execution and notes what came of it.
 
 use super::is_side;
-use super::plan::Plan;
-use crate::replay::{Follow, nth};
+use super::schedule_blocks::Plan;
+use crate::replay::{ReplayExplorer, nth};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{Choice, Point, ThreadId};
 
 /// What to follow.
-pub(crate) enum Way<'a> {
+pub(crate) enum Proposal<'a> {
     Choices(&'a [Choice]),
     Plan(&'a Plan),
 }
 
 enum Leader<'a> {
-    Choices(Follow<'a>),
+    Choices(ReplayExplorer<'a>),
     Plan(&'a Plan),
 }
 
 /// Follows a way as far as it goes.
-pub(crate) struct Track<'a> {
+pub(crate) struct RecordingExplorer<'a> {
     leader: Leader<'a>,
     /// The stretch of the plan that is being followed.
     at: usize,
@@ -30,11 +30,11 @@ pub(crate) struct Track<'a> {
     pub(super) arities: Vec<(Point, u32)>,
 }
 
-impl<'a> Track<'a> {
-    pub(crate) fn new(way: Way<'a>) -> Self {
+impl<'a> RecordingExplorer<'a> {
+    pub(crate) fn new(way: Proposal<'a>) -> Self {
         let leader = match way {
-            Way::Choices(choices) => Leader::Choices(Follow::new(choices)),
-            Way::Plan(plan) => Leader::Plan(plan),
+            Proposal::Choices(choices) => Leader::Choices(ReplayExplorer::new(choices)),
+            Proposal::Plan(plan) => Leader::Plan(plan),
         };
         Self { leader, at: 0, done: Vec::new(), plan: Plan::default(), arities: Vec::new() }
     }
@@ -47,7 +47,7 @@ impl<'a> Track<'a> {
     }
 }
 
-impl Explorer for Track<'_> {
+impl Explorer for RecordingExplorer<'_> {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.arities.push((Point::Thread, choice.options.len() as u32));
         let plan = match &mut self.leader {
