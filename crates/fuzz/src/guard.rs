@@ -10,7 +10,7 @@ use crate::limits::Reached;
 use crate::options::Options;
 use crate::schedule_runner::ScheduleRunner;
 use crate::strategy;
-use racefuzz_runtime::{Abort, Heart, Interruption, Record, on_abort};
+use racefuzz_runtime::{Abort, Heartbeat, Interruption, Record, on_abort};
 use racefuzz_trace::{MemoryModel, Outcome, RunReport, Trace};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
@@ -70,7 +70,7 @@ fn last_words(text: &str) {
 
 /// A worker's sign of life.
 pub struct Pulse {
-    heart: Arc<Heart>,
+    heart: Arc<Heartbeat>,
     active: AtomicBool,
     /// Whether the limits of the run hold for its executions.
     limited: bool,
@@ -130,16 +130,16 @@ impl Guard {
     }
 
     /// Watches a worker, whose executions end when the run has reached a limit.
-    pub fn watch(&self, heart: Arc<Heart>) -> Arc<Pulse> {
+    pub fn watch(&self, heart: Arc<Heartbeat>) -> Arc<Pulse> {
         self.watch_within(heart, true)
     }
 
     /// Watches whoever shows a failure, which takes its time although the run is over.
-    pub fn watch_unlimited(&self, heart: Arc<Heart>) -> Arc<Pulse> {
+    pub fn watch_unlimited(&self, heart: Arc<Heartbeat>) -> Arc<Pulse> {
         self.watch_within(heart, false)
     }
 
-    fn watch_within(&self, heart: Arc<Heart>, limited: bool) -> Arc<Pulse> {
+    fn watch_within(&self, heart: Arc<Heartbeat>, limited: bool) -> Arc<Pulse> {
         let (active, hurry) = (AtomicBool::new(false), AtomicU64::new(u64::MAX));
         let pulse = Arc::new(Pulse {
             heart,
@@ -365,7 +365,7 @@ fn before(options: &Options, iterations: u64) -> Options {
 }
 
 /// What the repetition of an execution that aborts comes to: its abort, or none if it ends.
-fn again(receiver: &Receiver<Message>, heart: &Receiver<Arc<Heart>>) -> Option<Abort> {
+fn again(receiver: &Receiver<Message>, heart: &Receiver<Arc<Heartbeat>>) -> Option<Abort> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let began = Instant::now();
     let heart = heart.recv_timeout(PATIENCE).ok()?;

@@ -58,8 +58,8 @@ const BASE: &[&str] = &[
     "runner/root.rs",
     "threads::spawning",
     "threads/spawning.rs",
-    "lane::",
-    "src/lane.rs",
+    "continuation::",
+    "src/continuation.rs",
 ];
 
 /// Judges a backtrace, innermost call first; `after` is the place of the last step.

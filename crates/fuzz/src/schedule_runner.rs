@@ -3,7 +3,7 @@
 use crate::guard::{Guard, Pulse};
 use crate::options::Options;
 use crate::replay::{Divergence, ReplayExplorer};
-use racefuzz_runtime::{Ended, Explorer, Heart, Record, Runner};
+use racefuzz_runtime::{Ended, Explorer, Heartbeat, Record, Runner};
 use racefuzz_trace::{Choice, Settings};
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl<'a> ScheduleRunner<'a> {
     }
 
     /// The runner's signs of life.
-    pub(crate) fn heart(&self) -> Arc<Heart> {
+    pub(crate) fn heart(&self) -> Arc<Heartbeat> {
         self.runner.heart()
     }
 

@@ -38,8 +38,8 @@ fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
         *word = [*constant; LANES];
     }
     start[12] = [block; LANES];
-    start[14] = std::array::from_fn(|lane| (first + lane as u64) as u32);
-    start[15] = std::array::from_fn(|lane| ((first + lane as u64) >> 32) as u32);
+    start[14] = std::array::from_fn(|continuation| (first + continuation as u64) as u32);
+    start[15] = std::array::from_fn(|continuation| ((first + continuation as u64) >> 32) as u32);
     let mut x = start;
     for _ in 0..4 {
         // No closures: they would not be compiled for the wide vectors.
@@ -51,8 +51,8 @@ fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
         }
     }
     for (word, start) in x.iter_mut().zip(&start) {
-        for lane in 0..LANES {
-            word[lane] = word[lane].wrapping_add(start[lane]);
+        for continuation in 0..LANES {
+            word[continuation] = word[continuation].wrapping_add(start[continuation]);
         }
     }
     x
@@ -63,8 +63,9 @@ fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "four rows are walked at once")]
 fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
-    for lane in 0..LANES {
-        let (mut a, mut b, mut c, mut d) = (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]);
+    for continuation in 0..LANES {
+        let (mut a, mut b, mut c, mut d) =
+            (x[ia][continuation], x[ib][continuation], x[ic][continuation], x[id][continuation]);
         a = a.wrapping_add(b);
         d = (d ^ a).rotate_left(16);
         c = c.wrapping_add(d);
@@ -73,6 +74,6 @@ fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
         d = (d ^ a).rotate_left(8);
         c = c.wrapping_add(d);
         b = (b ^ c).rotate_left(7);
-        (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]) = (a, b, c, d);
+        (x[ia][continuation], x[ib][continuation], x[ic][continuation], x[id][continuation]) = (a, b, c, d);
     }
 }

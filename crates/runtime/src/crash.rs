@@ -7,13 +7,13 @@
 
 use crate::execution::Execution;
 use crate::failure::{Detected, StableHasher};
-use crate::heart::Heart;
+use crate::heartbeat::Heartbeat;
 use crate::panics::Abort;
 use racefuzz_trace::{FailureDetail, FailureKind, ThreadId, Unseen};
 use std::hash::Hasher;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
-/// The execution that a signal has struck, and the heart of its runner.
+/// The execution that a signal has struck, and the heartbeat of its runner.
 static STRUCK: AtomicPtr<Execution> = AtomicPtr::new(std::ptr::null_mut());
 static HEART: AtomicUsize = AtomicUsize::new(0);
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -22,12 +22,12 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// Called from the handler, on the thread that the signal has struck: returns, after a while, if nobody
 /// reports it.
 #[cfg(unix)]
-pub(crate) fn struck(signal: libc::c_int, execution: *mut Execution, heart: usize) {
+pub(crate) fn struck(signal: libc::c_int, execution: *mut Execution, heartbeat: usize) {
     /// Tenths of a second that a watchdog is given to notice, and to report.
     const NOTICE: u32 = 20;
     const REPORT: u32 = 600;
 
-    HEART.store(heart, Ordering::Relaxed);
+    HEART.store(heartbeat, Ordering::Relaxed);
     SIGNAL.store(signal, Ordering::Relaxed);
     TAKEN.store(false, Ordering::Relaxed);
     STRUCK.store(execution, Ordering::Release);
@@ -40,10 +40,10 @@ pub(crate) fn struck(signal: libc::c_int, execution: *mut Execution, heart: usiz
     }
 }
 
-/// What is known of an execution of `heart`'s runner that a signal has struck: the signal, and the
+/// What is known of an execution of `heartbeat`'s runner that a signal has struck: the signal, and the
 /// execution up to there. The thread it runs on waits in the handler.
-pub(crate) fn take(heart: &Heart) -> Option<(i32, Abort)> {
-    if HEART.load(Ordering::Relaxed) != std::ptr::from_ref(heart) as usize {
+pub(crate) fn take(heartbeat: &Heartbeat) -> Option<(i32, Abort)> {
+    if HEART.load(Ordering::Relaxed) != std::ptr::from_ref(heartbeat) as usize {
         return None;
     }
     let execution = STRUCK.swap(std::ptr::null_mut(), Ordering::AcqRel);

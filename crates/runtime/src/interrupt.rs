@@ -8,7 +8,7 @@
 //! whatever else its operating-system thread is to do, goes on.
 //!
 //! ```text
-//! watchdog: Heart::interrupt -> signal -> handler: backtrace -> watchdog: what is it? -> handler: leave
+//! watchdog: Heartbeat::interrupt -> signal -> handler: backtrace -> watchdog: what is it? -> handler: leave
 //! ```
 //!
 //! What is interrupted must not hold a lock that the worker or the watchdog needs: inside the system's
@@ -16,7 +16,7 @@
 //! explorer's is running the watchdog sees from the backtrace.
 
 use crate::execution::{Execution, Phase};
-use crate::heart::Heart;
+use crate::heartbeat::Heartbeat;
 use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ const ELSEWHERE: u32 = 5;
 
 /// How far the one interrupt of the process is.
 static STATE: AtomicU32 = AtomicU32::new(IDLE);
-/// The heart of the worker that is asked.
+/// The heartbeat of the worker that is asked.
 static ASKED_OF: AtomicUsize = AtomicUsize::new(0);
 static CAPTURE: AtomicPtr<Backtrace> = AtomicPtr::new(std::ptr::null_mut());
 static ONE: Mutex<()> = Mutex::new(());
@@ -42,25 +42,25 @@ static ONE: Mutex<()> = Mutex::new(());
 #[derive(Clone, Copy)]
 struct Running {
     execution: *mut Execution,
-    heart: usize,
+    heartbeat: usize,
 }
 
 thread_local! {
     static RUNNING: Cell<Running> =
-        const { Cell::new(Running { execution: std::ptr::null_mut(), heart: 0 }) };
+        const { Cell::new(Running { execution: std::ptr::null_mut(), heartbeat: 0 }) };
 }
 
 /// This operating-system thread runs an execution; none, if null.
-pub(crate) fn set_running(execution: *mut Execution, heart: &Heart) {
-    RUNNING.set(Running { execution, heart: std::ptr::from_ref(heart) as usize });
+pub(crate) fn set_running(execution: *mut Execution, heartbeat: &Heartbeat) {
+    RUNNING.set(Running { execution, heartbeat: std::ptr::from_ref(heartbeat) as usize });
 }
 
 /// The execution that this thread runs, also while its code is outside for a moment, and the address of
-/// its runner's heart.
+/// its runner's heartbeat.
 #[cfg(unix)]
 pub(crate) fn running() -> (*mut Execution, usize) {
     let running = RUNNING.get();
-    (running.execution, running.heart)
+    (running.execution, running.heartbeat)
 }
 
 /// The verdict on what was interrupted.
@@ -72,16 +72,19 @@ pub enum Interruption {
     Leave,
 }
 
-/// Where the threads of `heart`'s runner are, as a backtrace, and what `judge` says of it; `None` if
+/// Where the threads of `heartbeat`'s runner are, as a backtrace, and what `judge` says of it; `None` if
 /// the worker could not be asked in time.
 #[cfg(target_os = "linux")]
-pub(crate) fn interrupt(heart: &Heart, judge: impl FnOnce(&str) -> Interruption) -> Option<Interruption> {
+pub(crate) fn interrupt(
+    heartbeat: &Heartbeat,
+    judge: impl FnOnce(&str) -> Interruption,
+) -> Option<Interruption> {
     const PATIENCE: Duration = Duration::from_secs(3);
     install();
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let thread = heart.thread()?;
+    let thread = heartbeat.thread()?;
     let until = Instant::now() + PATIENCE;
-    ASKED_OF.store(std::ptr::from_ref(heart) as usize, Ordering::Relaxed);
+    ASKED_OF.store(std::ptr::from_ref(heartbeat) as usize, Ordering::Relaxed);
     while Instant::now() < until {
         STATE.store(ASKED, Ordering::Release);
         // SAFETY: sends a signal that has a handler to a thread of this process, or to none.
@@ -115,7 +118,10 @@ pub(crate) fn interrupt(heart: &Heart, judge: impl FnOnce(&str) -> Interruption)
 
 /// Elsewhere nobody can be asked.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn interrupt(_heart: &Heart, _judge: impl FnOnce(&str) -> Interruption) -> Option<Interruption> {
+pub(crate) fn interrupt(
+    _heart: &Heartbeat,
+    _judge: impl FnOnce(&str) -> Interruption,
+) -> Option<Interruption> {
     let _ = (install as fn(), &ONE, Duration::ZERO, Instant::now, PoisonError::<()>::into_inner);
     None
 }
@@ -185,8 +191,8 @@ extern "C" fn handle(_: libc::c_int) {
 }
 
 fn handled() {
-    let Running { execution, heart } = RUNNING.get();
-    if STATE.load(Ordering::Acquire) != ASKED || heart != ASKED_OF.load(Ordering::Relaxed) {
+    let Running { execution, heartbeat } = RUNNING.get();
+    if STATE.load(Ordering::Acquire) != ASKED || heartbeat != ASKED_OF.load(Ordering::Relaxed) {
         return;
     }
     let elsewhere = execution.is_null() || !on_program_stack(execution);

@@ -2,9 +2,9 @@
 
 use crate::alloc::{Birth, Freed};
 use crate::clock::Clock;
-use crate::memory::{History, Seen};
 use crate::race::Accesses;
 use crate::site::Site;
+use crate::store_history::{History, Seen};
 use crate::touched::{Reset, Touched};
 use racefuzz_trace::{ObjectKind, Value};
 use smallvec::SmallVec;

@@ -106,12 +106,12 @@ mod unix {
                 libc::_exit(1);
             }
         }
-        let (running, heart) = crate::interrupt::running();
+        let (running, heartbeat) = crate::interrupt::running();
         if !running.is_null() {
             // SAFETY: the kernel passes the context that the signal has interrupted, on the thread that
             // runs this execution.
             unsafe { crate::interrupt::leave_torn(signal, context, running) };
-            crate::crash::struck(signal, running, heart);
+            crate::crash::struck(signal, running, heartbeat);
         }
         let index = SIGNALS.iter().position(|known| *known == signal).unwrap_or(0);
         let previous = PREVIOUS.get().and_then(|previous| previous[index]);

@@ -2,10 +2,10 @@
 
 use crate::clock::Clock;
 use crate::explorer::Op;
-use crate::memory::Seen;
 use crate::object::Test;
 use crate::overlay::Overlaid;
 use crate::site::Site;
+use crate::store_history::Seen;
 use crate::touched::{Reset, Touched};
 use corosensei::Yielder;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};

@@ -10,9 +10,9 @@ pub(crate) use entering::{alive, current, enter, free_event, plain, set_current,
 pub(crate) use parts::{Coroutines, Detail, Driver, Order, Outcome, Schedule, Storage};
 
 use crate::config::Config;
+use crate::continuation::Continuation;
 use crate::explorer::Op;
-use crate::heart::Heart;
-use crate::lane::Lane;
+use crate::heartbeat::Heartbeat;
 use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
@@ -47,7 +47,7 @@ const PATIENCE: u32 = 16;
 /// The running execution. What the runtime keeps between executions is memory only.
 pub(crate) struct Execution {
     pub(crate) config: Config,
-    pub(crate) heart: Arc<Heart>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Its number in the process.
     pub(crate) epoch: u64,
     /// The tag that the first object used in it has.
@@ -110,7 +110,7 @@ impl Execution {
     pub(crate) fn new(config: Config, stacks: crate::stacks::StackPool) -> Self {
         Self {
             config,
-            heart: Arc::default(),
+            heartbeat: Arc::default(),
             epoch: 0,
             tag: 0,
             phase: Phase::Running,
@@ -242,7 +242,7 @@ impl Execution {
     /// Whether it has taken as many steps as it may, or is to stop for another reason.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_spent(&mut self) -> bool {
-        (self.schedule.steps >= self.schedule.unlooked || self.heart.stops()) && self.looks_at_steps()
+        (self.schedule.steps >= self.schedule.unlooked || self.heartbeat.stops()) && self.looks_at_steps()
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -254,13 +254,17 @@ impl Execution {
     ///
     /// # Errors
     /// If the system has no memory (or no mappings) left for one more stack.
-    pub(crate) fn lane(&mut self, thread: usize, stack_size: Option<usize>) -> std::io::Result<&mut Lane> {
-        if thread == self.coroutines.lanes.len() {
-            self.coroutines.lanes.push(Box::new(Lane::new()));
+    pub(crate) fn continuation(
+        &mut self,
+        thread: usize,
+        stack_size: Option<usize>,
+    ) -> std::io::Result<&mut Continuation> {
+        if thread == self.coroutines.continuations.len() {
+            self.coroutines.continuations.push(Box::new(Continuation::new()));
         }
-        let lane = &mut *self.coroutines.lanes[thread];
-        lane.prepare(&mut self.coroutines.stacks, stack_size)?;
-        Ok(lane)
+        let continuation = &mut *self.coroutines.continuations[thread];
+        continuation.prepare(&mut self.coroutines.stacks, stack_size)?;
+        Ok(continuation)
     }
 
     /// Counts an event of the current thread.

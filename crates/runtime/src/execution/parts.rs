@@ -4,18 +4,18 @@ use super::mix;
 use crate::alloc::Region;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::continuation::Continuation;
 use crate::explorer::{Explorer, Op, Words};
 use crate::failure::Detected;
 use crate::graph::Memory;
 use crate::heap::Heap;
-use crate::lane::Lane;
-use crate::memory::Seen;
 use crate::object::WriteRef;
 use crate::ops::Spare;
 use crate::schedule::Fairness;
 use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::statics::Statics;
+use crate::store_history::Seen;
 use crate::thread::Locals;
 use racefuzz_trace::{Choice, MemoryModel, ObjectKind, ThreadId};
 use std::rc::Rc;
@@ -268,7 +268,7 @@ pub(crate) struct Coroutines {
     /// By thread number; apart from the threads, and boxed, because a running one is borrowed while
     /// everything else changes.
     #[expect(clippy::vec_box, reason = "a spawn moves the table while a coroutine runs")]
-    pub(crate) lanes: Vec<Box<Lane>>,
+    pub(crate) continuations: Vec<Box<Continuation>>,
     /// Bodies of threads that have not ended.
     pub(crate) live: usize,
     /// The coroutine that was just suspended is at the end of its thread.
@@ -285,7 +285,7 @@ pub(crate) struct Coroutines {
 impl Coroutines {
     pub(crate) fn new(stacks: StackPool) -> Self {
         Self {
-            lanes: Vec::new(),
+            continuations: Vec::new(),
             live: 0,
             parked: false,
             unwinding_elsewhere: 0,

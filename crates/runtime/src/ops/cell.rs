@@ -3,6 +3,7 @@
 //! They are no scheduling points: in a program without data races their order is fixed by other
 //! events, and a race is found whatever their order.
 
+use crate::deadlock::name_of;
 use crate::execution::{Absent, Execution, free_event};
 use crate::explorer::Op;
 use crate::failure::{Detected, identity};
@@ -12,7 +13,6 @@ use crate::overlay;
 use crate::race::Access;
 use crate::schedule::fail_current;
 use crate::site::Site;
-use crate::stuck::name_of;
 use racefuzz_trace::{
     FailureDetail, FailureKind, MemoryOrder, ObjectId, OpKind, RacingAccess, ThreadId, Verb,
 };

@@ -2,13 +2,13 @@
 //! object whose creation they are not ordered behind.
 
 use crate::alloc::Freed;
+use crate::deadlock::name_of;
 use crate::execution::{Absent, Execution, Phase};
 use crate::failure::{Detected, identity};
 use crate::race::Access;
 use crate::record::Recorder;
 use crate::schedule::fail_current;
 use crate::site::Site;
-use crate::stuck::name_of;
 use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, OpKind, RacingAccess, SiteId, ThreadId, Verb};
 
 /// Memory was misused, which is noted as the failure; the thread is to be unwound.

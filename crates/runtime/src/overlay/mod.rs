@@ -11,13 +11,13 @@
 //! of regions that begin here, a fence. Operations on a lock that is itself edited pass [`replace`],
 //! which performs them on a virtual twin.
 
+mod lock_edits;
 mod locks;
-mod own;
 mod plan;
 mod update;
 
+pub(crate) use lock_edits::replace;
 pub(crate) use locks::Overlaid;
-pub(crate) use own::replace;
 pub(crate) use plan::Applied;
 pub(crate) use update::{Store, load_updates, misfit, store_updates};
 

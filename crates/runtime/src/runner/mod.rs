@@ -8,13 +8,13 @@ use teardown::tear_down;
 
 use crate::alloc::Outlived;
 use crate::config::Config;
+use crate::continuation::Continuation;
 use crate::execution::{Detail, Execution, NOBODY, Phase, current, mix, set_current};
 use crate::explorer::Explorer;
 use crate::failure::{Detected, StableHasher};
 use crate::foreign;
-use crate::heart::Heart;
+use crate::heartbeat::Heartbeat;
 use crate::interrupt;
-use crate::lane::Lane;
 use crate::ops;
 use crate::overlay::Applied;
 use crate::panics;
@@ -51,7 +51,7 @@ pub struct Ended {
     /// It did without clocks and store histories ([`Config::light`]), and something asked for them: it is to
     /// be run again, and all else that is said here is of no use. From now on the runner keeps both.
     pub again: bool,
-    /// A limit ended it ([`Heart::stop`]) before there was a verdict.
+    /// A limit ended it ([`Heartbeat::stop`]) before there was a verdict.
     pub stopped: bool,
     /// An `assume` ended it.
     pub blocked: bool,
@@ -113,7 +113,7 @@ impl Runner {
         panics::install_hook();
         let stacks = StackPool::new(config.stack_size);
         let execution = Box::new(Execution::new(config, stacks));
-        execution.heart.set_thread();
+        execution.heartbeat.set_thread();
         Self { execution, epoch: 0, epochs_end: 0, worker: foreign::Worker::new() }
     }
 
@@ -128,8 +128,8 @@ impl Runner {
     }
 
     /// Signs of life, to be watched from another operating-system thread.
-    pub fn heart(&self) -> Arc<Heart> {
-        Arc::clone(&self.execution.heart)
+    pub fn heart(&self) -> Arc<Heartbeat> {
+        Arc::clone(&self.execution.heartbeat)
     }
 
     /// The choices of the last execution.
@@ -163,8 +163,8 @@ impl Runner {
         self.begin(explorer, record);
         let execution: *mut Execution = &raw mut *self.execution;
         set_current(execution);
-        self.execution.heart.set_running(true);
-        interrupt::set_running(execution, &self.execution.heart);
+        self.execution.heartbeat.set_running(true);
+        interrupt::set_running(execution, &self.execution.heartbeat);
         // SAFETY: the execution is boxed and outlives the loop; `explorer` and `program` are
         // borrowed for the whole call; no body is left when `tear_down` returns.
         unsafe {
@@ -173,8 +173,8 @@ impl Runner {
             tear_down(execution);
         }
         set_current(std::ptr::null_mut());
-        self.execution.heart.set_running(false);
-        interrupt::set_running(std::ptr::null_mut(), &self.execution.heart);
+        self.execution.heartbeat.set_running(false);
+        interrupt::set_running(std::ptr::null_mut(), &self.execution.heartbeat);
         explorer.end();
         self.end()
     }
@@ -256,7 +256,7 @@ fn left(execution: &mut Execution, thread: u32) -> Option<Detected> {
     // Whatever it waited in by std's means, this thread's own token is not part of it any more.
     std::thread::current().unpark();
     std::thread::park();
-    let Some(unseen) = execution.heart.take_found() else {
+    let Some(unseen) = execution.heartbeat.take_found() else {
         execution.outcome.stopped = true;
         return None;
     };
@@ -332,15 +332,16 @@ unsafe fn work(execution: *mut Execution) {
 /// As [`work`].
 #[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
-    // SAFETY: the lane is boxed, so it stays where it is when a spawn grows the table, and nothing
+    // SAFETY: the continuation is boxed, so it stays where it is when a spawn grows the table, and nothing
     // else touches it while its coroutine runs.
     unsafe {
-        let lane: *mut Lane = &raw mut *(&mut (*execution).coroutines.lanes)[thread as usize];
-        let suspended = Lane::resume(lane);
+        let continuation: *mut Continuation =
+            &raw mut *(&mut (*execution).coroutines.continuations)[thread as usize];
+        let suspended = Continuation::resume(continuation);
         if !suspended {
             (&mut (*execution).threads)[thread as usize].coroutine.live = false;
             (*execution).coroutines.live -= 1;
-            (*lane).ended(thread, &mut (*execution).coroutines.stacks);
+            (*continuation).ended(thread, &mut (*execution).coroutines.stacks);
         }
         suspended
     }

@@ -22,7 +22,7 @@ pub(super) unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
     execution.schedule.unfinished = 1;
     execution.threads[0].path = 1;
     execution.threads[0].clock.prepare(0, 1);
-    execution.heart.beat(site);
+    execution.heartbeat.beat(site);
     if let Some(recorder) = &mut execution.recorder {
         recorder.thread(None, None, None, false);
     }
@@ -36,11 +36,12 @@ pub(super) unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
 /// `body` must outlive the fiber.
 pub(super) unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
     let size = execution.config.stack_size;
-    let lane = execution.lane(0, None);
-    let lane = lane.unwrap_or_else(|error| panic!("racefuzz has no stack of {size} bytes: {error}"));
+    let continuation = execution.continuation(0, None);
+    let continuation =
+        continuation.unwrap_or_else(|error| panic!("racefuzz has no stack of {size} bytes: {error}"));
     // SAFETY: passed on to the caller; `work` and `tear_down` run whatever is live.
-    unsafe { lane.put(body) };
-    let stack = lane.stack();
+    unsafe { continuation.put(body) };
+    let stack = continuation.stack();
     let root = &mut execution.threads[0];
     (root.coroutine.stack, root.coroutine.live) = (stack, true);
     execution.coroutines.live += 1;

@@ -3,8 +3,8 @@
 use super::root::put_root;
 use super::{record_ends, resume};
 use crate::alloc::by_program;
+use crate::continuation::Abandoned;
 use crate::execution::{Execution, Phase, current};
-use crate::lane::Abandoned;
 use crate::ops;
 use crate::thread::Locals;
 use smallvec::SmallVec;
@@ -106,7 +106,7 @@ fn abandon(execution: &mut Execution, thread: u32) -> Abandoned {
     execution.threads[thread as usize].coroutine.live = false;
     execution.coroutines.live -= 1;
     execution.outcome.abandoned += 1;
-    execution.coroutines.lanes[thread as usize].abandon()
+    execution.coroutines.continuations[thread as usize].abandon()
 }
 
 /// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one

@@ -1,8 +1,8 @@
 //! How threads unwind when their execution is over.
 
 use crate::alloc::runtime_scope;
+use crate::deadlock;
 use crate::execution::{Absent, Execution, current};
-use crate::stuck;
 use crate::thread::Pending;
 use std::panic::resume_unwind;
 
@@ -26,7 +26,7 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
     execution.threads[me as usize].pending = pending;
     execution.threads[me as usize].waiting.timed_out = false;
     if execution.is_spent() {
-        stuck::step_limit(execution);
+        deadlock::step_limit(execution);
         return torn();
     }
     if execution.holds(me) {
@@ -37,7 +37,7 @@ pub(super) fn ending(execution: &mut Execution, pending: Pending) -> Result<(), 
         return Ok(());
     }
     execution.threads[me as usize].waiting.blocked = true;
-    stuck::nobody_can_run(execution);
+    deadlock::nobody_can_run(execution);
     torn()
 }
 
@@ -152,6 +152,6 @@ pub(crate) unsafe fn stay(execution: *mut Execution) -> ! {
 pub(crate) fn step_limit() -> Result<(), Absent> {
     let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; the caller has just left it.
-    unsafe { stuck::step_limit(&mut *current()) };
+    unsafe { deadlock::step_limit(&mut *current()) };
     torn()
 }

@@ -136,7 +136,7 @@ impl Execution {
     /// That number is reached: whether it is the limit.
     #[cold]
     pub(crate) fn looks_at_steps(&mut self) -> bool {
-        if self.schedule.steps >= self.config.max_steps || self.heart.stops() {
+        if self.schedule.steps >= self.config.max_steps || self.heartbeat.stops() {
             return true;
         }
         if !self.schedule.fairness.active {

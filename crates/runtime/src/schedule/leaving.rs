@@ -2,9 +2,9 @@
 
 use super::{switch_to, torn};
 use crate::alloc::runtime_scope;
+use crate::deadlock;
 use crate::execution::{Absent, Execution, NOBODY, Phase, current};
 use crate::site::Site;
-use crate::stuck;
 use crate::thread::ThreadState;
 
 /// The current thread takes no further part in the execution.
@@ -25,7 +25,7 @@ pub(super) fn leave(execution: &mut Execution) -> Result<(), Absent> {
     unsafe {
         match (*pointer).pick() {
             Some(next) => switch_to(pointer, next),
-            None => stuck::nobody_can_run(&mut *pointer),
+            None => deadlock::nobody_can_run(&mut *pointer),
         }
     }
     torn()
@@ -38,7 +38,7 @@ pub(crate) fn next_after_end(execution: &mut Execution) {
     execution.current = match execution.pick() {
         Some(next) => next,
         None => {
-            stuck::nobody_can_run(execution);
+            deadlock::nobody_can_run(execution);
             NOBODY
         }
     };

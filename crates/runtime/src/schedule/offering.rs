@@ -1,10 +1,10 @@
 //! Stating what a thread will do next: who runs then, and what becomes of the statement.
 
 use super::{ALONE_LIMIT, AT_ONCE};
+use crate::deadlock;
 use crate::execution::{Execution, NOBODY};
 use crate::explorer::Op;
 use crate::site::Site;
-use crate::stuck;
 use crate::thread::{Condition, Pending, ThreadState};
 
 impl Execution {
@@ -12,7 +12,7 @@ impl Execution {
     /// next; `NOBODY` if the execution has ended.
     #[inline(never)]
     pub(super) fn offer(&mut self, op: Op, site: Site) -> u32 {
-        self.heart.beat(site);
+        self.heartbeat.beat(site);
         let me = self.current;
         let thread = self.running();
         thread.pending = Pending { op, site, condition: Condition::Always, deadline: None, invisible: false };
@@ -37,7 +37,7 @@ impl Execution {
             self.offer_at_first();
         }
         if self.is_spent() {
-            stuck::step_limit(self);
+            deadlock::step_limit(self);
             return NOBODY;
         }
         let schedule = &self.schedule;
@@ -50,7 +50,7 @@ impl Execution {
             return self.ask_for_any(me);
         }
         self.pick().unwrap_or_else(|| {
-            stuck::nobody_can_run(self);
+            deadlock::nobody_can_run(self);
             NOBODY
         })
     }
@@ -86,7 +86,7 @@ impl Execution {
     /// may go on without having been chosen.
     #[inline(never)]
     pub(super) fn offer_awaiting(&mut self, pending: &Pending) -> u32 {
-        self.heart.beat(pending.site);
+        self.heartbeat.beat(pending.site);
         let me = self.current;
         if std::thread::panicking() || self.threads[me as usize].panicking {
             self.unwinds();
@@ -96,11 +96,11 @@ impl Execution {
             return AT_ONCE;
         }
         if self.is_spent() {
-            stuck::step_limit(self);
+            deadlock::step_limit(self);
             return NOBODY;
         }
         self.pick().unwrap_or_else(|| {
-            stuck::nobody_can_run(self);
+            deadlock::nobody_can_run(self);
             NOBODY
         })
     }
@@ -109,7 +109,7 @@ impl Execution {
     /// waited for without a limit.
     #[inline(never)]
     pub(super) fn offer_end_of(&mut self, target: u32, op: Op, site: Site) -> u32 {
-        self.heart.beat(site);
+        self.heartbeat.beat(site);
         let me = self.current;
         let steps = self.schedule.steps;
         let ended = self.threads[target as usize].state == ThreadState::Finished;
@@ -129,11 +129,11 @@ impl Execution {
         self.threads[target as usize].waiting.joiners.push(me);
         self.disable(me);
         if self.is_spent() {
-            stuck::step_limit(self);
+            deadlock::step_limit(self);
             return NOBODY;
         }
         self.pick().unwrap_or_else(|| {
-            stuck::nobody_can_run(self);
+            deadlock::nobody_can_run(self);
             NOBODY
         })
     }

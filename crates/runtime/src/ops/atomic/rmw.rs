@@ -6,10 +6,10 @@ use super::{needs_histories, plain_if, step, watched_step, weakest};
 use crate::execution::{Absent, Execution};
 use crate::explorer::Op;
 use crate::foreign;
-use crate::memory::History;
 use crate::object::Primitive;
 use crate::overlay;
 use crate::site::Site;
+use crate::store_history::History;
 use racefuzz_trace::{MemoryOrder, OpKind, Point, Verb};
 
 /// What a read-modify-write did.

@@ -3,9 +3,9 @@
 
 use crate::execution::{Execution, Now, Order};
 use crate::explorer::Op;
-use crate::memory::{Knowledge, Store};
 use crate::object::WriteRef;
 use crate::site::Site;
+use crate::store_history::{Knowledge, Store};
 use crate::thread::{Spinning, Thread};
 use racefuzz_trace::{MemoryOrder, ReadsFrom};
 

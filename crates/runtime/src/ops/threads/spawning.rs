@@ -93,9 +93,9 @@ where
     // SAFETY: see `execution::with`.
     let execution = unsafe { &mut *pointer };
     let thread = execution.schedule.thread_count;
-    match execution.lane(thread, options.stack_size) {
+    match execution.continuation(thread, options.stack_size) {
         // SAFETY: passed on to the caller; the worker runs whatever is live.
-        Ok(lane) => unsafe { lane.put(run) },
+        Ok(continuation) => unsafe { continuation.put(run) },
         Err(error) => panic!(
             "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
              stack_size, or raise vm.max_map_count"
@@ -153,7 +153,7 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
     thread.origin.scoped = options.scoped;
     thread.origin.task = options.task;
     thread.origin.host = if options.task { spawner.origin.host } else { child };
-    thread.coroutine.stack = execution.coroutines.lanes[child as usize].stack();
+    thread.coroutine.stack = execution.coroutines.continuations[child as usize].stack();
     thread.coroutine.live = true;
     execution.coroutines.live += 1;
     execution.complete(&now, &op, u64::from(child));

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// What a watchdog sees of a runner.
 #[derive(Debug, Default)]
-pub struct Heart {
+pub struct Heartbeat {
     beats: AtomicU64,
     site: AtomicPtr<Location<'static>>,
     running: AtomicBool,
@@ -22,7 +22,7 @@ pub struct Heart {
     found: Mutex<Option<Unseen>>,
 }
 
-impl Heart {
+impl Heartbeat {
     /// A number that changes with every operation that a thread of the program states, and with
     /// every execution.
     pub fn beats(&self) -> u64 {

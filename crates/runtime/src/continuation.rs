@@ -20,18 +20,18 @@ const LARGE_KEPT: u32 = 16;
 const WORDS: usize = 24;
 
 /// The coroutine of one thread number, and what it is to run next.
-pub(crate) struct Lane {
+pub(crate) struct Continuation {
     fiber: Option<Fiber>,
     /// The lowest and highest address of its stack.
     stack: (usize, usize),
     /// The size of its stack if it is one of its own, else 0.
     large: usize,
     /// Takes the body out of `space` and runs it; the body is read before anything of it runs.
-    call: unsafe fn(*mut Lane),
+    call: unsafe fn(*mut Continuation),
     space: [MaybeUninit<u64>; WORDS],
 }
 
-impl Lane {
+impl Continuation {
     pub(crate) fn new() -> Self {
         Self { fiber: None, stack: (0, 0), large: 0, call: nothing, space: [MaybeUninit::uninit(); WORDS] }
     }
@@ -90,15 +90,15 @@ impl Lane {
     /// otherwise.
     #[inline]
     pub(crate) unsafe fn put<F: FnOnce()>(&mut self, body: F) {
-        // Each is called once, by `parked_loop`, with the lane that holds the body.
-        unsafe fn in_place<F: FnOnce()>(lane: *mut Lane) {
+        // Each is called once, by `parked_loop`, with the continuation that holds the body.
+        unsafe fn in_place<F: FnOnce()>(continuation: *mut Continuation) {
             // SAFETY: `put` wrote a value of this very type, which nobody has read yet.
-            let body = unsafe { (&raw const (*lane).space).cast::<F>().read() };
+            let body = unsafe { (&raw const (*continuation).space).cast::<F>().read() };
             body();
         }
-        unsafe fn boxed<F: FnOnce()>(lane: *mut Lane) {
+        unsafe fn boxed<F: FnOnce()>(continuation: *mut Continuation) {
             // SAFETY: as above, a box.
-            let body = unsafe { (&raw const (*lane).space).cast::<Box<F>>().read() };
+            let body = unsafe { (&raw const (*continuation).space).cast::<Box<F>>().read() };
             body();
         }
         let space = (&raw mut self.space).cast::<F>();
@@ -116,13 +116,15 @@ impl Lane {
     /// Runs its body on; whether it is suspended again (and not at the end of the body).
     ///
     /// # Safety
-    /// `lane` is that of the current thread of the current execution, with a body that has not
+    /// `continuation` is that of the current thread of the current execution, with a body that has not
     /// ended, and no reference into either is live.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) unsafe fn resume(lane: *mut Self) -> bool {
+    pub(crate) unsafe fn resume(continuation: *mut Self) -> bool {
         // SAFETY: nobody else touches the coroutine while it runs.
         unsafe {
-            let Some(fiber) = &mut (*lane).fiber else { unreachable!("a thread without a coroutine") };
+            let Some(fiber) = &mut (*continuation).fiber else {
+                unreachable!("a thread without a coroutine")
+            };
             match fiber.resume(()) {
                 CoroutineResult::Yield(()) => !std::mem::take(&mut (*current()).coroutines.parked),
                 // A panic that nothing caught; the loop itself has no end.
@@ -160,20 +162,20 @@ impl Abandoned {
     }
 }
 
-unsafe fn nothing(_: *mut Lane) {}
+unsafe fn nothing(_: *mut Continuation) {}
 
 /// What every coroutine does: bodies, one after another.
 fn parked_loop(yielder: &Yielder<(), ()>, (): ()) {
     loop {
         // SAFETY: a coroutine is resumed only by `resume`, as the current thread of the current
-        // execution, which lives as long as it runs; lanes are boxed and stay where they are; no
+        // execution, which lives as long as it runs; continuations are boxed and stay where they are; no
         // reference is live while the body runs.
         unsafe {
             let execution = current();
             let me = (*execution).current as usize;
             (&mut (*execution).threads)[me].coroutine.yielder = yielder;
-            let lane: *mut Lane = &raw mut *(&mut (*execution).coroutines.lanes)[me];
-            ((*lane).call)(lane);
+            let continuation: *mut Continuation = &raw mut *(&mut (*execution).coroutines.continuations)[me];
+            ((*continuation).call)(continuation);
             (&mut (*execution).threads)[me].coroutine.yielder = std::ptr::null();
             (*execution).coroutines.parked = true;
         }
@@ -189,7 +191,7 @@ fn into_stack(mut fiber: Fiber) -> DefaultStack {
     fiber.into_stack()
 }
 
-impl Drop for Lane {
+impl Drop for Continuation {
     fn drop(&mut self) {
         drop(self.fiber.take().map(into_stack));
     }
