@@ -160,7 +160,7 @@ fn a_log_goes_to_standard_error_and_changes_nothing() {
     assert!(loud.stderr.contains("run begins"), "{}", loud.stderr);
     let louder = line("-vv run refcount --seed 42");
     assert_eq!(louder.stdout, quiet.stdout);
-    for said in ["iterations", "execution recorded", "choices made fewer"] {
+    for said in ["iterations from=0", "execution recorded", "choices made fewer"] {
         assert!(louder.stderr.contains(said) && !loud.stderr.contains(said), "{said}: {}", louder.stderr);
     }
     let repairing = line("-vv fix refcount");
