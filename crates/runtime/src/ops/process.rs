@@ -11,6 +11,7 @@
 //! ordered the two accesses.
 
 use crate::alloc::runtime_scope;
+use crate::deadlock::name_of;
 use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::failure::{Detected, hash_of, identity};
 use crate::object::{Primitive, Shown, WriteRef};
@@ -18,7 +19,6 @@ use crate::panics;
 use crate::record::Recorder;
 use crate::schedule::stay;
 use crate::site::Site;
-use crate::stuck::name_of;
 use crate::thread::Panicked;
 use racefuzz_trace::{
     FailureDetail, FailureKind, ObjectId, ObjectKind, RacingAccess, ThreadId, Unseen, Verb,

@@ -95,7 +95,7 @@ fn end_process(execution: &mut Execution) -> SmallVec<[Abandoned; 2]> {
         let coroutine = &mut execution.threads[thread].coroutine;
         if std::mem::replace(&mut coroutine.live, false) {
             execution.coroutines.live -= 1;
-            abandoned.push(execution.coroutines.lanes[thread].abandon());
+            abandoned.push(execution.coroutines.continuations[thread].abandon());
         }
     }
     abandoned

@@ -66,11 +66,15 @@ pub(super) unsafe fn access<P: Primitive, R>(
         if switched && !(execution.lean && primitive.shared().is_still(execution.tag, object)) {
             return late(execution, primitive, op, site, general);
         }
+        if primitive.written_unseen(execution.running_with(object).1.value).is_some() {
+            return late(execution, primitive, op, site, general);
+        }
         Ok(lean(execution, &op))
     }
 }
 
-/// The turn of an access has come, and the execution is no longer lean, or the object may have been released.
+/// The turn of an access has come, and the execution is no longer lean, the object may have been released, or code
+/// that is not seen has written it.
 #[cold]
 #[inline(never)]
 fn late<P: Primitive, R>(
@@ -80,7 +84,12 @@ fn late<P: Primitive, R>(
     site: Site,
     effect: impl FnOnce(&mut Execution, &Op) -> R,
 ) -> Result<R, Absent> {
-    let done = execution.admit(primitive, op.object, op.verb, site).map(|()| effect(execution, &op));
+    let done = execution.admit(primitive, op.object, op.verb, site).map(|()| {
+        if let Some(word) = primitive.written_unseen(execution.objects[op.object as usize].value) {
+            crate::ops::process::adopt(execution, op.object, word);
+        }
+        effect(execution, &op)
+    });
     done.or_else(misuse::unwind)
 }
 
