@@ -82,7 +82,9 @@ impl Explore {
         };
         let mut able: SmallVec<[u32; 8]> = (0..self.started as u32).filter(goes_on).collect();
         let front = &self.fronts[turn.thread as usize];
-        let (yields, came_round) = (front.yields, matches!(front.wait, Wait::News(_)));
+        // A wait that is to expire lasts until then.
+        let yields = front.yields || self.is_about_to_expire(turn.thread);
+        let came_round = matches!(front.wait, Wait::News(_));
         let is_able = able.contains(&turn.thread);
         let stand = if came_round && !turn.is_new { Standpoint::CameRound } else { turn.stand() };
         if !self.is_new_here(turn, stand) {
@@ -108,6 +110,12 @@ impl Explore {
             self.leave_turn(at, Turn { thread, is_new: true, ..turn });
         }
         self.go_in_turn(Turn { thread: able[next], ..turn }, standing)
+    }
+
+    /// Whether a thread has chosen that the wait before which it stands ends by a timeout.
+    fn is_about_to_expire(&self, thread: u32) -> bool {
+        let last = self.last_event(thread).map(|id| self.graph.event(id));
+        last.is_some_and(|event| event.choice == 1 && event.site == waiting::choice(Point::Timeout))
     }
 
     /// Whether the execution is where no other one has been so cheaply.

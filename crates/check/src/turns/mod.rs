@@ -3,7 +3,7 @@
 //! # What a preemption is
 //! A schedule takes the turn from a thread that could go on. It is none where the thread has ended,
 //! where it waits (for a word that its next operation does not accept, or for the end of another
-//! thread), or where it has just given way (a yield, a hint that it spins, a round of a loop that waits);
+//! thread), or where it has just given way (a yield, a hint that it spins, a sleep, a round of a loop that waits);
 //! Musuvathi & Qadeer, *Iterative Context Bounding*, PLDI'07, and loom count likewise. A schedule of a
 //! graph is an order of its events in which the program can execute it: one that respects program order,
 //! reads-from, creation and end of threads, and modification order and from-reads where these order a

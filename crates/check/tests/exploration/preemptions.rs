@@ -7,7 +7,8 @@ use racefuzz_primitives::sync::{Arc, Condvar, Mutex, RwLock, mpsc};
 use racefuzz_primitives::{hint, thread};
 use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadChoice};
 use racefuzz_trace::{MemoryModel, ObjectKind, Outcome, ThreadId, Trace};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -376,5 +377,35 @@ fn a_bound_that_nothing_needs_leaves_nothing_out() {
             };
             assert_eq!(of(&bounded), of(&whole), "{name}, {memory}");
         }
+    }
+}
+
+/// A thread whose wait is to expire waits until then: others go on meanwhile for nothing.
+#[test]
+fn a_wait_that_expires_is_no_preemption() {
+    let seen = std::sync::Mutex::new(BTreeSet::new());
+    let program = || {
+        let shared = Arc::new((Mutex::new(false), Condvar::new()));
+        let other = Arc::clone(&shared);
+        let thread = thread::spawn(move || *other.0.lock().unwrap() = true);
+        let flag = shared.0.lock().unwrap();
+        let (flag, waited) = shared.1.wait_timeout(flag, Duration::from_millis(1)).unwrap();
+        seen.lock().unwrap().insert((waited.timed_out(), *flag));
+        drop(flag);
+        thread.join().unwrap();
+    };
+    let sleeper = || {
+        let flag = Arc::new(AtomicBool::new(false));
+        let other = Arc::clone(&flag);
+        let thread = thread::spawn(move || other.store(true, SeqCst));
+        thread::sleep(Duration::from_millis(1));
+        seen.lock().unwrap().insert((true, flag.load(SeqCst)));
+        thread.join().unwrap();
+    };
+    let options = Options { preemptions: Some(0), ..Options::default() };
+    for program in [&program as &(dyn Fn() + Sync), &sleeper] {
+        assert_eq!(check(&options, program, &()).outcome(), Outcome::Passed);
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        assert!(seen.contains(&(true, true)) && seen.contains(&(true, false)), "{seen:?}");
     }
 }

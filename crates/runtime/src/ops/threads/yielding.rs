@@ -72,5 +72,8 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
         let now = execution.event(&op);
         execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, event| event.text = Some(format!("{time:?}")));
+        if execution.driver.memory.is_some() {
+            graphed::gives_way(execution);
+        }
     })
 }
