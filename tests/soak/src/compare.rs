@@ -9,9 +9,6 @@ use racefuzz_runtime::{Alternatives, Config, Explorer, Record, Runner, ThreadCho
 use racefuzz_trace::{FailureKind, MemoryModel, Settings, ThreadId};
 use std::collections::BTreeSet;
 
-/// No class of the programs needs more preemptions.
-const ENOUGH_PREEMPTIONS: u32 = 20;
-
 /// How much a comparison may cost; beyond that a program is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -21,6 +18,8 @@ pub struct Limits {
     pub executions: u64,
     /// Random executions.
     pub samples: usize,
+    /// Preemptions within which schedules are explored, too: so many that no class of the program needs more.
+    pub preemptions: Option<u32>,
 }
 
 /// What came of a comparison.
@@ -56,8 +55,9 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
     let Some(expected) = machine::outcomes(program, limits.states).map(settled) else {
         return Verdict::TooLarge;
     };
-    let bounded = Some(ENOUGH_PREEMPTIONS);
-    for (memory, most) in [(MemoryModel::Sc, None), (MemoryModel::Rc11, None), (MemoryModel::Sc, bounded)] {
+    let mut ways = vec![(MemoryModel::Sc, None), (MemoryModel::Rc11, None)];
+    ways.extend(limits.preemptions.map(|most| (MemoryModel::Sc, Some(most))));
+    for (memory, most) in ways {
         let who = format!("check under {memory:?}{}", if most.is_some() { " of schedules" } else { "" });
         match checked(program, memory, most, limits.executions).map(|found| found.map(settled)) {
             None => return Verdict::TooLarge,

@@ -4,7 +4,7 @@
 //! ```
 //! use racefuzz_soak::{Limits, Theme, compare, generate};
 //!
-//! let limits = Limits { states: 10_000, executions: 10_000, samples: 100 };
+//! let limits = Limits { states: 10_000, executions: 10_000, samples: 100, preemptions: Some(9) };
 //! assert!(!compare(&generate(7, &[Theme::Atomics, Theme::Mutexes]), &limits).differs());
 //! ```
 

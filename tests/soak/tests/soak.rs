@@ -6,7 +6,10 @@
 
 use racefuzz_soak::{Limits, Theme, Verdict, compare, generate, shrink};
 
-const LIMITS: Limits = Limits { states: 200_000, executions: 30_000, samples: 100 };
+const LIMITS: Limits = Limits { states: 200_000, executions: 30_000, samples: 100, preemptions: None };
+
+/// The same with schedules explored, too.
+const WITH_SCHEDULES: Limits = Limits { preemptions: Some(20), ..LIMITS };
 
 /// The first seed and the number of programs: all that a run depends on.
 fn range(first: u64, count: u64) -> std::ops::Range<u64> {
@@ -22,22 +25,22 @@ fn outcomes_are_those_of_the_enumerator() {
         .into_iter()
         .filter(|theme| only.as_ref().is_none_or(|only| only.contains(&format!("{theme:?}"))))
         .collect();
-    agree(range(0, 600), &themes);
+    agree(range(0, 600), &themes, &WITH_SCHEDULES);
 }
 
 #[test]
 fn waits_come_to_what_the_enumerator_says() {
-    agree(range(0, 150), &Theme::OF_WAITS);
+    agree(range(0, 150), &Theme::OF_WAITS, &LIMITS);
 }
 
 /// Panics unless the programs of these seeds have the outcomes that the enumerator says.
 #[track_caller]
-fn agree(seeds: std::ops::Range<u64>, themes: &[Theme]) {
+fn agree(seeds: std::ops::Range<u64>, themes: &[Theme], limits: &Limits) {
     let (mut agree, mut large, mut outcomes, mut sampled) = (0, 0, 0, 0);
     let mut wrong = Vec::new();
     for seed in seeds {
         let program = generate(seed, themes);
-        match compare(&program, &LIMITS) {
+        match compare(&program, limits) {
             Verdict::Agree { outcomes: found, sampled: shown } => {
                 agree += 1;
                 outcomes += found;
@@ -45,8 +48,8 @@ fn agree(seeds: std::ops::Range<u64>, themes: &[Theme]) {
             }
             Verdict::TooLarge => large += 1,
             Verdict::Differ(_) => {
-                let small = shrink(program, &|program| compare(program, &LIMITS).differs());
-                let Verdict::Differ(text) = compare(&small, &LIMITS) else { unreachable!("it did before") };
+                let small = shrink(program, &|program| compare(program, limits).differs());
+                let Verdict::Differ(text) = compare(&small, limits) else { unreachable!("it did before") };
                 eprintln!("seed {seed}:\n{small}{text}");
                 wrong.push(seed);
                 assert!(wrong.len() < 10, "seeds {wrong:?}");
