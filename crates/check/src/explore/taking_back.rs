@@ -13,6 +13,7 @@ impl Explore {
         if self.turn().is_some() {
             // What others would have done in the middle of the round stays.
             self.seal_copy();
+            self.forget_hash();
         }
         let porf = self.graph.porf_before(first);
         let mut ord = match start {

@@ -3,7 +3,7 @@
 
 use super::rounds::Wait;
 use super::*;
-use crate::turns::{Interruption, Places, Stand as Standpoint, Turn, executed_before};
+use crate::turns::{Interruption, Places, Stand as Standpoint, Stuck, Turn, executed_before};
 
 impl Explore {
     /// Who has the turn; `None` where it is graphs that are explored.
@@ -11,7 +11,7 @@ impl Explore {
         self.turns.as_ref().and_then(|turns| turns.now)
     }
 
-    /// Whoever is said to has the turn in the execution that is about to begin.
+    /// Gives the turn in the execution that is about to begin.
     pub(super) fn take_turn(&mut self, turn: Option<Turn>) {
         if let Some(turns) = &mut self.turns {
             turns.now = turn;
@@ -23,6 +23,13 @@ impl Explore {
         let len = self.graph.len();
         if let Some(turns) = &mut self.turns {
             turns.begin(len);
+        }
+    }
+
+    /// Events of the graph are about to be taken back: others may come in their places.
+    pub(super) fn forget_hash(&mut self) {
+        if let Some(turns) = &mut self.turns {
+            turns.digest.clear();
         }
     }
 
@@ -48,7 +55,7 @@ impl Explore {
 
     fn new_places(&self) -> Option<Places> {
         let turns = self.turns.as_ref().filter(|turns| turns.now.is_some())?;
-        Some(turns.places.new_ones(&self.graph)).filter(|places| !places.is_empty())
+        Some(turns.places.new_ones(&self.graph, &turns.stuck)).filter(|places| !places.is_empty())
     }
 
     /// Whether a schedule has room for an event where it comes next: on an ordered location it is behind
@@ -96,6 +103,7 @@ impl Explore {
             return self.go_in_turn(turn, standing);
         }
         if able.is_empty() {
+            self.note_stuck(standing);
             self.leave_to_waiting();
             return None;
         }
@@ -110,6 +118,24 @@ impl Explore {
             self.leave_turn(at, Turn { thread, is_new: true, ..turn });
         }
         self.go_in_turn(Turn { thread: able[next], ..turn }, standing)
+    }
+
+    /// Notes who waits for a word at the end of the execution.
+    fn note_stuck(&mut self, standing: &racefuzz_runtime::Standing<'_>) {
+        let mut stuck = Vec::new();
+        for thread in 0..self.started as u32 {
+            let front = &self.fronts[thread as usize];
+            let racefuzz_runtime::Wait::Word { object, .. } = standing.waits_for(front.runs_as) else {
+                continue;
+            };
+            let loc = self.loc(object);
+            if loc != NOWHERE && standing.is_live(front.runs_as) {
+                stuck.push(Stuck { thread, loc, prefix: front.porf.clone() });
+            }
+        }
+        if let Some(turns) = &mut self.turns {
+            turns.stuck = stuck;
+        }
     }
 
     /// Whether a thread has chosen that the wait before which it stands ends by a timeout.

@@ -48,7 +48,8 @@
 //! that were executed behind it and do not come of it. What is not yet known of a place is learned before it
 //! is needed: let `e'` be the first of the events of others that depends on `e`. With `e` before the others,
 //! everything up to `e'` comes to the same graph; so it is explored, by induction on the length, the thread
-//! of `e'` has the turn there, and executes it, behind `e`. What was left out at a place is kept for the time
+//! of `e'` has the turn there, and executes it, behind `e`; or it waits there, as `e` has taken what it needs,
+//! and executes it later, or is stuck at the end of the execution, which counts as an event. What was left out at a place is kept for the time
 //! when it turns out to matter, of the first executions; behind these an exploration that learns of a new place
 //! begins anew, with all that is known.
 
@@ -58,7 +59,7 @@ mod places;
 mod tests;
 
 pub(crate) use digest::Digest;
-pub(crate) use places::Places;
+pub(crate) use places::{Places, Stuck};
 
 use crate::graph::{Graph, NOWHERE};
 use crate::work_item::Moment;
@@ -140,6 +141,8 @@ pub(crate) struct Turns {
     looked_at: Option<(u32, Stand)>,
     /// It has come to where another one had been.
     pub(crate) met_again: bool,
+    /// Who waits at its end.
+    pub(crate) stuck: Vec<Stuck>,
     /// Where it could have been interrupted.
     pub(crate) interruptions: Vec<Interruption>,
     /// Where other executions could have been, before events at places that are not known to matter.
@@ -165,6 +168,7 @@ impl Turns {
     pub(crate) fn begin(&mut self, events: u32) {
         (self.looked_at, self.met_again) = (self.now.map(|turn| (events, turn.stand())), false);
         self.interruptions.clear();
+        self.stuck.clear();
         self.digest.clear();
     }
 

@@ -1,6 +1,6 @@
 //! Places in the source before which it matters whether a thread is interrupted: which events depend on which.
 
-use crate::graph::{Graph, Id, Kind};
+use crate::graph::{Event, Graph, Id, Kind};
 use racefuzz_runtime::Clock;
 use racefuzz_trace::{MemoryOrder, Verb};
 use smallvec::SmallVec;
@@ -27,11 +27,12 @@ impl Places {
         self.0.is_empty()
     }
 
-    /// The places of a graph's events that are not known yet, and matter.
-    pub(crate) fn new_ones(&self, graph: &Graph) -> Self {
+    /// The places of a graph's events that are not known yet, and matter. Threads that are stuck would have
+    /// executed an event, too, had others not come first.
+    pub(crate) fn new_ones(&self, graph: &Graph, stuck: &[Stuck]) -> Self {
         let mut new = Self::default();
         let mut ids: Vec<Id> = Vec::new();
-        for loc in &graph.locs {
+        for (loc, number) in graph.locs.iter().zip(0..) {
             ids.clear();
             ids.extend(loc.mo.iter().chain(&loc.reads));
             if ids.iter().all(|id| self.holds(graph.event(*id).site)) {
@@ -41,13 +42,31 @@ impl Places {
             let mut later = Later::of(graph, loc.ordered);
             for id in ids.iter().rev() {
                 let site = graph.event(*id).site;
-                if !self.holds(site) && !new.holds(site) && later.depends_on(*id) {
+                let keeps = |stuck: &Stuck| stuck.loc == number && stuck.depends_on(graph.event(*id));
+                if !self.holds(site) && !new.holds(site) && (later.depends_on(*id) || stuck.iter().any(keeps))
+                {
                     new.0.insert(site);
                 }
                 later.add(*id);
             }
         }
         new
+    }
+}
+
+/// A thread that waits at the end of an execution for a word of an ordered location.
+#[derive(Clone, Debug)]
+pub(crate) struct Stuck {
+    pub(crate) thread: u32,
+    pub(crate) loc: u32,
+    /// What comes before its next event.
+    pub(crate) prefix: Clock,
+}
+
+impl Stuck {
+    /// Whether its next event depends on one that was executed, and does not come of it.
+    fn depends_on(&self, event: &Event) -> bool {
+        event.thread != self.thread && self.prefix.get(event.thread) <= event.po
     }
 }
 

@@ -409,3 +409,25 @@ fn a_wait_that_expires_is_no_preemption() {
         assert!(seen.contains(&(true, true)) && seen.contains(&(true, false)), "{seen:?}");
     }
 }
+
+/// A thread that finds what it needs taken, and waits for it to the end, shows that the other one can be
+/// interrupted before it takes it.
+#[test]
+fn who_waits_to_the_end_could_have_come_first() {
+    let program = || {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let other = sender.clone();
+        let thread = thread::spawn(move || other.send(1).unwrap());
+        sender.send(2).unwrap();
+        let first = receiver.recv().unwrap();
+        sender.send(3).unwrap();
+        assert_eq!(first, 2);
+        thread.join().unwrap();
+    };
+    let seen = |preemptions| {
+        let options = Options { keep_going: true, preemptions, ..Options::default() };
+        let report = check(&options, &program, &());
+        (report.executions(), report.stats.failing)
+    };
+    assert_eq!(seen(Some(8)), seen(None));
+}
