@@ -3,7 +3,7 @@
 
 use super::rounds::Wait;
 use super::*;
-use crate::turns::{Interruption, Places, Stand as Standpoint, Stuck, Turn, executed_before};
+use crate::turns::{Interruption, Places, Stuck, Turn, TurnState, executed_before};
 
 impl Explore {
     /// Who has the turn; `None` where it is graphs that are explored.
@@ -75,11 +75,7 @@ impl Explore {
 
     /// The thread whose next event is added, where schedules are explored: whoever has the turn, until it
     /// gives way. Whoever else could have got it is left for later.
-    pub(super) fn extend_in_turn(
-        &mut self,
-        turn: Turn,
-        standing: &racefuzz_runtime::Standing<'_>,
-    ) -> Option<u32> {
+    pub(super) fn extend_in_turn(&mut self, turn: Turn, standing: &Standing<'_>) -> Option<u32> {
         let waits = match self.waiting(standing) {
             Ok(waits) => waits,
             Err(next) => return next,
@@ -93,7 +89,7 @@ impl Explore {
         let yields = front.yields || self.is_about_to_expire(turn.thread);
         let came_round = matches!(front.wait, Wait::News(_));
         let is_able = able.contains(&turn.thread);
-        let stand = if came_round && !turn.is_new { Standpoint::CameRound } else { turn.stand() };
+        let stand = if came_round && !turn.is_new { TurnState::CameRound } else { turn.stand() };
         if !self.is_new_here(turn, stand) {
             return self.meet_again();
         }
@@ -121,7 +117,7 @@ impl Explore {
     }
 
     /// Notes who waits for a word at the end of the execution.
-    fn note_stuck(&mut self, standing: &racefuzz_runtime::Standing<'_>) {
+    fn note_stuck(&mut self, standing: &Standing<'_>) {
         let mut stuck = Vec::new();
         for thread in 0..self.started as u32 {
             let front = &self.fronts[thread as usize];
@@ -145,7 +141,7 @@ impl Explore {
     }
 
     /// Whether the execution is where no other one has been so cheaply.
-    fn is_new_here(&mut self, turn: Turn, stand: Standpoint) -> bool {
+    fn is_new_here(&mut self, turn: Turn, stand: TurnState) -> bool {
         let (explores, variant) = (self.explores(), self.variant());
         let Some(turns) = self.turns.as_mut().filter(|_| explores) else { return true };
         if !turns.has_changed(self.graph.len(), stand) {
@@ -153,7 +149,7 @@ impl Explore {
         }
         // Between two places that matter nothing else could have been done.
         let matters = |event: &Event| event.kind == Kind::Choice || turns.places.holds(event.site);
-        if stand == Standpoint::Moved && !self.graph.events.last().is_some_and(matters) {
+        if stand == TurnState::Moved && !self.graph.events.last().is_some_and(matters) {
             return true;
         }
         let state = turns.digest.of_state(&self.graph, turn.thread, stand, variant);
@@ -164,7 +160,7 @@ impl Explore {
     fn is_new_turn(&mut self, turn: Turn) -> bool {
         let (explores, variant) = (self.explores(), self.variant());
         let Some(turns) = self.turns.as_mut().filter(|_| explores) else { return true };
-        let state = turns.digest.of_state(&self.graph, turn.thread, Standpoint::New, variant);
+        let state = turns.digest.of_state(&self.graph, turn.thread, TurnState::New, variant);
         turns.is_new(state, turn.spent)
     }
 
@@ -194,7 +190,7 @@ impl Explore {
         None
     }
 
-    fn go_in_turn(&mut self, turn: Turn, standing: &racefuzz_runtime::Standing<'_>) -> Option<u32> {
+    fn go_in_turn(&mut self, turn: Turn, standing: &Standing<'_>) -> Option<u32> {
         if let Some(turns) = &mut self.turns {
             turns.now = Some(Turn { is_new: false, ..turn });
         }

@@ -1,6 +1,6 @@
 //! Hashes of graphs and of states, the same for whatever schedule has led there.
 
-use super::Stand;
+use super::TurnState;
 use crate::graph::{Graph, INIT, Id, Kind};
 use crate::waiting::mix;
 
@@ -23,7 +23,7 @@ impl Digest {
     }
 
     /// The hash of a state: a graph, who has the turn in it, and a number of what else matters.
-    pub(crate) fn of_state(&mut self, graph: &Graph, thread: u32, stand: Stand, variant: u64) -> u128 {
+    pub(crate) fn of_state(&mut self, graph: &Graph, thread: u32, stand: TurnState, variant: u64) -> u128 {
         let sum = self.of_graph(graph);
         let state = mix(self.threads[thread as usize] ^ variant, 2 + stand as u64);
         wide(sum as u64 ^ state, (sum >> 64) as u64)

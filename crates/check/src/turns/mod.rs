@@ -86,14 +86,14 @@ impl Turn {
     pub(crate) const FIRST: Self = Self { thread: 0, spent: 0, is_new: false };
 
     /// How its thread stands when an execution begins.
-    pub(crate) fn stand(self) -> Stand {
-        if self.is_new { Stand::New } else { Stand::Moved }
+    pub(crate) fn stand(self) -> TurnState {
+        if self.is_new { TurnState::New } else { TurnState::Moved }
     }
 }
 
 /// How a thread stands that has the turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stand {
+pub(crate) enum TurnState {
     /// It has just got it.
     New,
     /// It has executed an event.
@@ -138,7 +138,7 @@ pub(crate) struct Turns {
     pub(crate) now: Option<Turn>,
     /// The state in which it was looked at last whether it is new: how many events there were, and how the
     /// thread stood that has the turn.
-    looked_at: Option<(u32, Stand)>,
+    looked_at: Option<(u32, TurnState)>,
     /// It has come to where another one had been.
     pub(crate) met_again: bool,
     /// Who waits at its end.
@@ -210,7 +210,7 @@ impl Turns {
     }
 
     /// Whether the state of the running execution is another one than when that was asked last.
-    pub(crate) fn has_changed(&mut self, events: u32, stand: Stand) -> bool {
+    pub(crate) fn has_changed(&mut self, events: u32, stand: TurnState) -> bool {
         self.looked_at.replace((events, stand)) != Some((events, stand))
     }
 
