@@ -10,16 +10,36 @@
 
 use crate::graph::{Graph, step};
 use crate::sites::{Sites, by_thread};
-use crate::steps::is_step;
+use crate::steps::{is_step, is_turn};
 use crate::verifier::Bad;
-use racefuzz_trace::{FailureDetail, RacingAccess, Trace};
+use racefuzz_trace::{Event, FailureDetail, RacingAccess, Trace};
 use std::collections::BTreeSet;
 
 /// Sets of places; putting all places of one of them under one lock forbids the execution.
 pub(crate) type Clause = Vec<BTreeSet<usize>>;
 
-/// The clause of a bad execution, smallest sets first.
-pub(crate) fn clause(bad: &Bad, graph: &Graph, sites: &mut Sites) -> Clause {
+/// The clause of a bad execution, smallest sets first, the order of events that it is read off, and whether
+/// critical sections count as steps in it: they do where no steps are interleaved, as what is inside of locks may
+/// be. (Who sleeps for good has missed something, which no lock brings back.)
+pub(crate) fn clause(bad: &Bad, sites: &mut Sites) -> (Clause, Graph, bool) {
+    let graph = Graph::of(bad);
+    let clause = ways(bad, &graph, is_step, sites);
+    let asleep = matches!(bad.detail, Some(FailureDetail::Deadlock { .. }));
+    if !clause.is_empty() || asleep {
+        return (clause, graph, false);
+    }
+    let (clause, graph) = clause_of_sections(bad, sites);
+    let says = !clause.is_empty();
+    (clause, graph, says)
+}
+
+/// The same where critical sections count as steps.
+pub(crate) fn clause_of_sections(bad: &Bad, sites: &mut Sites) -> (Clause, Graph) {
+    let graph = Graph::of_sections(bad);
+    (ways(bad, &graph, is_turn, sites), graph)
+}
+
+fn ways(bad: &Bad, graph: &Graph, counts: fn(&Trace, &Event) -> bool, sites: &mut Sites) -> Clause {
     let trace = &bad.trace;
     let mut ways: BTreeSet<BTreeSet<usize>> = BTreeSet::new();
     match &bad.detail {
@@ -37,7 +57,7 @@ pub(crate) fn clause(bad: &Bad, graph: &Graph, sites: &mut Sites) -> Clause {
     let threads = by_thread(trace);
     let own: Vec<Vec<usize>> = threads
         .iter()
-        .map(|events| events.iter().copied().filter(|at| is_step(trace, &trace.events[*at])).collect())
+        .map(|events| events.iter().copied().filter(|at| counts(trace, &trace.events[*at])).collect())
         .collect();
     for (thread, events) in threads.iter().enumerate() {
         let stretch = |from: usize, to: usize| -> Vec<usize> {

@@ -15,13 +15,25 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
+    /// Who had a lock first says nothing about what the threads did to each other: only what they did
+    /// under it does.
     pub(crate) fn of(bad: &Bad) -> Self {
+        Self::made(bad, false)
+    }
+
+    /// The same, where nobody has seen what they did: each critical section is an access to what its lock
+    /// guards.
+    pub(crate) fn of_sections(bad: &Bad) -> Self {
+        Self::made(bad, true)
+    }
+
+    fn made(bad: &Bad, sections: bool) -> Self {
         let trace = &bad.trace;
         let count = trace.events.len();
         let words = count.div_ceil(64).max(1);
         let mut graph = Self { words, behind: vec![0; words * count] };
         graph.program_order(trace);
-        graph.objects(trace);
+        graph.objects(trace, sections);
         graph.unordered(bad, count);
         graph.close(count);
         graph
@@ -75,22 +87,27 @@ impl Graph {
         }
     }
 
-    fn objects(&mut self, trace: &Trace) {
+    fn objects(&mut self, trace: &Trace, sections: bool) {
         let mut of: HashMap<ObjectId, Vec<usize>> = HashMap::new();
         for (at, event) in trace.events.iter().enumerate() {
             if let Some(object) = event.object
                 && !matches!(event.verb, Verb::RefClone | Verb::RefDrop)
-                && !is_lock(trace, object)
+                && (!is_lock(trace, object) || sections && begins_section(trace, event))
             {
                 of.entry(object).or_default().push(at);
             }
         }
         for events in of.values() {
-            let stores: Vec<usize> = events.iter().copied().filter(|at| writes(&trace.events[*at])).collect();
+            let changes = |event: &Event| match event.verb.takes_lock() {
+                true => !matches!(event.verb, Verb::ReadLock | Verb::TryReadLock),
+                false => writes(event),
+            };
+            let stores: Vec<usize> =
+                events.iter().copied().filter(|at| changes(&trace.events[*at])).collect();
             stores.windows(2).for_each(|pair| self.edge(pair[0], pair[1]));
             for at in events {
                 let event = &trace.events[*at];
-                if writes(event) && event.kind != OpKind::Rmw {
+                if changes(event) && event.kind != OpKind::Rmw {
                     continue;
                 }
                 // The store it read, as a place among the stores; none for the initial value.
@@ -127,14 +144,18 @@ pub(crate) fn step(trace: &Trace, access: &RacingAccess) -> Option<usize> {
     access.step.map(|step| step as usize).or_else(|| trace.events.iter().rposition(is_it))
 }
 
-/// Who had a lock first says nothing about what the threads did to each other: only what they did
-/// under it does.
+/// Whether a thread has taken a lock of the program's.
+fn begins_section(trace: &Trace, event: &Event) -> bool {
+    event.verb.takes_lock() && event.ok && !crate::steps::is_added(trace, event)
+}
+
+/// Whether an object is a lock.
 fn is_lock(trace: &Trace, object: ObjectId) -> bool {
     matches!(trace.object(object).kind, ObjectKind::Mutex | ObjectKind::RwLock | ObjectKind::Added)
 }
 
 fn read_from(event: &Event, at: usize, stores: &[usize]) -> Option<usize> {
-    match event.reads_from {
+    match event.reads_from.filter(|_| !event.verb.takes_lock()) {
         Some(ReadsFrom::Initial) => None,
         Some(ReadsFrom::Step(step)) => stores.iter().position(|store| *store == step as usize),
         // Memory that is no atomic: the newest.

@@ -73,34 +73,31 @@ impl<'s, 'a> Kinds<'s, 'a> {
         needed: Vec<Certificate>,
     ) {
         let sites = &self.search.sites;
+        let (taken, retaken) = self.taken(&overlay);
         let fix = Fix {
-            kind,
             besides: besides.edits.clone(),
-            verdict: measured.verdict,
             regions: measured.stretches.regions(&overlay),
             unguarded: measured.stretches.outside(),
-            taken: self.taken(&overlay),
-            kept: None,
+            taken,
+            retaken,
             parallelism: measured.parallelism,
             locks: describe::locks(&overlay),
             guarded: describe::guarded(&overlay, sites),
             waits: describe::now_waits(&overlay, &self.failure.trace, sites),
             needed,
-            dominated_by: None,
             one_output: measured.one_output,
-            notes: Vec::new(),
-            overlay,
+            ..Fix::new(kind, overlay, measured.verdict)
         };
         self.found.push((fix, measured.schedules));
     }
 
-    /// Where the program takes the lock of its own that an overlay takes.
-    fn taken(&self, overlay: &Overlay) -> Vec<Site> {
+    /// Where the program takes the lock of its own that an overlay takes: elsewhere, and inside.
+    fn taken(&self, overlay: &Overlay) -> (Vec<Site>, Vec<Site>) {
         match &overlay.edits[..] {
             [Edit::Lock { lock: LockName::Own(created), sites, .. }] => {
-                self.search.taken_elsewhere(created, sites)
+                (self.search.taken_elsewhere(created, sites), self.search.taken_inside(created, sites))
             }
-            _ => Vec::new(),
+            _ => Default::default(),
         }
     }
 
@@ -144,7 +141,11 @@ impl<'s, 'a> Kinds<'s, 'a> {
                 }
             }
         }
-        for mut placed in self.search.place_locks(&base) {
+        let mut found = self.search.place_locks(&base);
+        if found.is_empty() && self.all_locked.is_some() && self.search.take_sections_for_steps() {
+            found = self.search.place_locks(&base);
+        }
+        for mut placed in found {
             self.search.shrink(&mut placed, &base);
             self.add_placed(placed, &base);
         }
@@ -155,10 +156,10 @@ impl<'s, 'a> Kinds<'s, 'a> {
         if self.found.iter().any(|(fix, _)| fix.overlay == overlay) {
             return;
         }
-        self.add(FixKind::NewLock, overlay, base, &placed.measured, placed.needed);
+        self.add(FixKind::NewLock, overlay, base, &placed.measured, placed.needed.clone());
         self.readers(&placed.placement, base, &placed.measured);
         if placed.placement.locks.len() == 1 {
-            self.variants(&placed.placement, base);
+            self.variants(&placed, base);
         }
     }
 
@@ -173,8 +174,8 @@ impl<'s, 'a> Kinds<'s, 'a> {
     }
 
     /// The same region under a lock that is there, or under one beside each object.
-    fn variants(&mut self, placement: &Placement, base: &Overlay) {
-        let places = &placement.locks[0];
+    fn variants(&mut self, placed: &Placed, base: &Overlay) {
+        let places = &placed.placement.locks[0];
         let sites: Vec<_> = places.iter().map(|place| self.search.sites.site(*place).clone()).collect();
         if let Some(created) = self.search.many_at(places) {
             let lock = LockName::Beside(0, created);
@@ -187,6 +188,14 @@ impl<'s, 'a> Kinds<'s, 'a> {
             if self.try_as(FixKind::OwnLock, vec![edit].into(), base)
                 && let Some((fix, _)) = self.found.last_mut()
             {
+                // A lock that is held already leaves no trace when it is taken again. A new one in its place
+                // passes through whatever this one does, and more.
+                if !fix.retaken.is_empty() {
+                    fix.regions =
+                        placed.measured.stretches.regions(&placed.placement.overlay(&self.search.sites));
+                    fix.regions.iter_mut().for_each(|region| region.lock = LockName::Own(created.clone()));
+                    fix.unguarded = placed.measured.stretches.outside();
+                }
                 fix.notes.extend(AsItIs::of(&self.failure.trace, &sites, &created).words());
             }
         }
@@ -342,24 +351,8 @@ impl<'s, 'a> Kinds<'s, 'a> {
     }
 
     fn add_untried(&mut self, kind: FixKind, edit: Edit) {
-        let fix = Fix {
-            kind,
-            overlay: vec![edit].into(),
-            besides: Vec::new(),
-            verdict: Verdict { certainty: Certainty::Untried, memory: self.search.memory(), executions: 0 },
-            regions: Vec::new(),
-            unguarded: Vec::new(),
-            taken: Vec::new(),
-            kept: None,
-            parallelism: None,
-            locks: 0,
-            guarded: 0,
-            waits: None,
-            needed: Vec::new(),
-            dominated_by: None,
-            one_output: false,
-            notes: Vec::new(),
-        };
+        let verdict = Verdict { certainty: Certainty::Untried, memory: self.search.memory(), executions: 0 };
+        let fix = Fix::new(kind, vec![edit].into(), verdict);
         self.found.push((fix, None));
     }
 

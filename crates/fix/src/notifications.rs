@@ -102,12 +102,29 @@ impl Search<'_> {
                 let here = places.contains(trace.site(event.site));
                 has_it |=
                     here && (held.iter().any(|object| is_it(*object)) || event.object.is_some_and(is_it));
-                if event.verb == Verb::Lock && event.object.is_some_and(is_it) {
+                let takes = matches!(event.verb, Verb::Lock | Verb::ReadLock | Verb::WriteLock);
+                if takes && event.object.is_some_and(is_it) {
                     taken.insert(trace.site(event.site).clone());
                 }
             });
         }
         if has_it { Vec::new() } else { taken.into_iter().collect() }
+    }
+
+    /// Where the program takes a lock of its own at one of these places.
+    pub(crate) fn taken_inside(&self, created: &Site, places: &[Site]) -> Vec<Site> {
+        let mut taken = BTreeSet::new();
+        for trace in self.all_traces() {
+            let is_it = |object: ObjectId| {
+                trace.object(object).created.is_some_and(|site| trace.site(site) == created)
+            };
+            let events = trace.events.iter().filter(|event| event.verb.takes_lock());
+            let here = events.filter(|event| event.object.is_some_and(is_it));
+            taken.extend(
+                here.map(|event| trace.site(event.site)).filter(|site| places.contains(site)).cloned(),
+            );
+        }
+        taken.into_iter().collect()
     }
 }
 

@@ -20,7 +20,8 @@ impl Search<'_> {
         for trace in self.all_traces() {
             let mut here: BTreeMap<&Site, usize> = BTreeMap::new();
             for object in &trace.objects {
-                if let (ObjectKind::Mutex, Some(created)) = (object.kind, object.created) {
+                if let (ObjectKind::Mutex | ObjectKind::RwLock, Some(created)) = (object.kind, object.created)
+                {
                     *here.entry(trace.site(created)).or_default() += 1;
                 }
             }

@@ -84,7 +84,7 @@ pub fn fix_with<'a>(
             let Kinds { mut found, no_lock, notes, .. } = Kinds::tried(&mut search, failure);
             rank::keep(&mut found, seen.good.sum().filter(|_| seen.complete));
             let found: Vec<_> = found.into_iter().map(|(fix, _)| fix).collect();
-            report.fixes = rank::rank(&found, report.baseline.parallelism, is_lock_free(&search));
+            report.fixes = rank::rank(&found, &report.baseline, is_lock_free(&search));
             (report.no_lock, report.notes) = (no_lock, notes);
             if locks_left_out(&found, &report.fixes) {
                 report

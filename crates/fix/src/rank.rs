@@ -1,7 +1,7 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Certainty, Edit, Fix, FixKind, Kept, Parallelism};
+use racefuzz_trace::{Baseline, Certainty, Edit, Fix, FixKind, Kept};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -72,12 +72,16 @@ fn superfluous(fix: &Fix, fixes: &[Fix]) -> bool {
 }
 
 /// Whether what a repair makes others wait for is more than what is wrong: it rules out executions that
-/// are good, or, where those cannot be told, leaves nothing to run at once that did.
-fn takes_concurrency(fix: &Fix, before: Option<Parallelism>) -> bool {
+/// are good, or, where those cannot be told, leaves nothing to run at once that did. Where there are no steps,
+/// as all is inside of locks, executions are what is counted.
+fn takes_concurrency(fix: &Fix, before: &Baseline) -> bool {
     let waits = |edit: &Edit| matches!(edit, Edit::Join { .. } | Edit::Await { .. });
-    let did = before.is_some_and(|before| !before.is_sequential());
+    let did = before.parallelism.is_some_and(|before| !before.is_sequential());
     fix.overlay.edits.iter().all(waits)
         && match fix.kept {
+            Some(kept) if kept.of == 1 && kept.is_all() && before.complete => {
+                fix.verdict.executions < before.executions - before.failing
+            }
             Some(kept) if kept.of > 0 && !kept.relative => kept.share() < 1.0,
             _ => did && fix.is_sequential(),
         }
@@ -112,7 +116,7 @@ fn lines(fix: &Fix) -> usize {
 
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
 /// superfluous beside another kind are left out.
-pub(crate) fn rank(found: &[Fix], before: Option<Parallelism>, lock_free: bool) -> Vec<Fix> {
+pub(crate) fn rank(found: &[Fix], before: &Baseline, lock_free: bool) -> Vec<Fix> {
     let mut found = found.to_vec();
     for fix in &mut found {
         if fix.kind == FixKind::Order && takes_concurrency(fix, before) {

@@ -1,6 +1,6 @@
 //! What all kinds of repair share: trying an overlay, and remembering what came out.
 
-use crate::clause::{Clause, clause};
+use crate::clause::{Clause, clause, clause_of_sections};
 use crate::count::Schedules;
 use crate::dfs::Dfs;
 use crate::graph::Graph;
@@ -90,6 +90,8 @@ pub(crate) struct Search<'a> {
     pub(crate) traces: Vec<Trace>,
     /// Whether a load may return anything but the newest store.
     pub(crate) weak: bool,
+    /// Critical sections count as steps, and steps alone do not.
+    sections: bool,
     results: HashMap<(Overlay, MemoryModel), Tried>,
     pub(crate) tried: u64,
     pub(crate) executions: u64,
@@ -119,6 +121,7 @@ impl<'a> Search<'a> {
             known: Vec::new(),
             traces: Vec::new(),
             weak: false,
+            sections: false,
             results: HashMap::new(),
             tried: 0,
             executions: 0,
@@ -227,9 +230,29 @@ impl<'a> Search<'a> {
     /// Learns from a bad execution.
     pub(crate) fn remember(&mut self, bad: Bad) {
         self.sites.learn(&bad.trace);
-        let graph = Graph::of(&bad);
-        let clause = clause(&bad, &graph, &mut self.sites);
+        let (clause, graph) = match self.sections {
+            true => clause_of_sections(&bad, &mut self.sites),
+            false => {
+                let (clause, graph, sections) = clause(&bad, &mut self.sites);
+                self.sections = sections;
+                (clause, graph)
+            }
+        };
         self.known.push(Known { bad, graph, clause });
+    }
+
+    /// Reads off every bad execution what its critical sections say in place of its steps; whether that says
+    /// anything.
+    pub(crate) fn take_sections_for_steps(&mut self) -> bool {
+        self.sections = true;
+        let mut says = false;
+        let asleep = |bad: &Bad| matches!(bad.detail, Some(FailureDetail::Deadlock { .. }));
+        for known in self.known.iter_mut().filter(|known| !asleep(&known.bad)) {
+            let (clause, graph) = clause_of_sections(&known.bad, &mut self.sites);
+            says |= !clause.is_empty() && clause != known.clause;
+            (known.clause, known.graph) = (clause, graph);
+        }
+        says
     }
 
     /// Tries an overlay: a bad execution, or what is left.
@@ -277,7 +300,7 @@ impl<'a> Search<'a> {
         let mut spans = Spans::default();
         let mut outputs: Option<Vec<String>> = None;
         let mut one_output = true;
-        let mut stretches = Stretches::default();
+        let mut stretches = Stretches::new(self.sections);
         let mut traces = Vec::new();
         let weak = self.weak;
         let explored = self.verifier.explore(task, &mut |ended| {

@@ -19,6 +19,16 @@ pub(crate) fn is_step(trace: &Trace, event: &Event) -> bool {
     }
 }
 
+/// Whether an event is a turn of its thread where what threads share is inside of locks and cells that are set
+/// once: a critical section begins, or such a cell is looked at or set. A step is one, too.
+pub(crate) fn is_turn(trace: &Trace, event: &Event) -> bool {
+    match event.object.map(|object| trace.object(object).kind) {
+        Some(ObjectKind::Mutex | ObjectKind::RwLock) => event.verb.takes_lock() && event.ok,
+        Some(ObjectKind::Once) => event.kind.reads() || event.kind.writes(),
+        _ => is_step(trace, event),
+    }
+}
+
 /// The events up to the point where every thread has ended: what comes then looks at the result.
 pub(crate) fn before_oracles(trace: &Trace) -> &[Event] {
     let end = trace.events.iter().rposition(|event| event.kind == OpKind::Finish);

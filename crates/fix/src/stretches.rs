@@ -4,7 +4,7 @@
 //! is for those to judge who know the source; they need to know of every execution.
 
 use crate::sites::by_thread;
-use crate::steps::{is_added, is_step};
+use crate::steps::{is_added, is_step, is_turn};
 use racefuzz_trace::{Edit, Event, OpKind, Overlay, Region, Site, Trace, Verb};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -25,9 +25,16 @@ pub(crate) struct Stretches {
     /// By the number of the edit.
     found: BTreeMap<(usize, Ends), Inside>,
     outside: BTreeSet<Site>,
+    /// A critical section is looked for as well, where what is wrong is what lies between two of them.
+    sections: bool,
 }
 
 impl Stretches {
+    /// Nothing yet; `sections` says whether critical sections are ends that people look for.
+    pub(crate) fn new(sections: bool) -> Self {
+        Self { sections, ..Self::default() }
+    }
+
     /// Adds an execution under the overlay.
     pub(crate) fn add(&mut self, overlay: &Overlay, trace: &Trace) {
         let locks: Vec<_> = overlay.edits.iter().enumerate().filter_map(as_lock).collect();
@@ -66,7 +73,9 @@ impl Stretches {
     fn close(&mut self, edit: usize, trace: &Trace, run: &[usize]) {
         let site = |at: &usize| trace.site(trace.events[*at].site).clone();
         // Locks of the program at the ends are no ends people look for.
-        let mut steps = run.iter().filter(|at| is_looked_for(trace, &trace.events[**at]));
+        let looked_for =
+            |event: &Event| is_looked_for(trace, event) || self.sections && is_turn(trace, event);
+        let mut steps = run.iter().filter(|at| looked_for(&trace.events[**at]));
         let Some(first) = steps.next() else { return };
         let last = steps.next_back().unwrap_or(first);
         let inside = self.found.entry((edit, (site(first), site(last), site(&run[0])))).or_default();

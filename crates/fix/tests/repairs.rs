@@ -5,7 +5,7 @@ use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches, proposals, put_harness_last};
 use racefuzz_tests::defects::{
-    SOURCES, changes, channel, freeing, ordering, shapes, text_of, updating, waking,
+    SOURCES, changes, channel, freeing, guards, ordering, shapes, text_of, updating, waking,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -197,6 +197,36 @@ const CHANGES: &[Defect] = &[
         changes::needed_behind,
         "give back the lock taken on line {let mut guard = state.lock()} before line {*guard += receiver}",
     ),
+    (
+        "hits",
+        "guards",
+        guards::hits,
+        "`count` over lines {let seen = *self}..{*self.count.lock().unwrap() = next}",
+    ),
+    (
+        "added_twice",
+        "guards",
+        guards::added_twice,
+        "`all` over lines {if !self.all.lock()}..{self.all.lock().unwrap().push}",
+    ),
+    (
+        "indexed_twice",
+        "guards",
+        guards::indexed_twice,
+        "`all` over lines {if !self.all.read()}..{self.all.write().unwrap().push}",
+    ),
+    (
+        "numbered_twice",
+        "guards",
+        guards::numbered_twice,
+        "`NEXT` over lines {let number = *NEXT}..{*NEXT.lock().unwrap() += 1}",
+    ),
+    (
+        "made_twice",
+        "guards",
+        guards::made_twice,
+        "`made` over lines {if self.made.lock()}..{self.made.lock().unwrap().push}",
+    ),
 ];
 
 /// A repair's name with the lines in it, those of this text.
@@ -234,6 +264,10 @@ const SHAPES: &[(&str, fn())] = &[
     ("passed_in", shapes::passed_in),
     ("inner_lock", shapes::inner_lock),
     ("waits_inside", shapes::waits_inside),
+    ("logged_at_the_end", guards::logged_at_the_end),
+    ("claimed_at_the_end", guards::claimed_at_the_end),
+    ("addressed_twice", guards::addressed_twice),
+    ("lent_on", guards::lent_on),
 ];
 
 fn shown(report: &FixReport) -> String {

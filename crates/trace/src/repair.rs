@@ -207,6 +207,10 @@ pub struct Fix {
     /// Where the program takes the lock that the repair takes, too; none if a thread may have it there
     /// already.
     pub taken: Vec<Site>,
+    /// Where the program takes that lock inside the regions, which then have it already: guards there become
+    /// the one that lasts.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub retaken: Vec<Site>,
     /// The good schedules left.
     pub kept: Option<Kept>,
     /// The parallelism left.
@@ -228,6 +232,29 @@ pub struct Fix {
 }
 
 impl Fix {
+    /// A change of which no more is known than how sure it is.
+    pub fn new(kind: FixKind, overlay: Overlay, verdict: Verdict) -> Self {
+        Self {
+            kind,
+            overlay,
+            besides: Vec::new(),
+            verdict,
+            regions: Vec::new(),
+            unguarded: Vec::new(),
+            taken: Vec::new(),
+            retaken: Vec::new(),
+            kept: None,
+            parallelism: None,
+            locks: 0,
+            guarded: 0,
+            waits: None,
+            needed: Vec::new(),
+            dominated_by: None,
+            one_output: false,
+            notes: Vec::new(),
+        }
+    }
+
     /// How sure it is.
     pub fn verdict(&self) -> Verdict {
         self.verdict

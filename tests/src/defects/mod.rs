@@ -4,6 +4,7 @@
 pub mod changes;
 pub mod channel;
 pub mod freeing;
+pub mod guards;
 pub mod ordering;
 pub mod shapes;
 pub mod told;
@@ -11,10 +12,11 @@ pub mod updating;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 8] = [
+pub const SOURCES: [(&str, &str); 9] = [
     ("tests/src/defects/changes.rs", include_str!("changes.rs")),
     ("tests/src/defects/channel.rs", include_str!("channel.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
+    ("tests/src/defects/guards.rs", include_str!("guards.rs")),
     ("tests/src/defects/ordering.rs", include_str!("ordering.rs")),
     ("tests/src/defects/shapes.rs", include_str!("shapes.rs")),
     ("tests/src/defects/told.rs", include_str!("told.rs")),

@@ -58,6 +58,8 @@ pub(super) fn write(place: &Place<'_>, changes: &mut Changes) {
             let taken = taken.filter(|taken| law::in_scope(&lines, taken.line as usize, start));
             let guard = taken.and_then(|taken| binding(lines.get((taken.line as usize).wrapping_sub(1))?));
             let guard = guard.filter(|_| law::stands_before(fix, site, &lines, sources));
+            let made = taken.map_or(0, |taken| taken.line as usize);
+            let guard = guard.filter(|guard| !law::lends_on(&lines, made, start, guard));
             match guard.and_then(|guard| Some((guard, law::given_up_later(&lines, start, guard)?))) {
                 Some((guard, later)) => {
                     push(&mut changes.before, start, format!("{indent}drop({guard});"));
@@ -123,7 +125,7 @@ fn swap(place: &Place<'_>, changes: &mut Changes) {
 }
 
 /// Replaces a part of one line, besides the parts that are replaced there already.
-fn replace(text: &str, part: Range<usize>, new: &str, changes: &mut Changes) {
+pub(super) fn replace(text: &str, part: Range<usize>, new: &str, changes: &mut Changes) {
     let number = text[..part.start].matches('\n').count() + 1;
     let begin = text[..part.start].rfind('\n').map_or(0, |at| at + 1);
     let line = text[begin..].lines().next().unwrap_or_default();

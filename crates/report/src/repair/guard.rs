@@ -1,18 +1,27 @@
-//! Locks as text: a guard in front of a region's first statement, dropped behind its last one.
+//! Locks as text: a guard in front of a region's first statement, dropped behind its last one. Where the region
+//! takes that lock already, again and again, those guards become the one that lasts.
 
 use super::calls::call_at;
+use super::edits::replace;
 use super::law::{self, Stretch};
-use super::lines::{ends_statement, indent, statement_end, statement_start};
+use super::lines::{indent, is_value, statement_end, statement_start};
 use super::{Changes, first_line, guard_name, push, static_name, whole_regions};
 use crate::Sources;
 use racefuzz_trace::{Fix, LockName, Region, Site};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The expression for the lock of a region, if it can be named there.
 fn lock_expression(fix: &Fix, region: &Region, text: &str) -> Option<String> {
     match &region.lock {
         LockName::New(number) => Some(static_name(*number)),
         LockName::Beside(..) => None,
+        LockName::Own(_) if !fix.retaken.is_empty() => {
+            let mut inside = fix.retaken.iter().filter(|site| region.sites.contains(site));
+            let lock = Retaken::at(text, inside.next()?)?.lock(text);
+            let same = |site| Retaken::at(text, site).is_some_and(|other| other.lock(text) == lock);
+            inside.all(same).then(|| lock.to_owned())
+        }
         LockName::Own(_) => {
             let taken = fix.taken.iter().find(|taken| taken.file == region.first.file)?;
             own_lock(text, taken, &region.first)
@@ -32,18 +41,60 @@ fn own_lock(text: &str, taken: &Site, here: &Site) -> Option<String> {
     same.then(|| format!("{here}.{path}"))
 }
 
+/// A guard of a region's own lock that is used where it is taken: all of its expression.
+struct Retaken {
+    lock: Range<usize>,
+    whole: Range<usize>,
+}
+
+impl Retaken {
+    fn at(text: &str, site: &Site) -> Option<Self> {
+        let call = call_at(text, site.line, site.column)?;
+        let path = path_before(text, call.name.start)?;
+        let takes =
+            matches!(&text[call.name.clone()], "lock" | "read" | "write") && call.arguments.is_empty();
+        let rest = &text[call.end + 1..];
+        let unwrapped = match (rest.strip_prefix(".unwrap()"), rest.strip_prefix(".expect(")) {
+            (Some(rest), _) => rest,
+            (None, Some(rest)) => rest.split_once("\")").map(|(_, rest)| rest)?,
+            (None, None) => return None,
+        };
+        let whole = path.start..text.len() - unwrapped.len();
+        let before = &text[..path.start];
+        // A guard that is given a name, or away, is not this one.
+        let used_here = unwrapped.starts_with('.') || before.ends_with('*') || before.ends_with("&mut ");
+        let one_line = !text[whole.clone()].contains('\n');
+        (takes && used_here && one_line).then_some(Self { lock: path, whole })
+    }
+
+    fn lock<'t>(&self, text: &'t str) -> &'t str {
+        &text[self.lock.clone()]
+    }
+}
+
+/// The path of fields in front of the name of a method.
+fn path_before(text: &str, name: usize) -> Option<Range<usize>> {
+    let before = text[..name].strip_suffix('.')?;
+    let start =
+        before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);
+    let whole = start < before.len() && !before[..start].ends_with([')', ']', '}', '?']);
+    whole.then_some(start..before.len())
+}
+
 /// What a method is called on at a place, if that is a path of fields.
 fn receiver<'t>(text: &'t str, site: &Site) -> Option<&'t str> {
     let call = call_at(text, site.line, site.column)?;
-    let before = text[..call.name.start].strip_suffix('.')?;
-    let start =
-        before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);
-    let whole = !before[..start].ends_with([')', ']', '}', '?']);
-    Some(&before[start..]).filter(|path| whole && path.contains('.'))
+    let path = &text[path_before(text, call.name.start)?];
+    Some(path).filter(|path| path.contains('.'))
 }
 
 /// How a region's lock is taken: one that some share for reading or for writing.
-fn call(fix: &Fix, region: &Region) -> &'static str {
+fn call(fix: &Fix, region: &Region, text: &str) -> &'static str {
+    let own = fix.taken.iter().chain(&fix.retaken).filter(|site| site.file == region.first.file);
+    let taken = own.filter_map(|site| Some(&text[call_at(text, site.line, site.column)?.name]));
+    if taken.into_iter().any(|name| matches!(name, "read" | "write")) {
+        return "write";
+    }
     let shared = fix.regions.iter().any(|other| other.lock == region.lock && other.shared);
     match (shared, region.shared) {
         (true, true) => "read",
@@ -54,7 +105,7 @@ fn call(fix: &Fix, region: &Region) -> &'static str {
 
 /// How a lock is taken for a region, as an expression or in words.
 fn taking(fix: &Fix, region: &Region, sources: &dyn Sources) -> String {
-    let call = call(fix, region);
+    let call = call(fix, region, "");
     match &region.lock {
         LockName::New(number) => format!("{}.{call}().unwrap()", static_name(*number)),
         LockName::Beside(..) => format!("the new lock of this object (`{call}`)"),
@@ -127,10 +178,15 @@ pub(super) fn guards(fix: &Fix, sources: &dyn Sources, files: &mut BTreeMap<Stri
                     continue;
                 }
                 let guard = guard_name(number, &text);
-                let take = format!("{opens}let {guard} = {lock}.{}().unwrap();", call(fix, region));
+                let inside = fix.retaken.iter().filter(|site| region.sites.contains(site));
+                let inside: Vec<Retaken> = inside.filter_map(|site| Retaken::at(&text, site)).collect();
+                let mutable = if inside.is_empty() { "" } else { "mut " };
+                let call = call(fix, region, &text);
+                let take = format!("{opens}let {mutable}{guard} = {lock}.{call}().unwrap();");
+                inside.into_iter().for_each(|taken| replace(&text, taken.whole, &guard, changes));
                 push(&mut changes.before, stretch.start, take);
                 // A block's last expression is its value: the guard goes with the block.
-                if ends_statement(lines[stretch.end - 1]) {
+                if !is_value(&lines, stretch.end) {
                     push(&mut changes.behind, stretch.end, format!("{opens}drop({guard});"));
                 }
             }

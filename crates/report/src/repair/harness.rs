@@ -95,24 +95,8 @@ mod tests {
 
     fn fix(kind: FixKind, line: u32, dominated_by: Option<u32>) -> Fix {
         let site = Site { file: "src/lib.rs".into(), line, column: 5 };
-        Fix {
-            kind,
-            overlay: vec![Edit::Swap { site }].into(),
-            besides: Vec::new(),
-            verdict: Verdict { certainty: Certainty::Verified, memory: MemoryModel::Rc11, executions: 1 },
-            regions: Vec::new(),
-            unguarded: Vec::new(),
-            taken: Vec::new(),
-            kept: None,
-            parallelism: None,
-            locks: 0,
-            guarded: 0,
-            waits: None,
-            needed: Vec::new(),
-            dominated_by,
-            one_output: false,
-            notes: Vec::new(),
-        }
+        let verdict = Verdict { certainty: Certainty::Verified, memory: MemoryModel::Rc11, executions: 1 };
+        Fix { dominated_by, ..Fix::new(kind, vec![Edit::Swap { site }].into(), verdict) }
     }
 
     #[test]

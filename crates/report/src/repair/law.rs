@@ -6,8 +6,10 @@
 //! same statement. Where there is doubt the change is described and not written, and the repair counts as
 //! advice.
 
-use super::calls::called;
-use super::lines::{code, has_word, in_other_closure, one_block, statement_end, statement_start};
+use super::calls::{call_at, called};
+use super::lines::{
+    bare, braces, code, has_word, in_other_closure, is_value, one_block, statement_end, statement_start,
+};
 use crate::Sources;
 use racefuzz_trace::{Fix, Region, Site};
 use std::collections::BTreeSet;
@@ -61,6 +63,7 @@ pub(super) fn guard_holds(
         && all_inside
         && none_besides
         && ends_with_stretch(region, lines, stretch)
+        && !outlives_others(fix, lines, stretch, sources)
         && !waits(body)
         && !body.iter().any(|line| code(line).contains('?') || code(line).contains("=>"))
         && !calls_events(fix, file, body, sources)
@@ -70,11 +73,43 @@ pub(super) fn guard_holds(
 /// is taken before it and given back behind it would be given back behind the guard.
 fn ends_with_stretch(region: &Region, lines: &[&str], stretch: Stretch) -> bool {
     let last = statement_start(lines, region.last.line as usize);
-    region.ends.iter().filter(|site| **site != region.last).all(|site| {
+    let statement = |line: usize| statement_start(lines, line);
+    region.ends.iter().all(|site| {
         let line = site.line as usize;
-        let binds = code(lines[statement_start(lines, line) - 1]).trim_start().starts_with("let ");
-        statement_start(lines, line) == last && statement_end(lines, line) == stretch.end && !binds
+        let binds = code(lines[statement(line) - 1]).trim_start().starts_with("let ");
+        match *site == region.last {
+            true => !binds || !names_guard(lines, site),
+            false => statement(line) == last && statement_end(lines, line) == stretch.end && !binds,
+        }
     })
+}
+
+/// Whether what is taken at a place is a lock whose guard is what the statement names.
+fn names_guard(lines: &[&str], site: &Site) -> bool {
+    let text = lines[site.line as usize - 1..].join("\n");
+    let Some(call) = call_at(&text, 1, site.column) else { return false };
+    let rest = code(text[call.end + 1..].lines().next().unwrap_or_default());
+    matches!(&text[call.name], "lock" | "read" | "write" | "try_lock" | "try_read" | "try_write")
+        && !rest.strip_prefix(".unwrap()").is_some_and(|rest| rest.starts_with('.'))
+        && !has_star(lines[site.line as usize - 1])
+}
+
+/// Whether what a line binds is what a pointer leads to.
+fn has_star(line: &str) -> bool {
+    code(line).split_once('=').is_some_and(|(_, made)| made.trim_start().starts_with('*'))
+}
+
+/// Whether a guard goes with its block, behind variables that are made after it and whose destructors do
+/// something.
+fn outlives_others(fix: &Fix, lines: &[&str], stretch: Stretch, sources: &dyn Sources) -> bool {
+    let makes = |line: &&str| has_word(&bare(code(line)), "let");
+    let acts = |site: &Site| {
+        sources.text(&site.file).is_some_and(|text| {
+            let all: Vec<&str> = text.lines().collect();
+            bodies(&all, "drop").iter().any(|body| body.has(site.line as usize))
+        })
+    };
+    is_value(lines, stretch.end) && stretch.of(lines).iter().any(makes) && passed(fix).any(acts)
 }
 
 /// Whether somebody may wait in these lines, with whatever is held around them.
@@ -154,9 +189,7 @@ fn bodies(lines: &[&str], name: &str) -> Vec<Stretch> {
 pub(super) fn block_end(lines: &[&str], start: usize, end: usize) -> usize {
     let mut depth = 0i32;
     for (number, line) in (start..).zip(&lines[start - 1..]) {
-        for c in code(line).chars() {
-            depth += i32::from(c == '{') - i32::from(c == '}');
-        }
+        depth += braces(line).sum::<i32>();
         if depth < 0 {
             break;
         }
@@ -171,12 +204,8 @@ pub(super) fn block_end(lines: &[&str], start: usize, end: usize) -> usize {
 pub(super) fn closing(lines: &[&str], start: usize) -> usize {
     let (mut depth, mut opened) = (0i32, false);
     for (number, line) in (start..).zip(&lines[start - 1..]) {
-        for c in code(line).chars() {
-            match c {
-                '{' => (depth, opened) = (depth + 1, true),
-                '}' => depth -= 1,
-                _ => {}
-            }
+        for brace in braces(line) {
+            (depth, opened) = (depth + brace, opened || brace > 0);
         }
         if opened && depth <= 0 {
             return number;
@@ -247,10 +276,8 @@ pub(super) fn lone_park(wait: &[Site], lines: &[&str]) -> Option<Stretch> {
 pub(super) fn in_loop(lines: &[&str], at: usize) -> bool {
     let mut depth = 0i32;
     for line in lines[..at - 1].iter().rev() {
+        depth += braces(line).sum::<i32>();
         let line = code(line);
-        for c in line.chars().rev() {
-            depth += i32::from(c == '{') - i32::from(c == '}');
-        }
         // A block around the line begins here.
         if depth > 0 {
             depth = 0;
@@ -293,6 +320,37 @@ pub(super) fn given_up_later(lines: &[&str], from: usize, guard: &str) -> Option
     Some(later)
 }
 
+/// Whether something that borrows from a guard, made between these lines, is used from the second on.
+pub(super) fn lends_on(lines: &[&str], made: usize, from: usize, guard: &str) -> bool {
+    const COPIES: [&str; 8] = [
+        ".len();",
+        ".is_empty();",
+        ".clone();",
+        ".cloned();",
+        ".copied();",
+        ".to_owned();",
+        ".to_string();",
+        ".get();",
+    ];
+    (made + 1..from).any(|number| {
+        let line = code(lines[number - 1]);
+        let Some((_, value)) = line.split_once('=').filter(|_| line.trim_start().starts_with("let ")) else {
+            return false;
+        };
+        let end = statement_end(lines, number);
+        let statement: String = lines[number - 1..end].iter().map(|line| code(line)).collect();
+        let pointee = value.trim_start().starts_with('*') && !value.contains(['.', '&']);
+        let copies = pointee || COPIES.iter().any(|call| statement.ends_with(call));
+        let later = |name: &str| {
+            lines[from - 1..]
+                .iter()
+                .take_while(|line| !line.starts_with('}'))
+                .any(|line| has_word(code(line), name))
+        };
+        has_word(&statement, guard) && !copies && super::lines::binding(line).is_none_or(later)
+    })
+}
+
 /// Whether a variable made on one line is there on another one: both stand in one function, and the
 /// block that the one is made in lasts.
 pub(super) fn in_scope(lines: &[&str], made: usize, used: usize) -> bool {
@@ -304,8 +362,8 @@ pub(super) fn in_scope(lines: &[&str], made: usize, used: usize) -> bool {
         if has_word(code(line), "fn") || has_word(code(line), "while") || has_word(code(line), "for") {
             return false;
         }
-        for c in code(line).chars() {
-            depth += i32::from(c == '{') - i32::from(c == '}');
+        for brace in braces(line) {
+            depth += brace;
             if depth < 0 {
                 return false;
             }
@@ -355,6 +413,22 @@ mod tests {
             assert_eq!(park(&["fn f() {", loops, "        thread::park();", "    }", "}"]), None, "{loops}");
         }
         assert_eq!(park(&["fn f() {", "    while ready() { thread::park(); }", "}"]), None);
+    }
+
+    #[test]
+    fn a_guard_that_something_borrows_from_stays() {
+        for (made, lends) in [
+            ("let n = g.len();", false),
+            ("let n = *g;", false),
+            ("let n = g.iter();", true),
+            ("let n = || g.len();", true),
+            ("let n = &*g;", true),
+            ("let n = other();", false),
+        ] {
+            let lines = ["fn f() {", "    let g = lock();", made, "    wait();", "    n();", "}"];
+            assert_eq!(lends_on(&lines, 2, 4, "g"), lends, "{made}");
+            assert!(!lends_on(&[&lines[..4], &lines[5..]].concat(), 2, 4, "g"), "{made}, not used");
+        }
     }
 
     #[test]

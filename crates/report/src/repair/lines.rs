@@ -7,11 +7,54 @@ pub(super) fn indent(line: &str) -> &str {
 
 /// A line without its comment.
 pub(super) fn code(line: &str) -> &str {
-    line.split("//").next().unwrap_or(line).trim_end()
+    let comment = bare(line).find("//").unwrap_or(line.len());
+    line[..comment].trim_end()
 }
 
-pub(super) fn ends_statement(line: &str) -> bool {
-    matches!(code(line).chars().last(), Some(';' | '}'))
+/// A line of the same length with a space for whatever stands in quotes: what looks like a brace, a comment or
+/// a word there is none.
+pub(super) fn bare(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let (mut quoted, mut escaped) = (false, false);
+    let mut rest = line.char_indices().peekable();
+    while let Some((at, c)) = rest.next() {
+        let blank = |out: &mut String, text: &str| out.extend(std::iter::repeat_n(' ', text.len()));
+        if quoted {
+            (quoted, escaped) = (escaped || c != '"', !escaped && c == '\\');
+            blank(&mut out, &line[at..at + c.len_utf8()]);
+        } else if let Some(end) = (c == '\'').then(|| character(&line[at..])).flatten() {
+            while rest.next_if(|(next, _)| *next < at + end).is_some() {}
+            blank(&mut out, &line[at..at + end]);
+        } else if c == '"' {
+            quoted = true;
+            out.push(' ');
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The length of the character literal that a text begins with, which may also be a lifetime.
+fn character(text: &str) -> Option<usize> {
+    let inside = &text[1..];
+    let first = inside.chars().next()?;
+    let end = if first == '\\' { 1 + inside[1..].chars().next()?.len_utf8() } else { first.len_utf8() };
+    let close = end + inside[end..].find('\'')?;
+    (first == '\\' || close == end).then_some(close + 2)
+}
+
+/// How far a line opens blocks, brace by brace.
+pub(super) fn braces(line: &str) -> impl Iterator<Item = i32> {
+    let signs: Vec<i32> =
+        bare(code(line)).chars().map(|c| i32::from(c == '{') - i32::from(c == '}')).collect();
+    signs.into_iter().filter(|sign| *sign != 0)
+}
+
+/// Whether the statement that ends on a line is the last of its block, and may be the block's value.
+pub(super) fn is_value(lines: &[&str], at: usize) -> bool {
+    let next = lines[at..].iter().map(|line| code(line).trim()).find(|line| !line.is_empty());
+    !code(lines[at - 1]).ends_with(';') && next.is_none_or(|next| next.starts_with('}'))
 }
 
 /// The first line of the statement that a line belongs to; lines are counted from 1.
@@ -49,12 +92,8 @@ pub(super) fn opens_block(line: &str) -> bool {
 pub(super) fn one_block(lines: &[&str], first: usize, last: usize) -> bool {
     let mut depth = 0i32;
     for (number, line) in (first..).zip(&lines[first - 1..last]) {
-        for c in code(line).chars() {
-            match c {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
-            }
+        for brace in braces(line) {
+            depth += brace;
             if depth < 0 {
                 return false;
             }
@@ -133,11 +172,38 @@ mod tests {
     }
 
     #[test]
+    fn the_last_expression_of_a_block_is_its_value() {
+        let lines = [
+            "fn f() -> u32 {",
+            "    g();",
+            "    if h() {",
+            "        1",
+            "    } else {",
+            "        2",
+            "    }",
+            "",
+            "}",
+        ];
+        assert_eq!([2, 4, 7].map(|at| is_value(&lines, at)), [false, true, true]);
+        assert!(!is_value(&["if x {", "    y();", "}", "z();"], 3));
+    }
+
+    #[test]
     fn imports_are_found_in_lists() {
         let text = "use a::b;\nuse std::sync::atomic::{\n    AtomicBool,\n    Ordering::{Acquire, Relaxed},\n};\nfn f() { Release }\n";
         assert!(imports(text, "Acquire"));
         assert!(!imports(text, "Release"));
         assert!(!imports(text, "Ordering"), "only what is in it");
+    }
+
+    #[test]
+    fn what_stands_in_quotes_is_no_code() {
+        assert_eq!(code("let url = \"http://a\"; // it"), "let url = \"http://a\";");
+        assert_eq!(code(r#"f("\"//", '"', '\'', b'/'); //"#), r#"f("\"//", '"', '\'', b'/');"#);
+        assert_eq!(code("fn f<'a>(x: &'a str) {} // 'a"), "fn f<'a>(x: &'a str) {}");
+        assert_eq!(braces("if x { panic!(\"{{ {x}\", '}') // {").sum::<i32>(), 1);
+        let lines = ["fn f() {", "    let n = a();", "    g(\"}} {\");", "    b(n);", "}"];
+        assert!(one_block(&lines, 2, 4));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! fields, and where what is compared and stored takes no step to compute. What a load tests becomes what the
 //! call returns: the way that the store was on is the way of success.
 
-use super::lines::{binding, code, has_word, indent};
+use super::lines::{binding, braces, code, has_word, indent};
 use super::{Changes, Names, order_name};
 use crate::Sources;
 use racefuzz_trace::{Edit, MemoryOrder, Site};
@@ -326,9 +326,7 @@ fn is_pure(text: &str) -> bool {
 fn is_used(lines: &[&str], made: usize, from: usize, name: &str) -> bool {
     let mut depth = 0i32;
     for (number, line) in (made..).zip(&lines[made - 1..]) {
-        for c in code(line).chars() {
-            depth += i32::from(c == '{') - i32::from(c == '}');
-        }
+        depth += braces(line).sum::<i32>();
         if depth < 0 {
             return false;
         }
