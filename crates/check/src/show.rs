@@ -33,6 +33,7 @@ const FOUND_BY: &str = Failure::CHECKED;
 pub(crate) fn failure(shower: &Shower<'_>, graph: Graph, detected: Detected, index: u64) -> Failure {
     plain(shower, &detected, index)
         .or_else(|| in_some_order(shower, &graph, &detected, index))
+        .or_else(|| released_early(shower, &detected, index))
         .unwrap_or_else(|| recorded(shower, graph, detected, index))
 }
 
@@ -57,18 +58,46 @@ fn in_some_order(shower: &Shower<'_>, graph: &Graph, detected: &Detected, index:
     })
 }
 
+/// Whether one failure is shown for another: that memory is released too early is seen at the release or at the
+/// use.
+fn shows(found: &Detected, detected: &Detected) -> bool {
+    found.identity == detected.identity
+        || found.kind == detected.kind && detected.kind == FailureKind::UseAfterFree
+}
+
 /// The same failure in a sequentially consistent execution.
 fn plain(shower: &Shower<'_>, detected: &Detected, index: u64) -> Option<Failure> {
+    let memory = shower.fuzz.settings.memory;
+    let other = memory != MemoryModel::Sc && detected.kind != FailureKind::StepLimit;
+    let same = |found: &Detected| found.identity == detected.identity;
+    other.then(|| walked(shower, MemoryModel::Sc, index, &same)).flatten()
+}
+
+/// A use of what is gone, where in the graph's own execution the use leads to the release, so that no order of
+/// it has the use behind: what the two have to do with each other is the same in others.
+fn released_early(shower: &Shower<'_>, detected: &Detected, index: u64) -> Option<Failure> {
+    let early = detected.kind == FailureKind::UseAfterFree;
+    // The runtime's memory knows no store buffers.
+    let memory = match shower.config.memory {
+        MemoryModel::Tso => MemoryModel::Sc,
+        memory => memory,
+    };
+    early.then(|| walked(shower, memory, index, &|found| shows(found, detected))).flatten()
+}
+
+/// A failure that random executions come to.
+fn walked(
+    shower: &Shower<'_>,
+    memory: MemoryModel,
+    index: u64,
+    wanted: &dyn Fn(&Detected) -> bool,
+) -> Option<Failure> {
     /// Executions that are tried: a bug that needs no weak memory most often needs few.
     const TRIES: u32 = 300;
     /// Steps that are taken in all of them: a second or so.
     const STEPS: u32 = 1_000_000;
-    let mut settings = shower.fuzz.settings.clone();
-    if settings.memory == MemoryModel::Sc || detected.kind == FailureKind::StepLimit {
-        return None;
-    }
-    settings.memory = MemoryModel::Sc;
-    let config = Config { memory: MemoryModel::Sc, ..shower.config.clone() };
+    let settings = Settings { memory, ..shower.fuzz.settings.clone() };
+    let config = Config { memory, ..shower.config.clone() };
     let mut runner = Runner::new(config);
     let pulse = shower.guard.watch(runner.heart());
     let mut walk = Walk(0x9e37_79b9_7f4a_7c15);
@@ -78,7 +107,7 @@ fn plain(shower: &Shower<'_>, detected: &Detected, index: u64) -> Option<Failure
         let ended = runner.run(shower.program, &mut walk, Record::Choices);
         pulse.set_active(false);
         steps += ended.steps;
-        found = ended.failure.is_some_and(|failure| failure.identity == detected.identity);
+        found = ended.failure.is_some_and(|failure| wanted(&failure));
         if found || steps > STEPS {
             break;
         }
@@ -145,12 +174,7 @@ fn realised(
     pulse.set_active(true);
     let ended = runner.run(shower.program, &mut Realise::new(graph, order), Record::Choices);
     pulse.set_active(false);
-    // That memory is released too early is seen at the release or at the use.
-    let same = |found: &Detected| {
-        found.identity == detected.identity
-            || found.kind == detected.kind && detected.kind == FailureKind::UseAfterFree
-    };
-    ended.failure.as_ref().filter(|found| same(found))?;
+    ended.failure.as_ref().filter(|found| shows(found, detected))?;
     let origin = Origin { found_by: FOUND_BY, iteration: index, count_points: shower.config.count_points };
     let mut shown = |minimise: bool| {
         fuzz.minimise = minimise;

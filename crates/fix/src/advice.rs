@@ -4,8 +4,8 @@ use crate::sites::Sites;
 use crate::steps::{is_step, with_held, writes};
 use crate::verifier::Bad;
 use racefuzz_trace::{
-    Event, Failure, FailureDetail, Fix, ObjectId, ObjectKind, OpKind, Region, Site, ThreadEnd, ThreadId,
-    Trace, Verb, WaitEdge,
+    Event, Failure, FailureDetail, Fix, FixKind, ObjectId, ObjectKind, OpKind, Region, Site, ThreadEnd,
+    ThreadId, Trace, Verb, WaitEdge,
 };
 
 /// Why no lock repairs a circle of threads that wait for each other's locks.
@@ -47,6 +47,8 @@ pub(crate) fn still_fails(bad: &Bad) -> String {
 pub(crate) fn instead(failure: &Failure, found: &[(Fix, Option<u128>)]) -> Vec<String> {
     let trace = &failure.trace;
     let none = found.is_empty();
+    // All that was found makes somebody wait for somebody else.
+    let hides = found.iter().all(|(fix, _)| matches!(fix.kind, FixKind::Order | FixKind::LessConcurrent));
     let mut notes = Vec::new();
     match &failure.detail {
         FailureDetail::Deadlock { waiting, cycle } if cycle.len() == 1 => {
@@ -64,7 +66,7 @@ pub(crate) fn instead(failure: &Failure, found: &[(Fix, Option<u128>)]) -> Vec<S
                 notes.push(format!(
                     "do this instead: give back the lock that is taken on line {line} on every way out"
                 ));
-            } else if waiting.iter().any(|edge| edge.verb == Verb::Woken) && !retested(failure) {
+            } else if waiting.iter().any(|edge| edge.verb == Verb::Woken) && !retested(failure) && hides {
                 notes.push(
                     "a condition variable remembers nothing: set a flag under the lock before the \
                      notification, and wait in a loop until it is set"

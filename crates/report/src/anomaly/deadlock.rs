@@ -174,10 +174,20 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
             );
         }
     }
-    let others: Vec<_> = others.into_iter().map(|other| view.thread(other.thread)).collect();
-    if !others.is_empty() {
-        let verb = if others.len() == 1 { "waits" } else { "wait" };
-        finding.paragraph.push_str(&format!(" {} {verb} as well.", list(&others)));
+    let (alike, others): (Vec<&WaitEdge>, Vec<&WaitEdge>) =
+        others.into_iter().partition(|other| (other.verb, other.object) == (edge.verb, edge.object));
+    let alike: Vec<_> = alike.into_iter().map(|other| view.thread(other.thread)).collect();
+    if !alike.is_empty() {
+        let verb = if alike.len() == 1 { "waits" } else { "wait" };
+        finding.paragraph.push_str(&format!(" {} {verb} as well.", list(&alike)));
+    }
+    for other in others {
+        finding.paragraph.push_str(&format!(
+            " {} waits as well, at {} ({}).",
+            view.thread(other.thread),
+            view.place(other.site),
+            crate::action::attempt(view, other.verb, other.object),
+        ));
     }
     if let Some(astray) = astray(view, edge) {
         let (notifier, name) = (view.thread(astray.thread), astray.object.map(|object| view.object(object)));

@@ -90,15 +90,18 @@ fn tell(view: &View<'_>, found: &Overwrite<'_>) -> Finding {
             format!("in between (step {}) and {}", view.step(lost), view.not_kept_out(lost, read, write))
         }
     };
+    // What is in memory of any type is not always a value that can be shown.
+    let (seen, that) = match &read.read {
+        Some(_) => (format!("the {}", view.read(read)), format!("That {}", view.read(read))),
+        None => ("what".to_owned(), "That".to_owned()),
+    };
     let paragraph = format!(
-        "{} stored {} in {object_name} (step {}), computed from the {} it had read in step {}. That {} was out \
-         of date, because {} had stored {} {when}. {}: {}.",
+        "{} stored {} in {object_name} (step {}), computed from {seen} it had read in step {}. {that} was out of \
+         date, because {} had stored {} {when}. {}: {}.",
         view.thread(write.thread),
         view.wrote(write),
         view.step(write),
-        view.read(read),
         view.step(read),
-        view.read(read),
         view.thread(lost.thread),
         view.wrote(lost),
         match found.gone {

@@ -188,18 +188,20 @@ fn is_name(c: char) -> bool {
 }
 
 /// The name of the field whose method is called at `line` and `column` (both from 1), as the call has it:
-/// `names` in `self.names.lock()`. A variable has no such name: it may stand for many objects.
+/// `names` in `self.names.lock()`, and in `names[at].lock()`. Any other variable has no such name: it may stand
+/// for many objects.
 pub(crate) fn field_at(text: &str, line: u32, column: u32) -> Option<String> {
     let content = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
     let before: String = content.chars().take(usize::try_from(column).ok()?.checked_sub(1)?).collect();
     let mut rest = before.trim_end().strip_suffix('.')?;
-    if let Some(index) = rest.strip_suffix(']') {
+    let indexed = rest.strip_suffix(']');
+    if let Some(index) = indexed {
         rest = &index[..index.rfind('[')?];
     }
     let start = rest.rfind(|c: char| !is_name(c)).map_or(0, |at| at + 1);
     let (path, name) = rest.split_at(start);
     let named = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-    (named && path.ends_with('.')).then(|| name.to_owned())
+    (named && (path.ends_with('.') || indexed.is_some())).then(|| name.to_owned())
 }
 
 /// The last place where `word` starts and no other word runs into it.
@@ -272,7 +274,8 @@ mod tests {
         assert_eq!(of("self.names.^lock().unwrap()").unwrap(), "names");
         assert_eq!(of("t.wants[1 - me].^load(Acquire)").unwrap(), "wants");
         assert_eq!(of("unsafe { &*node }.next.^load(Relaxed)").unwrap(), "next");
-        for none in ["items.^lock()", "pair.0.^lock()", "get(p).^lock()", "^lock()", "rows[0].^lock()"] {
+        assert_eq!(of("let left = forks[at].^lock().unwrap();").unwrap(), "forks");
+        for none in ["items.^lock()", "pair.0.^lock()", "get(p).^lock()", "^lock()", "rows()[0].^lock()"] {
             assert_eq!(of(none), None, "{none}");
         }
     }

@@ -340,7 +340,9 @@ pub(super) fn lends_on(lines: &[&str], made: usize, from: usize, guard: &str) ->
         let end = statement_end(lines, number);
         let statement: String = lines[number - 1..end].iter().map(|line| code(line)).collect();
         let pointee = value.trim_start().starts_with('*') && !value.contains(['.', '&']);
-        let copies = pointee || COPIES.iter().any(|call| statement.ends_with(call));
+        // A closure that copies does so later.
+        let copies =
+            !statement.contains('|') && (pointee || COPIES.iter().any(|call| statement.ends_with(call)));
         let later = |name: &str| {
             lines[from - 1..]
                 .iter()
