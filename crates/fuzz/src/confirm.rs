@@ -5,7 +5,9 @@ use crate::minimise::minimise;
 use crate::options::Options;
 use crate::schedule_runner::ScheduleRunner;
 use racefuzz_runtime::{Detected, Ended, Record};
-use racefuzz_trace::{Choice, Failure, FailureDetail, FailureKind, Schedule, Settings, Trace};
+use racefuzz_trace::{
+    Choice, Failure, FailureDetail, FailureKind, Schedule, Settings, ThreadEnd, ThreadId, ThreadInfo, Trace,
+};
 
 /// An execution that failed.
 pub(crate) struct Caught {
@@ -67,6 +69,9 @@ pub(crate) fn confirm(runner: &mut ScheduleRunner<'_>, options: &Options, mut ca
     if let Some(trace) = caught.shown.take() {
         return caught.found.failure(program, caught.detected, trace, &caught.choices);
     }
+    if options.process && (caught.detected.kind == FailureKind::StepLimit || caught.detected.step > LONG) {
+        return unrecorded(program, caught);
+    }
     runner.count_points(caught.count_points);
     crate::guard::at(caught.found.iteration, caught.count_points);
     runner.set_hurry(caught.unseen);
@@ -95,6 +100,31 @@ pub(crate) fn confirm(runner: &mut ScheduleRunner<'_>, options: &Options, mut ca
         return nondeterminism(runner, program, caught, again, differs);
     };
     caught.found.failure(program, detected, trace, runner.choices())
+}
+
+/// Steps of an execution of an unmodified program that is still recorded: many times what anybody reads, and some
+/// hundred megabytes.
+const LONG: u32 = 300_000;
+
+/// A failure of an execution that is too long to be recorded.
+fn unrecorded(program: &str, caught: Caught) -> Failure {
+    let thread = |id| ThreadInfo {
+        id: ThreadId(id),
+        name: None,
+        parent: None,
+        spawned_at: None,
+        task: false,
+        end: ThreadEnd::Stopped { site: None },
+    };
+    let trace = Trace {
+        memory: caught.found.settings.memory,
+        threads: (0..=caught.detected.thread.0).map(thread).collect(),
+        objects: Vec::new(),
+        sites: Vec::new(),
+        events: Vec::new(),
+    };
+    let detected = Detected { detail: None, ..caught.detected };
+    caught.found.failure(program, detected, trace, &caught.choices)
 }
 
 pub(crate) fn identity(ended: &Ended) -> Option<u64> {

@@ -56,6 +56,12 @@ impl Config {
             overlay: None,
         }
     }
+
+    /// Nanoseconds of virtual time that an event takes. What a test of an unmodified program sleeps is meant to
+    /// be long for the machine that it was written on.
+    pub(crate) const fn step_time(&self) -> u64 {
+        if self.process { 100 } else { 1_000 }
+    }
 }
 
 impl Default for Config {

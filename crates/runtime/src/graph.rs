@@ -180,7 +180,7 @@ impl Standing<'_> {
                 let host = self.threads[thread as usize].origin.host;
                 Wait::Word { object: crate::ops::token_object(host), test }
             }
-            Condition::Finished(_) | Condition::AllFinished => Wait::End,
+            Condition::Finished(_) | Condition::AllFinished | Condition::Elapsed => Wait::End,
         }
     }
 

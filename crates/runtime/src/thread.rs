@@ -30,6 +30,8 @@ pub(crate) enum Condition {
     NoToken,
     /// The end of every other thread.
     AllFinished,
+    /// That the time is up which the operation was given.
+    Elapsed,
 }
 
 /// What a thread will do when it is next chosen.

@@ -6,6 +6,9 @@ use clap::Args;
 use racefuzz::Strategy;
 use std::time::Duration;
 
+/// The default of `--max-steps`: tests of real crates repeat what they do thousands of times.
+const MAX_STEPS: u32 = 5_000_000;
+
 const EXAMPLES: &str = "\
 Examples:
   cargo racefuzz test                                 all tests of the package
@@ -35,7 +38,7 @@ pub(crate) struct CargoTestArgs {
     #[arg(long, value_name = "NAME", default_value_t = Strategy::default(), value_parser = named::<Strategy>(Strategy::NAMES))]
     pub(crate) strategy: Strategy,
     /// Steps after which an execution counts as one that never ends.
-    #[arg(long, value_name = "N", default_value_t = racefuzz::Settings::DEFAULT_MAX_STEPS, value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value_t = MAX_STEPS, value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
     pub(crate) max_steps: u32,
     /// Tests that are run side by side; as many as there are processors if it is left out.
     #[arg(long, short, value_name = "N", value_parser = number::<usize>(1, 256), allow_negative_numbers = true)]

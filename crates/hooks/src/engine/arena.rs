@@ -74,7 +74,7 @@ pub(crate) fn allocate(bytes: usize, align: usize) -> *mut u8 {
         let mut top = TOP.load(Ordering::Relaxed);
         if top == 0 {
             if !map(REGION) {
-                super::real::die("no address space for its own memory (is `ulimit -v` below 8 GB?)");
+                super::real::die("no address space for its own memory (is `ulimit -v` below 16 GB?)");
             }
             top = REGION.0;
         }

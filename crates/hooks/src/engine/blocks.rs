@@ -1,8 +1,8 @@
 //! Thread-local storage for the program's threads.
 //!
 //! A block is what the C library makes for a new thread: the thread-local variables of every library below the
-//! thread control block, at fixed addresses in a region of its own. It is made once for each thread number and
-//! copied, as it was then, whenever a thread of that number starts.
+//! thread control block, at fixed addresses in a region of its own. It is made once for each slot and
+//! copied, as it was then, whenever a thread starts in it.
 
 use super::arena::map;
 use super::border::{BLOCKS, as_program, base};
@@ -11,7 +11,7 @@ use std::ffi::c_void;
 
 /// Bytes from one block to the next.
 const STRIDE: usize = 1 << 16;
-/// Threads that a program may have.
+/// Threads that a program may have at a time: each has a slot, of a block and a stack.
 pub(crate) const MOST_THREADS: usize = 512;
 
 /// Bytes of thread control block that are not found out.
@@ -23,7 +23,7 @@ struct Block {
     image: Vec<u8>,
 }
 
-/// The blocks made so far, by thread number.
+/// The blocks made so far, by slot.
 #[derive(Default)]
 pub(crate) struct Blocks {
     blocks: Vec<Block>,
@@ -33,17 +33,17 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// The base of the block of a thread that starts: fresh, whatever an earlier one did.
-    pub(crate) fn fresh(&mut self, thread: usize) -> usize {
-        while self.blocks.len() <= thread {
+    pub(crate) fn fresh(&mut self, slot: usize) -> usize {
+        while self.blocks.len() <= slot {
             let made = self.make(self.blocks.len());
             self.blocks.push(made);
         }
-        let block = &self.blocks[thread];
+        let block = &self.blocks[slot];
         // SAFETY: the image was copied from these very bytes, which no running thread uses.
         unsafe {
             std::ptr::copy_nonoverlapping(block.image.as_ptr(), block.low as *mut u8, block.image.len())
         };
-        base_of(thread)
+        base_of(slot)
     }
 
     fn sizes(&mut self) -> (usize, usize) {
@@ -51,7 +51,7 @@ impl Blocks {
             return sizes;
         }
         if !map(BLOCKS) {
-            die("no address space for thread-local storage (is `ulimit -v` below 8 GB?)");
+            die("no address space for thread-local storage (is `ulimit -v` below 16 GB?)");
         }
         let (mut all, mut align) = (0usize, 0usize);
         let info = real!(_dl_get_tls_static_info: unsafe extern "C" fn(*mut usize, *mut usize));
@@ -67,10 +67,10 @@ impl Blocks {
         *self.sizes.insert((all - control, control))
     }
 
-    /// Makes the block of a thread number, as the C library makes that of a new thread.
-    fn make(&mut self, thread: usize) -> Block {
+    /// Makes the block of a slot, as the C library makes that of a new thread.
+    fn make(&mut self, slot: usize) -> Block {
         let (variables, control) = self.sizes();
-        let fresh = base_of(thread);
+        let fresh = base_of(slot);
         let allocate = real!(_dl_allocate_tls: unsafe extern "C" fn(*mut c_void) -> *mut c_void);
         let host = base();
         // SAFETY: the memory is the region's, and nobody else's. The words are the control block of the
@@ -107,15 +107,14 @@ impl Blocks {
     }
 }
 
-/// The FS base of a thread number.
-pub(crate) fn base_of(thread: usize) -> usize {
-    assert!(thread < MOST_THREADS, "a program has more than {MOST_THREADS} threads");
+/// The FS base of a slot.
+pub(crate) fn base_of(slot: usize) -> usize {
     // The variables lie below, the descriptor above.
-    BLOCKS.0 + (thread + 1) * STRIDE - 4096
+    BLOCKS.0 + (slot + 1) * STRIDE - 4096
 }
 
-/// The thread number of an FS base, which is what the program takes for a `pthread_t`.
-pub(crate) fn thread_of(base: usize) -> Option<usize> {
+/// The slot of an FS base, which is what the program takes for a `pthread_t`.
+pub(crate) fn slot_of(base: usize) -> Option<usize> {
     let offset = base.checked_sub(BLOCKS.0)? + 4096;
     (offset.is_multiple_of(STRIDE) && offset / STRIDE <= MOST_THREADS).then(|| offset / STRIDE - 1)
 }

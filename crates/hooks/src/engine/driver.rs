@@ -7,7 +7,7 @@ use super::segments::Segments;
 use super::{heap, naming, shadow, sites, stacks, state};
 use crate::request::{Answer, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
-use racefuzz_trace::Schedule;
+use racefuzz_trace::{FailureKind, Outcome, Schedule};
 use std::path::Path;
 
 /// The request in the environment, if this process was started to answer one.
@@ -71,10 +71,18 @@ fn has_threads(state: &state::State, harness: bool) -> bool {
 
 /// Runs the program once, and, if it has several threads or has failed before, as often as is asked for.
 fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunReport {
+    /// An execution of so many steps is not recorded to be compared with another.
+    const LONG: u64 = 50_000;
     let first = Options { iterations: 1, recheck: false, first: Vec::new(), ..options.clone() };
     let report = fuzz(&first, execute, &());
     let alone = state::with(|state| !has_threads(state, options.harness));
-    if alone && options.first.is_empty() { report } else { fuzz(options, execute, &()) }
+    let endless = report.outcome == Outcome::Incomplete
+        || report.failures.iter().any(|failure| failure.kind == FailureKind::StepLimit);
+    if options.first.is_empty() && (alone || endless) {
+        return report;
+    }
+    let recheck = options.recheck && report.stats.steps <= LONG;
+    fuzz(&Options { recheck, ..options.clone() }, execute, &())
 }
 
 /// Keeps the state of the process, the first time: when everything that the host starts beside is there.

@@ -26,7 +26,7 @@ static TOP: AtomicUsize = AtomicUsize::new(REGION.0);
 /// Maps the region.
 pub(crate) fn prepare() {
     if !map(REGION) {
-        die("no address space for the program's memory (is `ulimit -v` below 8 GB?)");
+        die("no address space for the program's memory (is `ulimit -v` below 16 GB?)");
     }
 }
 

@@ -174,6 +174,6 @@ pub(crate) fn panics(frame: *const Frame) {
 
 /// The running thread has used up its stack.
 pub(crate) fn overflown() {
-    let text = "stack overflow: the stack of a thread of the program has 1 MiB".to_owned();
+    let text = "stack overflow: the stack of a thread of the program has 4 MiB".to_owned();
     process::end(End::Broken(racefuzz_trace::FailureKind::Panic, text, None));
 }

@@ -10,6 +10,7 @@
 //! not allocate; only to ask for a clock, and to fail, it crosses the border.
 
 use super::arena::map;
+use super::blocks::MOST_THREADS;
 use super::border::as_host;
 use super::interpose::Frame;
 use super::real::die;
@@ -49,12 +50,15 @@ struct Cell {
 
 /// Where the regions of cells' numbers lie: the numbers of the heap's cells, then of the stacks', then of the
 /// statics'.
-const NUMBERS: (usize, usize) = (0x1500_0000_0000, 2 << 30);
+const NUMBERS: (usize, usize) = (0x1500_0000_0000, 4 << 30);
 const TABLE: (usize, usize) = (0x1600_0000_0000, CELLS * size_of::<Cell>());
 
 struct Shadow {
     /// Of the running execution; cells of others are not there.
     execution: u32,
+    /// The same for the stack of each slot, since its last thread began, and the last such number.
+    stacks: [u32; MOST_THREADS],
+    newest: u32,
     used: u32,
     statics: (usize, usize),
     on: bool,
@@ -70,6 +74,8 @@ unsafe impl Sync for Global {}
 
 static SHADOW: Global = Global(UnsafeCell::new(Shadow {
     execution: 0,
+    stacks: [0; MOST_THREADS],
+    newest: 0,
     used: 0,
     statics: (0, 0),
     on: false,
@@ -86,7 +92,7 @@ fn shadow() -> &'static mut Shadow {
 /// Maps the cells; `statics` is what the executable may write.
 pub(crate) fn prepare(statics: (usize, usize)) {
     if !map(NUMBERS) || !map(TABLE) {
-        die("no address space to look for data races (is `ulimit -v` below 8 GB?)");
+        die("no address space to look for data races (is `ulimit -v` below 16 GB?)");
     }
     shadow().statics = (statics.0 & !7, statics.1);
 }
@@ -94,8 +100,17 @@ pub(crate) fn prepare(statics: (usize, usize)) {
 /// An execution begins.
 pub(crate) fn begin() {
     let shadow = shadow();
-    (shadow.execution, shadow.used, shadow.on) = (shadow.execution.wrapping_add(1).max(1), 0, true);
+    shadow.newest = shadow.newest.wrapping_add(1).max(1);
+    shadow.stacks.fill(shadow.newest);
+    (shadow.execution, shadow.used, shadow.on) = (shadow.newest, 0, true);
     (shadow.now, shadow.own) = (Moment { thread: u32::MAX, ..Moment::default() }, 0);
+}
+
+/// The stack of a slot is a new thread's: what was known of it is known of another thread's variables.
+pub(crate) fn renew_stack(slot: usize) {
+    let shadow = shadow();
+    shadow.newest = shadow.newest.wrapping_add(1).max(1);
+    shadow.stacks[slot] = shadow.newest;
 }
 
 /// Tells which thread goes on, and when: after whatever may have changed it.
@@ -116,36 +131,39 @@ pub(crate) fn is_own(address: usize) -> bool {
     heap::owns(address) && address >= shadow().own
 }
 
-/// The place of the number of an address's cell.
+/// The place of the number of an address's cell, and which of the numbers there are valid.
 #[inline(always)]
-fn number(address: usize, shadow: &Shadow) -> Option<*mut u64> {
+fn number(address: usize, shadow: &Shadow) -> Option<(*mut u64, u32)> {
+    let mut valid = shadow.execution;
     let index = if address.wrapping_sub(heap::REGION.0) < heap::REGION.1 {
         address - heap::REGION.0
     } else if address.wrapping_sub(stacks::REGION.0) < stacks::REGION.1 {
-        heap::REGION.1 + (address - stacks::REGION.0)
+        let offset = address - stacks::REGION.0;
+        valid = shadow.stacks[offset / stacks::STRIDE];
+        heap::REGION.1 + offset
     } else if address.wrapping_sub(shadow.statics.0) < shadow.statics.1 - shadow.statics.0 {
         heap::REGION.1 + stacks::REGION.1 + (address - shadow.statics.0)
     } else {
         return None;
     };
-    (index < NUMBERS.1).then_some((NUMBERS.0 + (index & !7)) as *mut u64)
+    (index < NUMBERS.1).then_some(((NUMBERS.0 + (index & !7)) as *mut u64, valid))
 }
 
 /// The cell of an address; a new one where there is none and `make` says so.
 #[inline(always)]
 fn cell(address: usize, make: bool) -> Option<&'static mut Cell> {
     let shadow = shadow();
-    let number = number(address, shadow)?;
+    let (number, valid) = number(address, shadow)?;
     // SAFETY: the numbers are mapped, and a number of this execution is one of a cell that was given out.
     unsafe {
         let known = number.read();
-        if (known >> 32) as u32 == shadow.execution {
+        if (known >> 32) as u32 == valid {
             return Some(&mut *(TABLE.0 as *mut Cell).add(known as u32 as usize));
         }
         if !make || shadow.used as usize == CELLS {
             return None;
         }
-        number.write(u64::from(shadow.execution) << 32 | u64::from(shadow.used));
+        number.write(u64::from(valid) << 32 | u64::from(shadow.used));
         let cell = (TABLE.0 as *mut Cell).add(shadow.used as usize);
         shadow.used += 1;
         (*cell).count = 0;

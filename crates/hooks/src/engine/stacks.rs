@@ -1,19 +1,19 @@
-//! Stacks of the program's threads, each at the address of its thread number.
+//! Stacks of the program's threads, each at the address of its slot.
 
 use super::arena::map;
 use super::blocks::MOST_THREADS;
 use super::real::die;
 
 /// Bytes from one stack to the next; its guard page included.
-const STRIDE: usize = 1 << 20;
+pub(crate) const STRIDE: usize = 4 << 20;
 const GUARD: usize = 4096;
 
 /// The region: first address and length.
 pub(crate) const REGION: (usize, usize) = (0x1100_0000_0000, MOST_THREADS * STRIDE);
 
-/// The lowest and highest address of a thread's stack.
-pub(crate) fn bounds(thread: usize) -> (usize, usize) {
-    let low = REGION.0 + thread * STRIDE;
+/// The lowest and highest address of the stack of a slot.
+pub(crate) fn bounds(slot: usize) -> (usize, usize) {
+    let low = REGION.0 + slot * STRIDE;
     (low + GUARD, low + STRIDE)
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn is_guard(address: usize) -> bool {
 /// Maps the stacks and protects their guard pages.
 pub(crate) fn prepare() {
     if !map(REGION) {
-        die("no address space for stacks (is `ulimit -v` below 8 GB?)");
+        die("no address space for stacks (is `ulimit -v` below 16 GB?)");
     }
     for thread in 0..MOST_THREADS {
         // SAFETY: the page is the region's.
@@ -33,12 +33,12 @@ pub(crate) fn prepare() {
     }
 }
 
-/// Calls a function on a thread's stack, from its top.
+/// Calls a function on the stack of a slot, from its top.
 ///
 /// # Safety
 /// No other thread uses the stack.
-pub(crate) unsafe fn call_on(thread: usize, function: extern "C" fn(*mut u8), argument: *mut u8) {
-    let (_, high) = bounds(thread);
+pub(crate) unsafe fn call_on(slot: usize, function: extern "C" fn(*mut u8), argument: *mut u8) {
+    let (_, high) = bounds(slot);
     // SAFETY: the stack is this thread's alone, and its top is aligned. The stack pointer is kept in a register
     // that the function preserves. A coroutine that is suspended inside is resumed with both.
     unsafe {

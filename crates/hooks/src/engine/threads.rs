@@ -1,7 +1,8 @@
 //! The program's threads: threads of the runtime that run on a stack and a block of their own.
 
-use super::blocks::{base_of, thread_of};
+use super::blocks::{MOST_THREADS, base_of, slot_of};
 use super::border::{as_host, as_program};
+use super::real::die;
 use super::sites::site;
 use super::{shadow, stacks, state};
 use crate::engine::interpose::Frame;
@@ -19,7 +20,11 @@ type Key = (bool, Option<unsafe extern "C" fn(*mut c_void)>);
 
 #[derive(Default)]
 struct Thread {
+    slot: usize,
     handle: Option<Spawned<usize>>,
+    /// It has ended, or nobody will join it: with both its slot is free.
+    ended: bool,
+    detached: bool,
     destructors: Vec<Destructor>,
     /// By key.
     values: Vec<usize>,
@@ -29,6 +34,9 @@ struct Thread {
 #[derive(Default)]
 pub(crate) struct Threads {
     threads: Vec<Thread>,
+    /// For each slot in use so far the thread that has it, or had it last, and slots that are free again.
+    slots: Vec<usize>,
+    free: Vec<usize>,
     keys: Vec<Key>,
     /// The root is a harness, and the first thread that it starts the test.
     pub(crate) harness: bool,
@@ -40,7 +48,32 @@ impl Threads {
     pub(crate) fn begin(&mut self) {
         self.threads.clear();
         self.threads.push(Thread::default());
+        self.free.clear();
+        self.slots.clear();
+        self.slots.push(0);
         self.keys.clear();
+    }
+
+    /// A slot for a new thread; whether another thread has used it before.
+    fn take_slot(&mut self, thread: usize) -> Option<(usize, bool)> {
+        if let Some(slot) = self.free.pop() {
+            self.slots[slot] = thread;
+            return Some((slot, true));
+        }
+        if self.slots.len() == MOST_THREADS {
+            return None;
+        }
+        self.slots.push(thread);
+        Some((self.slots.len() - 1, false))
+    }
+
+    /// The thread that a `pthread_t` stands for.
+    fn named(&self, base: usize) -> Option<usize> {
+        self.slots.get(slot_of(base)?).copied()
+    }
+
+    fn give_back(&mut self, thread: usize) {
+        self.free.push(self.threads[thread].slot);
     }
 }
 
@@ -59,13 +92,23 @@ struct Start {
 /// Runs a body as the running thread of the runtime, on its own stack and block.
 pub(crate) fn run(body: Body, argument: usize) -> usize {
     let thread = me();
-    let block = state::with(|state| state.blocks.fresh(thread));
-    let (low, high) = stacks::bounds(thread);
+    let (slot, block) = state::with(|state| {
+        let slot = state.threads.threads[thread].slot;
+        (slot, state.blocks.fresh(slot))
+    });
+    let (low, high) = stacks::bounds(slot);
     let _ = process::runs_on_stack(low, high);
     let mut start = Start { body, argument, block, result: 0 };
     shadow::publish();
-    // SAFETY: the stack and the block of this number are those of the thread that has it.
-    unsafe { stacks::call_on(thread, on_own_stack, (&raw mut start).cast()) };
+    // SAFETY: the stack and the block of this slot are those of the thread that has it.
+    unsafe { stacks::call_on(slot, on_own_stack, (&raw mut start).cast()) };
+    state::with(|state| {
+        let known = &mut state.threads.threads[thread];
+        known.ended = true;
+        if known.detached {
+            state.threads.give_back(thread);
+        }
+    });
     start.result
 }
 
@@ -126,40 +169,71 @@ pub(crate) struct Create {
 /// `pthread_create`: its result.
 pub(crate) fn create(create: Create) -> i32 {
     let Create { into, body, argument, frame } = create;
-    let count = state::with(|state| state.threads.threads.len());
-    if count >= super::blocks::MOST_THREADS {
-        return libc::EAGAIN;
-    }
     let site = site(frame);
     // SAFETY: the body owns what it uses, as `pthread_create` demands.
     let spawned = unsafe { ops::spawn(SpawnOptions::default(), site, move || run(body, argument)) };
     let Ok(spawned) = spawned else { return libc::EAGAIN };
     let number = spawned.thread().index();
-    state::with(|state| {
-        let threads = &mut state.threads.threads;
-        threads.resize_with(threads.len().max(number + 1), Thread::default);
-        threads[number].handle = Some(spawned);
-        state.threads.most = state.threads.most.max(number + 1);
+    let slot = state::with(|state| {
+        let threads = &mut state.threads;
+        let (slot, used) = threads.take_slot(number)?;
+        let known = &mut threads.threads;
+        known.resize_with(known.len().max(number + 1), Thread::default);
+        known[number] = Thread { slot, handle: Some(spawned), ..Thread::default() };
+        threads.most = threads.most.max(number + 1);
+        if used {
+            shadow::renew_stack(slot);
+        }
+        Some(slot)
     });
+    let Some(slot) = slot else {
+        die(&format!("the program has more than {MOST_THREADS} threads at a time"));
+    };
     // SAFETY: the caller gives a place for the result.
-    unsafe { into.write(base_of(number)) };
+    unsafe { into.write(base_of(slot)) };
     0
 }
 
 /// `pthread_join`: its result, and that of the thread.
 pub(crate) fn join((thread, frame): (usize, *const Frame)) -> Result<usize, i32> {
-    let number = thread_of(thread).ok_or(libc::ESRCH)?;
-    let handle = state::with(|state| state.threads.threads.get_mut(number)?.handle.take());
-    let Some(handle) = handle else { return Err(libc::EINVAL) };
-    match ops::join(handle, site(frame)) {
+    let (number, handle) = state::with(|state| {
+        let number = state.threads.named(thread).ok_or(libc::ESRCH)?;
+        let handle = state.threads.threads[number].handle.take();
+        Ok::<_, i32>((number, handle.ok_or(libc::EINVAL)?))
+    })?;
+    let joined = ops::join(handle, site(frame));
+    state::with(|state| state.threads.give_back(number));
+    match joined {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(_)) | Err(_) => Ok(0),
     }
 }
 
+/// `pthread_detach`.
+pub(crate) fn detach(thread: usize) {
+    state::with(|state| {
+        let Some(number) = state.threads.named(thread) else { return };
+        let known = &mut state.threads.threads[number];
+        if !std::mem::replace(&mut known.detached, true) && known.ended {
+            state.threads.give_back(number);
+        }
+    });
+}
+
+/// The stack of the thread that a `pthread_t` stands for.
+pub(crate) fn stack_of(thread: usize) -> (usize, usize) {
+    stacks::bounds(slot_of(thread).unwrap_or(0))
+}
+
+/// The stack of the running thread.
+pub(crate) fn own_stack() -> (usize, usize) {
+    let me = me();
+    stacks::bounds(state::with(|state| state.threads.threads[me].slot))
+}
+
 /// `pthread_setname_np`.
 pub(crate) fn name((thread, name): (usize, String)) {
-    if thread_of(thread) == Some(me()) {
+    if state::with(|state| state.threads.named(thread)) == Some(me()) {
         let is_test = me() == 1 && state::with(|state| state.threads.harness);
         let _ = process::name_thread(if is_test { "test" } else { &name });
     }

@@ -54,6 +54,9 @@ impl Execution {
         if self.driver.memory.is_some() {
             return self.pick_from_memory();
         }
+        if self.config.process {
+            return self.pick_in_process();
+        }
         match self.schedule.enabled[..] {
             [] => self.fire_timeout(),
             [only] => Some(only.0),
@@ -78,7 +81,8 @@ impl Execution {
         }
     }
 
-    fn ask(&mut self) -> u32 {
+    /// Asks for one of the enabled threads, of which there are several.
+    pub(crate) fn ask(&mut self) -> u32 {
         let options = if self.schedule.yielded == 0 {
             &self.schedule.enabled[..]
         } else {

@@ -11,6 +11,7 @@ use crate::graph::Memory;
 use crate::heap::Heap;
 use crate::object::WriteRef;
 use crate::ops::Spare;
+use crate::ops::process::Learning;
 use crate::schedule::Fairness;
 use crate::site::Site;
 use crate::stacks::StackPool;
@@ -71,6 +72,8 @@ pub(crate) struct Schedule {
     pub(crate) timed: Vec<u32>,
     /// Threads that gave way.
     pub(crate) yielded: usize,
+    /// Rounds since somebody changed something in which all that could run had given way.
+    pub(crate) idle_rounds: u32,
     /// Memory for those that did not.
     pub(crate) offered: Vec<ThreadId>,
     /// Events executed.
@@ -88,6 +91,8 @@ pub(crate) struct Schedule {
     pub(crate) fairness: Fairness,
     /// Virtual time in nanoseconds.
     pub(crate) now: u64,
+    /// What an event takes of it.
+    pub(crate) step_time: u64,
 }
 
 impl Schedule {
@@ -98,7 +103,7 @@ impl Schedule {
         self.enabled.clear();
         self.ready.clear();
         self.timed.clear();
-        (self.steps, self.now) = (0, 0);
+        (self.steps, self.now, self.idle_rounds) = (0, 0, 0);
         (self.calm_until, self.unwinding_seen) = (0, false);
     }
 
@@ -114,7 +119,7 @@ impl Schedule {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn count(&mut self) {
         self.steps += 1;
-        self.now += 1_000;
+        self.now += self.step_time;
     }
 }
 
@@ -163,6 +168,8 @@ pub(crate) struct Order {
     pub(crate) doubtful: bool,
     /// Some thread has read the address of a block whose allocation it does not know of.
     pub(crate) received_unknown: bool,
+    /// Who has learned from whom on behalf of code that is not seen.
+    pub(crate) learning: Learning,
 }
 
 impl Order {
@@ -196,6 +203,7 @@ impl Order {
             self.forgotten.clear();
         }
         (self.counts_observed, self.doubtful, self.received_unknown) = (false, false, false);
+        self.learning.begin();
     }
 }
 

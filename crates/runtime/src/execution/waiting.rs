@@ -19,6 +19,7 @@ impl Execution {
                 !self.threads[self.threads[thread as usize].origin.host as usize].waiting.token
             }
             Condition::AllFinished => self.schedule.unfinished == 0,
+            Condition::Elapsed => false,
         }
     }
 
@@ -128,6 +129,7 @@ impl Execution {
     /// The word of an object changed: those who wait for it may go on, or may no longer.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn touched(&mut self, object: u32) {
+        self.schedule.idle_rounds = 0;
         if self.schedule.yielded != 0 {
             self.wake_yielded(self.current, true);
         }

@@ -19,7 +19,7 @@ use crate::panics;
 use crate::record::Recorder;
 use crate::schedule::stay;
 use crate::site::Site;
-use crate::thread::Panicked;
+use crate::thread::{Panicked, Thread, ThreadState};
 use racefuzz_trace::{
     FailureDetail, FailureKind, ObjectId, ObjectKind, RacingAccess, ThreadId, Unseen, Verb,
 };
@@ -153,7 +153,9 @@ fn learn(execution: &mut Execution) {
         return;
     }
     let me = execution.current as usize;
-    for other in 0..execution.schedule.thread_count {
+    let mut learning = std::mem::take(&mut execution.order.learning);
+    learning.look(&execution.threads[..execution.schedule.thread_count]);
+    for other in learning.others(me) {
         if other == me {
             continue;
         }
@@ -163,6 +165,55 @@ fn learn(execution: &mut Execution) {
         // What it does from now on is not known.
         theirs.time += 1;
         theirs.clock.prepare(other as u32, theirs.time + 1);
+    }
+    learning.done(me);
+    execution.order.learning = learning;
+}
+
+/// Whom a thread learns from that learns from all: of those that have ended there is nothing new the next time.
+#[derive(Default)]
+pub(crate) struct Learning {
+    /// Threads that were looked at.
+    count: usize,
+    /// Those of them that live.
+    living: Vec<u32>,
+    /// The others, in the order in which they were found to have ended.
+    ended: Vec<u32>,
+    /// For each thread how many of these it has learned from.
+    known: Vec<u32>,
+}
+
+impl Learning {
+    /// An execution begins.
+    pub(crate) fn begin(&mut self) {
+        self.count = 0;
+        self.living.clear();
+        self.ended.clear();
+        self.known.clear();
+    }
+
+    fn look(&mut self, threads: &[Thread]) {
+        self.living.extend(self.count as u32..threads.len() as u32);
+        self.count = threads.len();
+        self.known.resize(self.count, 0);
+        let Self { living, ended, .. } = self;
+        living.retain(|thread| {
+            let lives = threads[*thread as usize].state == ThreadState::Live;
+            if !lives {
+                ended.push(*thread);
+            }
+            lives
+        });
+    }
+
+    /// Those of whom thread `me` may not know everything.
+    fn others(&self, me: usize) -> impl Iterator<Item = usize> {
+        let ended = &self.ended[self.known[me] as usize..];
+        self.living.iter().chain(ended).map(|thread| *thread as usize)
+    }
+
+    fn done(&mut self, me: usize) {
+        self.known[me] = self.ended.len() as u32;
     }
 }
 

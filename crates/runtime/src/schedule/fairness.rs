@@ -125,11 +125,12 @@ impl Fairness {
 }
 
 impl Execution {
-    /// An execution begins: the steps up to which nothing but their number is looked at.
+    /// An execution begins: the steps up to which nothing but their number is looked at, and what they take.
     pub(crate) fn begin_unfairly(&mut self) {
         self.schedule.fairness.active = false;
         self.schedule.chooses_freely = self.driver.memory.is_none();
         let has_tail = self.config.fair_tail && !self.config.explored && self.driver.memory.is_none();
+        self.schedule.step_time = self.config.step_time();
         self.schedule.unlooked = self.config.max_steps / if has_tail { FREE_SHARE } else { 1 };
     }
 

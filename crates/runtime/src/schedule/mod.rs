@@ -5,6 +5,7 @@ mod fairness;
 mod faults;
 mod leaving;
 mod offering;
+mod passing_time;
 
 pub(crate) use ending::{
     TearDown, attempted, give_up, leave_if_torn, stay, step_limit, torn, waited_in_vain,

@@ -28,6 +28,9 @@ impl Execution {
     #[inline(never)]
     fn offer_carefully(&mut self) -> u32 {
         let me = self.current;
+        if self.config.process {
+            self.end_waits();
+        }
         let several = self.schedule.enabled.len() > 1;
         let thread = self.running();
         // It is alone as long as it could not have been.
@@ -153,7 +156,7 @@ impl Execution {
                 self.objects[object as usize].waiters.push(me);
             }
             Condition::Finished(target) => self.threads[target as usize].waiting.joiners.push(me),
-            Condition::Token | Condition::NoToken | Condition::AllFinished => {}
+            Condition::Token | Condition::NoToken | Condition::AllFinished | Condition::Elapsed => {}
         }
         if self.holds(me) {
             if !pending.invisible {
@@ -187,7 +190,12 @@ impl Execution {
             // Chosen although the condition does not hold: its wait ends by timeout.
             thread.waiting.timed_out = true;
             thread.waiting.blocked = false;
+            if self.config.process {
+                let deadline = thread.pending.deadline.unwrap_or(0);
+                self.schedule.now = self.schedule.now.max(deadline);
+            }
         }
+        let thread = &self.threads[me as usize];
         if thread.pending.deadline.is_some() {
             self.schedule.timed.retain(|timed| *timed != me);
         }

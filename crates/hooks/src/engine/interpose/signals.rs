@@ -127,7 +127,7 @@ unsafe fn redirect(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_vo
         let stack = registers[libc::REG_RSP as usize] as usize;
         let overflown = stacks::is_guard((*info).si_addr() as usize);
         // Below whatever the code that was struck keeps; from the top, if there is no room below.
-        let top = if overflown { stacks::bounds(crate::engine::threads::me()).1 } else { stack - 1024 };
+        let top = if overflown { crate::engine::threads::own_stack().1 } else { stack - 1024 };
         registers[libc::REG_RSP as usize] = (top & !15) as i64 - 8;
         registers[libc::REG_RDI as usize] = i64::from(if overflown { OVERFLOW } else { signal });
         registers[libc::REG_RIP as usize] = land as extern "C" fn(c_int) as usize as i64;

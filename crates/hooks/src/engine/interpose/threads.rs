@@ -1,11 +1,10 @@
 //! POSIX threads.
 
 use super::{Frame, export};
-use crate::engine::blocks::thread_of;
 use crate::engine::border::{as_host, in_program};
 use crate::engine::real::real;
+use crate::engine::shadow;
 use crate::engine::threads::{self, Body, Create};
-use crate::engine::{shadow, stacks};
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 type Attributes = libc::pthread_attr_t;
@@ -75,6 +74,7 @@ export! {
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn pthread_detach(thread: usize) -> c_int {
     if in_program() {
+        as_host(threads::detach, thread);
         return 0;
     }
     // SAFETY: passed on to the caller.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn pthread_setname_np(thread: usize, name: *const c_char) 
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn pthread_getattr_np(thread: usize, attributes: *mut Attributes) -> c_int {
     if in_program() {
-        let (low, high) = stacks::bounds(thread_of(thread).unwrap_or(0));
+        let (low, high) = threads::stack_of(thread);
         // SAFETY: the caller gives room for the attributes.
         return unsafe {
             libc::pthread_attr_init(attributes);

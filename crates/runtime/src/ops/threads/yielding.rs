@@ -7,6 +7,7 @@ use crate::overlay;
 use crate::schedule::post;
 use crate::schedule::visible;
 use crate::site::Site;
+use crate::thread::Condition;
 use racefuzz_trace::Verb;
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ pub fn give_way() -> Result<(), Absent> {
 }
 
 /// The running thread sleeps: a step, after which virtual time has passed. Any other thread may run
-/// meanwhile, and none must: a sleep orders nothing.
+/// meanwhile, and none must: a sleep orders nothing. In a program that is a process of its own it is a wait that
+/// ends when its time is up.
 pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     if let Some(session) = backend::hosted() {
         return session.sleep();
@@ -59,6 +61,11 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     let mut pending = visible(op, site);
     let wake = enter(|execution| {
         let me = execution.current as usize;
+        if execution.config.process {
+            let wake = state::deadline(execution, time);
+            (pending.condition, pending.deadline) = (Condition::Elapsed, Some(wake));
+            return wake;
+        }
         pending.invisible = execution.driver.memory.is_some();
         state::sleeps(execution, time);
         if std::mem::replace(&mut execution.threads[me].spinning.last_yield, site.number()) == site.number() {
@@ -69,6 +76,7 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     post(pending)?;
     with(|execution| {
         execution.schedule.now = execution.schedule.now.max(wake);
+        execution.running().waiting.timed_out = false;
         let now = execution.event(&op);
         execution.complete(&now, &op, 0);
         execution.record(&op, site, |_, event| event.text = Some(format!("{time:?}")));
