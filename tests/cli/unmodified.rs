@@ -135,6 +135,144 @@ mod tests {
 }
 "#;
 
+/// Correct programs, each of a kind that was once reported.
+const CORRECT: &str = r#"
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, Condvar, Mutex, Once, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+struct Shared<T>(UnsafeCell<T>);
+unsafe impl<T> Sync for Shared<T> {}
+
+// The standard library unlocks and locks unseen, and leaves the word of the mutex as it was.
+#[test]
+fn relocks_unseen() {
+    let (turn, turned) = (Mutex::new((0, 0)), Condvar::new());
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    let mut guard = turn.lock().unwrap();
+                    guard.0 += 1;
+                    if guard.0 == 4 {
+                        *guard = (0, guard.1 + 1);
+                        turned.notify_all();
+                    } else {
+                        let round = guard.1;
+                        while guard.1 == round {
+                            guard = turned.wait(guard).unwrap();
+                        }
+                    }
+                }
+            });
+        }
+    });
+}
+
+// What is written right before the standard library releases it unseen, with no step between.
+#[test]
+fn begins_once() {
+    static ONCE: Once = Once::new();
+    static VALUE: Shared<u64> = Shared(UnsafeCell::new(0));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                if !ONCE.is_completed() {
+                    ONCE.call_once(|| unsafe { *VALUE.0.get() = 7 });
+                }
+                assert!(ONCE.is_completed());
+                assert_eq!(unsafe { *VALUE.0.get() }, 7);
+            });
+        }
+    });
+}
+
+// A sleep is to let others go first, a limit is not to be reached.
+#[test]
+fn sleeps_in_order() {
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            thread::sleep(Duration::from_millis(1_500));
+            sender.send(1).unwrap();
+        });
+        assert!(receiver.recv_timeout(Duration::from_millis(1_000)).is_err());
+        assert_eq!(receiver.recv_timeout(Duration::from_millis(1_000)), Ok(1));
+    });
+}
+
+// Time passes for those who sleep while another spins, or looks at the clock.
+#[test]
+fn spins_for_a_sleeper() {
+    let awake = AtomicBool::new(false);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_secs(60));
+            awake.store(true, Ordering::Release);
+        });
+        while !awake.load(Ordering::Acquire) {
+            std::hint::spin_loop();
+        }
+    });
+    assert!(begun.elapsed() >= Duration::from_secs(60));
+    while begun.elapsed() < Duration::from_secs(61) {}
+}
+
+// More threads than live at a time; none knows of another that has had its stack.
+#[test]
+fn threads_come_and_go() {
+    for _ in 0..300 {
+        let own = [1; 64];
+        let first = thread::spawn(move || own.iter().sum::<i32>());
+        let second = thread::spawn(|| thread::yield_now());
+        assert_eq!(first.join().unwrap(), 64);
+        second.join().unwrap();
+    }
+}
+
+// Raced for on purpose.
+#[test]
+fn reads_volatile() {
+    static FLAG: Shared<u64> = Shared(UnsafeCell::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| unsafe { FLAG.0.get().write_volatile(1) });
+        assert!(unsafe { FLAG.0.get().read_volatile() } < 2);
+    });
+}
+
+// The walk of a stack ends at the top of a thread's.
+#[test]
+fn walks_the_stack() {
+    let trace = thread::spawn(|| std::backtrace::Backtrace::force_capture().to_string());
+    assert!(trace.join().unwrap().contains("walks_the_stack"));
+}
+
+#[test]
+fn waits_for_all() {
+    let barrier = Barrier::new(3);
+    let values: [Shared<u32>; 3] = Default::default();
+    thread::scope(|scope| {
+        for index in 0..3 {
+            let (barrier, values) = (&barrier, &values);
+            scope.spawn(move || {
+                unsafe { *values[index].0.get() = 1 };
+                barrier.wait();
+                assert_eq!(unsafe { *values[(index + 1) % 3].0.get() }, 1);
+            });
+        }
+    });
+}
+
+impl<T: Default> Default for Shared<T> {
+    fn default() -> Self {
+        Self(UnsafeCell::new(T::default()))
+    }
+}
+"#;
+
 /// The library that programs under test are linked to, built once for the tests of this file.
 fn library() -> PathBuf {
     // What it depends on is there, for the most part.
@@ -214,6 +352,12 @@ fn a_package_is_tested_without_a_change() {
     assert_eq!(second.stdout, first.stdout);
 
     the_documents_show_what_is_printed(&library);
+
+    fs::create_dir(path("tests")).unwrap();
+    fs::write(path("tests/correct.rs"), CORRECT).unwrap();
+    let correct = run(&["test", "--test", "correct", "--iterations", "20", "--max-time", "1m"]);
+    assert_eq!(correct.code, Some(0), "{}{}", correct.stdout, correct.stderr);
+    assert!(correct.stderr.contains(" 8 tests, "), "{}", correct.stderr);
 
     let passes = run(&["test", "hands_over", "--iterations", "100"]);
     assert_eq!(passes.code, Some(0), "{}{}", passes.stdout, passes.stderr);

@@ -132,7 +132,7 @@ impl Search<'_, '_> {
         let profile: Arc<Profile> = Arc::default();
         let mut share = Share { count: 0, total: 0 };
         for sample in 0..self.samples {
-            if self.steps > STEPS {
+            if self.steps > STEPS || self.runner.is_late() {
                 return None;
             }
             let then = self.samplers.start(sample, &profile);

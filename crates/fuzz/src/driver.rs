@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What the workers of a run share.
 pub(crate) struct Run<'a> {
@@ -262,6 +263,9 @@ fn try_first(run: &Run<'_>, merged: &mut Merged) {
     }
 }
 
+/// What looking for a shorter execution, and for what decided it, may take of an unmodified program.
+const TIME_TO_EXPLAIN: Duration = Duration::from_secs(20);
+
 /// Confirms and minimises the failures, and says what came out.
 fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     let options = run.options;
@@ -270,6 +274,9 @@ fn conclude(run: &Run<'_>, merged: Merged) -> RunReport {
     for caught in caught {
         let settings = &caught.found.settings;
         let mut runner = ScheduleRunner::new(options, settings, run.program, Some(run.guard));
+        if options.process {
+            runner.limit(TIME_TO_EXPLAIN);
+        }
         let mut failure = confirm(&mut runner, options, caught);
         if failures.is_empty() {
             failure.decision = decision(&mut runner, options, &failure);

@@ -6,12 +6,15 @@ use crate::replay::{Divergence, ReplayExplorer};
 use racefuzz_runtime::{Ended, Explorer, Heartbeat, Record, Runner};
 use racefuzz_trace::{Choice, Settings};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A runner for single executions.
 pub(crate) struct ScheduleRunner<'a> {
     runner: Runner,
     program: &'a (dyn Fn() + Sync),
     pulse: Option<Arc<Pulse>>,
+    /// When no more is to be looked for.
+    until: Option<Instant>,
 }
 
 impl<'a> ScheduleRunner<'a> {
@@ -23,7 +26,18 @@ impl<'a> ScheduleRunner<'a> {
     ) -> Self {
         let runner = Runner::new(options.config(settings));
         let pulse = guard.map(|guard| guard.watch_unlimited(runner.heart()));
-        Self { runner, program, pulse }
+        Self { runner, program, pulse, until: None }
+    }
+
+    /// After so much time nothing more is to be looked for. Steps bound what a search takes, but those of
+    /// a program that runs unmodified may be any distance apart.
+    pub(crate) fn limit(&mut self, time: Duration) {
+        self.until = Instant::now().checked_add(time);
+    }
+
+    /// Whether that time is over.
+    pub(crate) fn is_late(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 
     /// Whether reference counts are scheduling points from now on.

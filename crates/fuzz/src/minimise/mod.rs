@@ -103,7 +103,7 @@ fn attempt<'c>(
 impl Search<'_, '_> {
     fn spent(&self) -> bool {
         let steps = if self.best.cost.steps >= LONG { STEPS / 4 } else { STEPS };
-        self.executions >= EXECUTIONS || self.steps >= steps
+        self.executions >= EXECUTIONS || self.steps >= steps || self.runner.is_late()
     }
 
     /// Runs a proposal and keeps it if it is better. Whether it is; and what the explorer saw.

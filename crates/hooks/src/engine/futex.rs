@@ -84,6 +84,17 @@ impl Futexes {
     }
 }
 
+/// The running thread is about to use a futex: its queue.
+fn enter(address: usize, site: Site) -> (usize, *const Queue) {
+    let _ = process::learn_from_all();
+    let _ = process::publish_to_unseen();
+    state::with(|state| {
+        // SAFETY: atomics that were met are boxed and stay while executions run.
+        unsafe { (*state.words.at(address, 4, site)).use_unseen() };
+        state.futexes.queue(address, site)
+    })
+}
+
 /// A wait, as the system call has it.
 pub(crate) struct Wait {
     pub(crate) address: usize,
@@ -97,8 +108,7 @@ pub(crate) struct Wait {
 pub(crate) fn wait(wait: Wait) -> isize {
     let Wait { address, expected, timeout, mask, frame } = wait;
     let (site, role) = site_and_role(frame);
-    let _ = process::learn_from_all();
-    let (index, queue) = state::with(|state| state.futexes.queue(address, site));
+    let (index, queue) = enter(address, site);
     // SAFETY: queues stay where they are, and this one is of the running execution.
     let queue = unsafe { &*queue };
     let enter = Update {
@@ -159,8 +169,7 @@ pub(crate) struct Wake {
 pub(crate) fn wake(wake: Wake) -> isize {
     let Wake { address, most, mask, frame } = wake;
     let (site, role) = site_and_role(frame);
-    let _ = process::learn_from_all();
-    let (index, queue) = state::with(|state| state.futexes.queue(address, site));
+    let (index, queue) = enter(address, site);
     // SAFETY: as in `wait`.
     let queue = unsafe { &*queue };
     let fitting = |word: u64| {

@@ -3,6 +3,7 @@
 use super::border::{as_host, in_program};
 use super::interpose::Frame;
 use super::output::Panic;
+use super::real::die;
 use super::threads::{self, Destructor};
 use super::{heap, shadow, sites, state};
 use racefuzz_runtime::ops::process::{self, End};
@@ -174,6 +175,9 @@ pub(crate) fn panics(frame: *const Frame) {
 
 /// The running thread has used up its stack.
 pub(crate) fn overflown() {
+    if threads::asked_for_more_stack() {
+        die("a thread needs a stack of more than 4 MiB, which is all that there is here");
+    }
     let text = "stack overflow: the stack of a thread of the program has 4 MiB".to_owned();
     process::end(End::Broken(racefuzz_trace::FailureKind::Panic, text, None));
 }

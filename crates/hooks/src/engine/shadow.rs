@@ -175,15 +175,27 @@ fn cell(address: usize, make: bool) -> Option<&'static mut Cell> {
 /// The program accesses memory that is not atomic.
 #[inline(always)]
 pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
-    if !shadow().on {
-        return;
+    if shadow().on {
+        pieces(address, bytes, |address, mask| access_cell(address, mask, writes, false, frame));
     }
-    let (mut address, mut left) = (address, bytes);
+}
+
+/// It accesses memory by a volatile operation. What is accessed so by several threads is raced for on purpose:
+/// such accesses race with others only.
+#[inline(always)]
+pub(crate) fn access_volatile(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    if shadow().on {
+        pieces(address, bytes, |address, mask| access_cell(address, mask, writes, true, frame));
+    }
+}
+
+/// Calls `with` for the part of an access in each eight bytes: an address there, and which of the bytes.
+#[inline(always)]
+fn pieces(mut address: usize, mut left: usize, mut with: impl FnMut(usize, u8)) {
     while left > 0 {
         let offset = address & 7;
         let here = left.min(8 - offset);
-        let mask = (((1u16 << here) - 1) << offset) as u8;
-        access_cell(address, mask, writes, false, frame);
+        with(address, (((1u16 << here) - 1) << offset) as u8);
         address += here;
         left -= here;
     }

@@ -19,7 +19,12 @@ pub(crate) fn bounds(slot: usize) -> (usize, usize) {
 
 /// Whether an address lies in the guard page of some stack.
 pub(crate) fn is_guard(address: usize) -> bool {
-    address.wrapping_sub(REGION.0) < REGION.1 && (address - REGION.0) % STRIDE < GUARD
+    owns(address) && (address - REGION.0) % STRIDE < GUARD
+}
+
+/// Whether an address lies in some stack.
+pub(crate) fn owns(address: usize) -> bool {
+    address.wrapping_sub(REGION.0) < REGION.1
 }
 
 /// Maps the stacks and protects their guard pages.
@@ -39,19 +44,25 @@ pub(crate) fn prepare() {
 /// No other thread uses the stack.
 pub(crate) unsafe fn call_on(slot: usize, function: extern "C" fn(*mut u8), argument: *mut u8) {
     let (_, high) = bounds(slot);
-    // SAFETY: the stack is this thread's alone, and its top is aligned. The stack pointer is kept in a register
-    // that the function preserves. A coroutine that is suspended inside is resumed with both.
-    unsafe {
-        std::arch::asm!(
-            "mov r12, rsp",
-            "mov rsp, {high}",
-            "call {function}",
-            "mov rsp, r12",
-            high = in(reg) high,
-            function = in(reg) function,
-            in("rdi") argument,
-            out("r12") _,
-            clobber_abi("C"),
-        );
-    }
+    // SAFETY: the stack is this thread's alone, and its top is aligned. A coroutine that is suspended inside is
+    // resumed with both stacks.
+    unsafe { call_from(argument, function, high) };
+}
+
+/// Calls `function` with the stack pointer at `high`. Whoever walks the stack of the function ends here: what lies
+/// above is no frame.
+#[unsafe(naked)]
+unsafe extern "C" fn call_from(argument: *mut u8, function: extern "C" fn(*mut u8), high: usize) {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        ".cfi_undefined rip",
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsp, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+        ".cfi_endproc",
+    )
 }

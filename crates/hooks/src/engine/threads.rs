@@ -21,6 +21,8 @@ type Key = (bool, Option<unsafe extern "C" fn(*mut c_void)>);
 #[derive(Default)]
 struct Thread {
     slot: usize,
+    /// Bytes of stack that it asked for.
+    stack: usize,
     handle: Option<Spawned<usize>>,
     /// It has ended, or nobody will join it: with both its slot is free.
     ended: bool,
@@ -163,12 +165,19 @@ pub(crate) struct Create {
     pub(crate) into: *mut usize,
     pub(crate) body: Body,
     pub(crate) argument: usize,
+    /// Bytes of stack that it asks for.
+    pub(crate) stack: usize,
     pub(crate) frame: *const Frame,
 }
 
 /// `pthread_create`: its result.
 pub(crate) fn create(create: Create) -> i32 {
-    let Create { into, body, argument, frame } = create;
+    /// More than any system gives.
+    const TOO_MUCH: usize = 1 << 40;
+    let Create { into, body, argument, stack, frame } = create;
+    if stack > TOO_MUCH {
+        return libc::EAGAIN;
+    }
     let site = site(frame);
     // SAFETY: the body owns what it uses, as `pthread_create` demands.
     let spawned = unsafe { ops::spawn(SpawnOptions::default(), site, move || run(body, argument)) };
@@ -179,7 +188,7 @@ pub(crate) fn create(create: Create) -> i32 {
         let (slot, used) = threads.take_slot(number)?;
         let known = &mut threads.threads;
         known.resize_with(known.len().max(number + 1), Thread::default);
-        known[number] = Thread { slot, handle: Some(spawned), ..Thread::default() };
+        known[number] = Thread { slot, stack, handle: Some(spawned), ..Thread::default() };
         threads.most = threads.most.max(number + 1);
         if used {
             shadow::renew_stack(slot);
@@ -223,6 +232,12 @@ pub(crate) fn detach(thread: usize) {
 /// The stack of the thread that a `pthread_t` stands for.
 pub(crate) fn stack_of(thread: usize) -> (usize, usize) {
     stacks::bounds(slot_of(thread).unwrap_or(0))
+}
+
+/// Whether the running thread has asked for more stack than it has.
+pub(crate) fn asked_for_more_stack() -> bool {
+    let me = me();
+    state::with(|state| state.threads.threads[me].stack > stacks::STRIDE)
 }
 
 /// The stack of the running thread.

@@ -19,6 +19,8 @@ pub(crate) struct Word {
     execution: Cell<u64>,
     /// Code that is not seen may have used it before anybody else in this execution.
     fresh: Cell<bool>,
+    /// Code that is not seen uses it in this execution: it was found to have written, or to wait here.
+    unseen: Cell<bool>,
     /// What its memory held after the last operation on it.
     last: Cell<u64>,
 }
@@ -42,6 +44,16 @@ impl Word {
     /// An operation on it is done.
     pub(crate) fn done(&self) {
         self.last.set(self.real());
+    }
+
+    /// Code that is not seen uses it.
+    pub(crate) fn is_used_unseen(&self) -> bool {
+        self.unseen.get()
+    }
+
+    /// It is waited for, or somebody is woken that does, by code that is not seen.
+    pub(crate) fn use_unseen(&self) {
+        self.unseen.set(true);
     }
 
     /// Sets it.
@@ -103,7 +115,11 @@ macro_rules! kinds {
             #[inline]
             fn written_unseen(&self, known: u64) -> Option<u64> {
                 let real = self.0.real();
-                (self.0.fresh.replace(false) || real != known).then_some(real)
+                let written = self.0.fresh.replace(false) || real != known;
+                if written {
+                    self.0.unseen.set(true);
+                }
+                written.then_some(real)
             }
 
             fn name(&self) -> Option<Cow<'static, str>> {
@@ -169,6 +185,7 @@ impl Words {
                 bytes,
                 execution: Cell::new(0),
                 fresh: Cell::new(true),
+                unseen: Cell::new(false),
                 last: Cell::new(0),
             }));
             words.len() - 1
@@ -180,6 +197,7 @@ impl Words {
             // before, where another thread could.
             word.fresh.set(heap::owns(address) && !shadow::is_own(address));
             word.last.set(word.real());
+            word.unseen.set(false);
             self.used.push(index);
         }
         std::ptr::from_ref(word)

@@ -91,6 +91,8 @@ pub(crate) struct Schedule {
     pub(crate) fairness: Fairness,
     /// Virtual time in nanoseconds.
     pub(crate) now: u64,
+    /// The step at which somebody looked at it last, and how often since.
+    pub(crate) looks: (u32, u32),
     /// What an event takes of it.
     pub(crate) step_time: u64,
 }
@@ -103,7 +105,7 @@ impl Schedule {
         self.enabled.clear();
         self.ready.clear();
         self.timed.clear();
-        (self.steps, self.now, self.idle_rounds) = (0, 0, 0);
+        (self.steps, self.now, self.idle_rounds, self.looks) = (0, 0, 0, (0, 0));
         (self.calm_until, self.unwinding_seen) = (0, false);
     }
 

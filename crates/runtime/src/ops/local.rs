@@ -145,7 +145,7 @@ pub fn now() -> Result<Duration, Absent> {
             // What a thread sees must not depend on others that it did not synchronise with.
             return virtual_time(execution);
         }
-        execution.schedule.now += 1_000;
+        execution.schedule.now += if execution.config.process { execution.look_time() } else { 1_000 };
         Duration::from_nanos(execution.schedule.now)
     })
 }

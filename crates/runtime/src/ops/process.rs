@@ -11,6 +11,7 @@
 //! ordered the two accesses.
 
 use crate::alloc::runtime_scope;
+use crate::clock::Clock;
 use crate::deadlock::name_of;
 use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::failure::{Detected, hash_of, identity};
@@ -19,6 +20,7 @@ use crate::panics;
 use crate::record::Recorder;
 use crate::schedule::stay;
 use crate::site::Site;
+use crate::store_history::Seen;
 use crate::thread::{Panicked, Thread, ThreadState};
 use racefuzz_trace::{
     FailureDetail, FailureKind, ObjectId, ObjectKind, RacingAccess, ThreadId, Unseen, Verb,
@@ -160,14 +162,48 @@ fn learn(execution: &mut Execution) {
             continue;
         }
         let Ok([mine, theirs]) = execution.threads.get_disjoint_mut([me, other]) else { continue };
-        theirs.clock.set_whole(other as u32, theirs.time + 1);
-        mine.learn(&theirs.clock, &theirs.coherence.seen);
-        // What it does from now on is not known.
-        theirs.time += 1;
-        theirs.clock.prepare(other as u32, theirs.time + 1);
+        lend(theirs, other as u32, |theirs| mine.learn(&theirs.clock, &theirs.coherence.seen));
     }
     learning.done(me);
     execution.order.learning = learning;
+}
+
+/// Gives others what a thread has done so far.
+fn lend(thread: &mut Thread, number: u32, to: impl FnOnce(&Thread)) {
+    thread.clock.set_whole(number, thread.time + 1);
+    to(thread);
+    // What it does from now on is not known.
+    thread.time += 1;
+    thread.clock.prepare(number, thread.time + 1);
+}
+
+/// The running thread is in code that is not seen, and may have released something there by an operation that
+/// left no trace: whoever [learns from that code](learn_from_unseen) knows what it has done so far.
+pub fn publish_to_unseen() -> Result<(), Absent> {
+    with(|execution| {
+        if !execution.asks_for_clocks() {
+            return;
+        }
+        let me = execution.current;
+        let mut learning = std::mem::take(&mut execution.order.learning);
+        lend(execution.running(), me, |thread| {
+            learning.published.join(&thread.clock);
+            learning.published_seen.join(&thread.coherence.seen);
+        });
+        execution.order.learning = learning;
+    })
+}
+
+/// The running thread has acquired what code that is not seen may have released.
+pub fn learn_from_unseen() -> Result<(), Absent> {
+    with(|execution| {
+        if !execution.asks_for_clocks() {
+            return;
+        }
+        let learning = std::mem::take(&mut execution.order.learning);
+        execution.running().learn(&learning.published, &learning.published_seen);
+        execution.order.learning = learning;
+    })
 }
 
 /// Whom a thread learns from that learns from all: of those that have ended there is nothing new the next time.
@@ -181,6 +217,9 @@ pub(crate) struct Learning {
     ended: Vec<u32>,
     /// For each thread how many of these it has learned from.
     known: Vec<u32>,
+    /// What threads had done when they were last in code that is not seen.
+    published: Clock,
+    published_seen: Seen,
 }
 
 impl Learning {
@@ -190,6 +229,8 @@ impl Learning {
         self.living.clear();
         self.ended.clear();
         self.known.clear();
+        self.published.clear();
+        self.published_seen.clear();
     }
 
     fn look(&mut self, threads: &[Thread]) {
@@ -355,6 +396,7 @@ pub(crate) fn adopt(execution: &mut Execution, object: u32, word: u64) {
     learn(execution);
     let sequential = execution.sequential();
     let has_clocks = execution.order.has_clocks;
+    let me = execution.current;
     let (thread, entry) = execution.running_with(object);
     let event = crate::execution::mix(entry.last_write.event, word);
     let write = WriteRef { event, step: entry.last_write.step };
@@ -368,8 +410,12 @@ pub(crate) fn adopt(execution: &mut Execution, object: u32, word: u64) {
     // It is the oldest that anybody may read from now on.
     (store.thread, store.time) = (0, 0);
     if has_clocks {
-        store.release.copy_from(&thread.clock);
-        store.release_seen.copy_from(&thread.coherence.seen);
+        // What the running thread itself has done since its last event is behind it, too: it may be the one that
+        // has written, in code that is not seen.
+        lend(thread, me, |thread| {
+            store.release.copy_from(&thread.clock);
+            store.release_seen.copy_from(&thread.coherence.seen);
+        });
     }
     entry.value = word;
     entry.last_write = write;

@@ -42,6 +42,20 @@ impl Execution {
         schedule.idle_rounds > ROUNDS
     }
 
+    /// Nanoseconds that a look at the clock takes: the more the longer nothing but looks happens, so that a loop
+    /// which does nothing until some time ends soon.
+    pub(crate) fn look_time(&mut self) -> u64 {
+        /// Looks after which the next ones take twice the time, and how often that happens.
+        const PATIENCE: u32 = 16;
+        const DOUBLINGS: u32 = 10;
+        let schedule = &mut self.schedule;
+        schedule.looks = match schedule.looks {
+            (steps, count) if steps == schedule.steps => (steps, count.saturating_add(1)),
+            _ => (schedule.steps, 0),
+        };
+        1_000 << (schedule.looks.1 / PATIENCE).min(DOUBLINGS)
+    }
+
     /// Time passes until the next wait ends.
     fn pass_time(&mut self) {
         self.schedule.idle_rounds = 0;

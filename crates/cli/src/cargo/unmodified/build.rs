@@ -71,6 +71,7 @@ fn flags(library: &Path) -> String {
         "-Zexternal-clangrt",
         "-Cunsafe-allow-abi-mismatch=sanitizer",
         "-Cforce-frame-pointers=yes",
+        "-Cllvm-args=-tsan-distinguish-volatile=1",
         &linked,
     ];
     let all = encoded.split('\x1f').filter(|flag| !flag.is_empty()).chain(own);

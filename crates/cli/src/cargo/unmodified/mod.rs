@@ -68,9 +68,7 @@ fn code(done: &[Done]) -> u8 {
     let any = |verdict: Verdict| done.iter().any(|done| done.verdict() == verdict);
     if any(Verdict::Bug) {
         exit::BUG
-    } else if any(Verdict::Unable) {
-        exit::USAGE
-    } else if any(Verdict::Unsure) {
+    } else if any(Verdict::Unable) || any(Verdict::Unsure) {
         exit::INCOMPLETE
     } else {
         exit::OK

@@ -99,6 +99,9 @@ fn about(done: &Done<'_>) -> String {
             format!("something that racefuzz does not control differs: {}", first(&failure.message))
         }
         Some(failure) => format!("{}: {}", failure.kind, first(&failure.message)),
+        None if done.verdict() == Verdict::Unsure => {
+            "no execution has ended in the time given (--max-time)".to_owned()
+        }
         None if !answer.threads => "no threads".to_owned(),
         None => format!("{} executions", number(answer.report.stats.executions)),
     }

@@ -101,6 +101,14 @@ fn enters_unseen(role: Role) {
     }
 }
 
+/// Code that is not seen may have released something to a word and left it as it was: an operation that acquires
+/// has acquired that.
+fn acquires_unseen(word: &Word, order: MemoryOrder) {
+    if word.is_used_unseen() && order.acquires() {
+        let _ = process::learn_from_unseen();
+    }
+}
+
 fn load(operation: Operation) -> u64 {
     let (site, role, at) = operation.place();
     // A look at a lock is none of what the lock is for.
@@ -108,6 +116,7 @@ fn load(operation: Operation) -> u64 {
         role.verb().map_or(Verb::Load, |verb| if role.takes().is_some() { Verb::Inside } else { verb });
     let result = of_kind!(role, word(at), |word| ops::load(word, operation.order, verb, site));
     enters_unseen(role);
+    acquires_unseen(word(at), operation.order);
     word(at).done();
     shadow::publish();
     result.unwrap_or_else(|_| word(at).real())
@@ -140,6 +149,7 @@ fn modify(operation: Operation) -> u64 {
         Some(_) => {}
         None => enters_unseen(role),
     }
+    acquires_unseen(word(at), if done.wrote.is_some() { operation.order } else { operation.failure });
     word(at).done();
     shadow::publish();
     done.read
@@ -299,6 +309,10 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
             let (site, role) = sites::site_and_role(frame);
             let verb = if role == Role::None { Verb::Fence } else { Verb::Inside };
             let _ = ops::fence_by(verb, order(number), site);
+            if order(number).acquires() {
+                // What was loaded before it may be a word that such code uses.
+                let _ = process::learn_from_unseen();
+            }
             shadow::publish();
         },
         (number, frame),

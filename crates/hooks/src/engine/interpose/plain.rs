@@ -1,7 +1,7 @@
 //! Accesses that are not atomic, and what else the compiler tells that is no atomic operation.
 
 use super::{Frame, export};
-use crate::engine::shadow::access;
+use crate::engine::shadow::{access, access_volatile};
 
 macro_rules! accesses {
     ($($read:ident, $write:ident: $bytes:literal;)*) => {$(
@@ -20,6 +20,25 @@ accesses! {
     read4, write4: 4;
     read8, write8: 8;
     read16, write16: 16;
+}
+
+macro_rules! volatile {
+    ($($read:ident, $write:ident: $bytes:literal;)*) => {$(
+        extern "C" fn $read(address: usize, _: usize, _: usize, _: usize, _: usize, frame: *const Frame) {
+            access_volatile(address, $bytes, false, frame);
+        }
+        extern "C" fn $write(address: usize, _: usize, _: usize, _: usize, _: usize, frame: *const Frame) {
+            access_volatile(address, $bytes, true, frame);
+        }
+    )*};
+}
+
+volatile! {
+    volatile_read1, volatile_write1: 1;
+    volatile_read2, volatile_write2: 2;
+    volatile_read4, volatile_write4: 4;
+    volatile_read8, volatile_write8: 8;
+    volatile_read16, volatile_write16: 16;
 }
 
 extern "C" fn read_range(address: usize, bytes: usize, _: usize, _: usize, _: usize, frame: *const Frame) {
@@ -64,6 +83,24 @@ export! {
     __tsan_unaligned_write4 => write4;
     __tsan_unaligned_write8 => write8;
     __tsan_unaligned_write16 => write16;
+    __tsan_volatile_read1 => volatile_read1;
+    __tsan_volatile_read2 => volatile_read2;
+    __tsan_volatile_read4 => volatile_read4;
+    __tsan_volatile_read8 => volatile_read8;
+    __tsan_volatile_read16 => volatile_read16;
+    __tsan_volatile_write1 => volatile_write1;
+    __tsan_volatile_write2 => volatile_write2;
+    __tsan_volatile_write4 => volatile_write4;
+    __tsan_volatile_write8 => volatile_write8;
+    __tsan_volatile_write16 => volatile_write16;
+    __tsan_unaligned_volatile_read2 => volatile_read2;
+    __tsan_unaligned_volatile_read4 => volatile_read4;
+    __tsan_unaligned_volatile_read8 => volatile_read8;
+    __tsan_unaligned_volatile_read16 => volatile_read16;
+    __tsan_unaligned_volatile_write2 => volatile_write2;
+    __tsan_unaligned_volatile_write4 => volatile_write4;
+    __tsan_unaligned_volatile_write8 => volatile_write8;
+    __tsan_unaligned_volatile_write16 => volatile_write16;
     __tsan_read_range => read_range;
     __tsan_write_range => write_range;
     __tsan_memcpy => copy;

@@ -94,6 +94,11 @@ pub unsafe extern "C" fn sigaltstack(stack: *const libc::stack_t, before: *mut l
 /// The handler of every signal that the host handles.
 extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     let by_program = in_program();
+    let on_program_stack = stacks::owns(std::ptr::from_ref(&by_program) as usize);
+    if on_program_stack && !by_program && !FATAL.contains(&signal) {
+        // The host is at work for the program, and is not to be left there. Whoever asks does so again.
+        return;
+    }
     let before = enter_handler();
     if by_program && FATAL.contains(&signal) {
         // SAFETY: the kernel passes both.

@@ -22,14 +22,25 @@ extern "C" fn create(
         // SAFETY: passed on to the caller.
         return unsafe { real!(pthread_create: Real)(into, attributes, body, argument) };
     }
+    let stack = stack_asked_for(attributes);
     as_host(
         |create| {
             let result = threads::create(create);
             shadow::publish();
             result
         },
-        Create { into, body, argument, frame },
+        Create { into, body, argument, stack, frame },
     )
+}
+
+/// Bytes of stack that attributes ask for.
+fn stack_asked_for(attributes: *const Attributes) -> usize {
+    let mut bytes = 0;
+    if !attributes.is_null() {
+        // SAFETY: the caller gives attributes; the other pointer is to a live local.
+        unsafe { libc::pthread_attr_getstacksize(attributes, &raw mut bytes) };
+    }
+    bytes
 }
 
 extern "C" fn join(
