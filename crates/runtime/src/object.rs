@@ -141,6 +141,13 @@ pub trait Primitive {
         None
     }
 
+    /// Whether every access to an atomic is to its newest store: code that the runtime does not see uses it, too,
+    /// and knows of no other.
+    #[inline]
+    fn is_coherent(&self) -> bool {
+        false
+    }
+
     /// For a lock: whether it holds data that only its guards reach.
     fn guards_data(&self) -> bool {
         false

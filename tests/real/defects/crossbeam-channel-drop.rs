@@ -1,4 +1,4 @@
-// crossbeam-channel | 0.5.14 | 0.5.15 | | | RUSTSEC-2025-0024: the first block of an unbounded channel is freed twice
+// crossbeam-channel | 0.5.14 | 0.5.15 | |  | RUSTSEC-2025-0024: the first block of an unbounded channel is freed twice
 use std::thread;
 
 #[test]

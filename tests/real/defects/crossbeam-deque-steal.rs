@@ -1,4 +1,4 @@
-// crossbeam-deque | 0.8.0 | 0.8.1 | | | RUSTSEC-2021-0093: a task is taken twice, and another one never
+// crossbeam-deque | 0.8.0 | 0.8.1 | |  | RUSTSEC-2021-0093: a task is taken twice, and another one never
 use crossbeam_deque::{Steal, Worker};
 use std::thread;
 

@@ -1,4 +1,4 @@
-// internment | 0.3.13 | 0.4.2 | | | RUSTSEC-2020-0017: the last owner frees what another thread is about to share
+// internment | 0.3.13 | 0.4.2 | |  | RUSTSEC-2020-0017: the last owner frees what another thread is about to share
 use internment::ArcIntern;
 use std::thread;
 

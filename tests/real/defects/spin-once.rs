@@ -1,4 +1,4 @@
-// spin | 0.9.7 | 0.9.8 | | | RUSTSEC-2023-0031: others wait for an initialisation that fails
+// spin | 0.9.7 | 0.9.8 | |  | RUSTSEC-2023-0031: others wait for an initialisation that fails
 use spin::Once;
 use std::sync::Arc;
 use std::thread;

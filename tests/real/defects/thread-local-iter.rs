@@ -1,4 +1,4 @@
-// thread_local | 1.1.3 | 1.1.4 | | data race | RUSTSEC-2022-0006: iterating while another thread inserts
+// thread_local | 1.1.3 | 1.1.4 | |  | RUSTSEC-2022-0006: values are read while another thread inserts
 use std::sync::Arc;
 use std::thread;
 use thread_local::ThreadLocal;

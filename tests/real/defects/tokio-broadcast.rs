@@ -1,4 +1,4 @@
-// tokio | 1.44.1 | 1.44.2 | features = ["sync"] | data race | RUSTSEC-2025-0023: values that are not Sync are cloned by two at a time
+// tokio | 1.44.1 | 1.44.2 | features = ["sync"] | | RUSTSEC-2025-0023: values that are not Sync are cloned by two at a time
 use std::cell::Cell;
 use std::thread;
 use tokio::sync::broadcast;

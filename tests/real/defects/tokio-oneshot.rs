@@ -1,4 +1,4 @@
-// tokio | 1.13.0 | 1.13.1 | features = ["sync"] | data race | RUSTSEC-2021-0124: send and try_recv after close
+// tokio | 1.13.0 | 1.13.1 | features = ["sync"] | | RUSTSEC-2021-0124: send and try_recv meet after close
 use std::thread;
 use tokio::sync::oneshot;
 

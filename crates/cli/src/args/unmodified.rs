@@ -1,9 +1,9 @@
 //! The arguments of `cargo racefuzz test`.
 
-use super::values::{named, number};
+use super::values::{memory_model, named, number};
 use super::{MOST_ITERATIONS, PlainArgs};
 use clap::Args;
-use racefuzz::Strategy;
+use racefuzz::{Inject, MemoryModel, Strategy};
 use std::time::Duration;
 
 /// The default of `--max-steps`: tests of real crates repeat what they do thousands of times.
@@ -37,6 +37,13 @@ pub(crate) struct CargoTestArgs {
     /// How schedules are chosen.
     #[arg(long, value_name = "NAME", default_value_t = Strategy::default(), value_parser = named::<Strategy>(Strategy::NAMES))]
     pub(crate) strategy: Strategy,
+    /// Memory model: with `rc11` loads may read older stores, but never of what the standard library uses itself.
+    #[arg(long, value_name = "MODEL", default_value_t = MemoryModel::Sc, value_parser = memory_model())]
+    pub(crate) memory: MemoryModel,
+    /// Faults to inject; may be repeated. With `timeout`, waits of limited time and sleeps may end at any step, not
+    /// only where nothing else happens; with `spurious`, weak compare-exchanges may fail for no reason.
+    #[arg(long, value_name = "FAULT", value_parser = named::<Inject>(&["timeout", "spurious"]))]
+    pub(crate) inject: Vec<Inject>,
     /// Steps after which an execution counts as one that never ends.
     #[arg(long, value_name = "N", default_value_t = MAX_STEPS, value_parser = number::<u32>(1, u32::MAX.into()), allow_negative_numbers = true)]
     pub(crate) max_steps: u32,

@@ -7,7 +7,7 @@ use super::segments::Segments;
 use super::{heap, naming, shadow, sites, stacks, state};
 use crate::request::{Answer, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
-use racefuzz_trace::{FailureKind, Outcome, Schedule};
+use racefuzz_trace::{FailureKind, MemoryModel, Outcome, Schedule};
 use std::path::Path;
 
 /// The request in the environment, if this process was started to answer one.
@@ -24,7 +24,10 @@ pub(crate) fn answer(request: &Request, program: Program) {
     heap::prepare();
     stacks::prepare();
     process::set(program);
-    state::with(|state| state.threads.harness = request.harness);
+    state::with(|state| {
+        state.threads.harness = request.harness;
+        state.reads_stale = request.settings.memory != MemoryModel::Sc;
+    });
     let schedules = |tokens: &[String]| -> Vec<Schedule> {
         tokens.iter().filter_map(|token| token.parse().ok()).collect()
     };

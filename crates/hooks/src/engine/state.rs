@@ -17,6 +17,8 @@ pub(crate) struct State {
     pub(crate) words: Words,
     pub(crate) futexes: Futexes,
     pub(crate) output: Output,
+    /// Loads may read older stores than the newest.
+    pub(crate) reads_stale: bool,
     /// Bytes of randomness given out in this execution.
     pub(crate) drawn: u64,
 }

@@ -1,5 +1,6 @@
 //! The program's atomics: one object for each address that an atomic operation names.
 
+use super::sites::Role;
 use super::{heap, naming, shadow};
 use racefuzz_runtime::{Primitive, Shared, Shown, Site};
 use racefuzz_trace::{ObjectKind, Value};
@@ -21,6 +22,10 @@ pub(crate) struct Word {
     fresh: Cell<bool>,
     /// Code that is not seen uses it in this execution: it was found to have written, or to wait here.
     unseen: Cell<bool>,
+    /// The standard library has used it in this execution, of which a part is not seen.
+    inner: Cell<bool>,
+    /// It is a reference count.
+    counts: Cell<bool>,
     /// What its memory held after the last operation on it.
     last: Cell<u64>,
 }
@@ -44,6 +49,14 @@ impl Word {
     /// An operation on it is done.
     pub(crate) fn done(&self) {
         self.last.set(self.real());
+    }
+
+    /// The standard library uses it, in this role.
+    pub(crate) fn use_in(&self, role: Role) {
+        if role != Role::None {
+            self.inner.set(true);
+            self.counts.set(matches!(role, Role::RefClone | Role::RefDrop | Role::RefCount));
+        }
     }
 
     /// Code that is not seen uses it.
@@ -122,6 +135,11 @@ macro_rules! kinds {
                 written.then_some(real)
             }
 
+            #[inline]
+            fn is_coherent(&self) -> bool {
+                self.0.inner.get() || self.0.unseen.get()
+            }
+
             fn name(&self) -> Option<Cow<'static, str>> {
                 Some(naming::of_word(self.0.address).into())
             }
@@ -164,9 +182,17 @@ impl Words {
 
     /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
     pub(crate) fn has_unseen_writes(&self) -> bool {
+        self.any_written(|_| true)
+    }
+
+    /// The same for those that such code may synchronise by.
+    pub(crate) fn has_synchronised_unseen(&self) -> bool {
+        self.any_written(|word| word.unseen.get() || word.inner.get() && !word.counts.get())
+    }
+
+    fn any_written(&self, which: impl Fn(&Word) -> bool) -> bool {
         let mut any = false;
-        for index in &self.used {
-            let word = &self.words[*index];
+        for word in self.used.iter().map(|index| &*self.words[*index]).filter(|word| which(word)) {
             let real = word.real();
             any |= word.last.replace(real) != real;
         }
@@ -186,6 +212,8 @@ impl Words {
                 execution: Cell::new(0),
                 fresh: Cell::new(true),
                 unseen: Cell::new(false),
+                inner: Cell::new(false),
+                counts: Cell::new(false),
                 last: Cell::new(0),
             }));
             words.len() - 1
@@ -198,6 +226,8 @@ impl Words {
             word.fresh.set(heap::owns(address) && !shadow::is_own(address));
             word.last.set(word.real());
             word.unseen.set(false);
+            word.inner.set(false);
+            word.counts.set(false);
             self.used.push(index);
         }
         std::ptr::from_ref(word)

@@ -29,11 +29,15 @@ struct Binary {
     /// `PACKAGE/TARGET`.
     name: String,
     package: PathBuf,
+    /// It is that of a procedural macro.
+    is_macro: bool,
 }
 
 /// What was built.
 pub(super) struct Built {
     binaries: Vec<Binary>,
+    /// Packages of procedural macros whose own tests were built.
+    macros: Vec<String>,
     workspace: PathBuf,
 }
 
@@ -54,8 +58,11 @@ pub(super) fn build(args: &BuildArgs) -> Result<Built, Failure> {
         return Err(Failure::Cargo("the tests do not build; see cargo's messages above".to_owned()));
     }
     let messages = String::from_utf8_lossy(&built.stdout);
-    let binaries = messages.lines().filter_map(|line| binary(&serde_json::from_str(line).ok()?)).collect();
-    Ok(Built { binaries, workspace })
+    let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let (macros, binaries) =
+        messages.iter().filter_map(binary).partition::<Vec<Binary>, _>(|binary| binary.is_macro);
+    let macros = macros.into_iter().map(|binary| binary.name).collect();
+    Ok(Built { binaries, macros, workspace })
 }
 
 /// The compiler's flags: the user's, and the hooks.
@@ -82,13 +89,15 @@ fn flags(library: &Path) -> String {
 fn folders() -> Result<(PathBuf, PathBuf), Failure> {
     let mut metadata = cargo();
     metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata = metadata.stderr(Stdio::null()).output().map_err(|error| cannot(&error))?;
+    let metadata = metadata.output().map_err(|error| cannot(&error))?;
     let found = serde_json::from_slice::<Value>(&metadata.stdout).ok().and_then(|metadata| {
         Some((metadata["workspace_root"].as_str()?.into(), metadata["target_directory"].as_str()?.into()))
     });
     found.ok_or_else(|| {
-        let text = "no package here that cargo can read: `cargo metadata` fails (is there a Cargo.toml?)";
-        Failure::Cargo(text.to_owned())
+        let said = String::from_utf8_lossy(&metadata.stderr);
+        let said =
+            said.lines().find_map(|line| line.strip_prefix("error: ")).unwrap_or("it does not say why");
+        Failure::Cargo(format!("no package here that cargo can read: {said}"))
     })
 }
 
@@ -111,7 +120,8 @@ fn binary(message: &Value) -> Option<Binary> {
         "bench" => format!("benches/{name}"),
         _ => "lib".to_owned(),
     };
-    Some(Binary { file, name: format!("{package_name}/{kind}"), package })
+    let is_macro = target["kind"][0] == "proc-macro";
+    Some(Binary { file, name: format!("{package_name}/{kind}"), package, is_macro })
 }
 
 /// The name in an identifier such as `path+file:///home/a/crate#name@0.1.0`, if it has one.
@@ -125,6 +135,13 @@ impl Built {
     /// The tests that have a text in their path.
     pub(super) fn tests(&self, name: Option<&str>) -> Result<Vec<Test>, Failure> {
         let mut tests = Vec::new();
+        for name in &self.macros {
+            let text = format!(
+                "{name} is a procedural macro's: its own tests run in the compiler's place, without \
+                                the hooks, and are not run"
+            );
+            crate::output::note_line(&text).map_err(Failure::Output)?;
+        }
         for binary in &self.binaries {
             let Some(paths) = list(binary, &[])? else { continue };
             let ignored = list(binary, &["--ignored"])?.unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::args::{BuildArgs, CargoTestArgs, FormArgs, LookArgs, PlainFormat};
 use crate::error::Failure;
 use crate::{exit, output};
 use build::Test;
-use racefuzz::Schedule;
+use racefuzz::{Inject, Schedule};
 use racefuzz_hooks::Request;
 use run::{Done, Verdict};
 use show::Shown;
@@ -35,7 +35,7 @@ pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
         seed: args.seed,
         iterations: args.iterations,
         strategy: args.strategy,
-        settings: settings(args.max_steps),
+        settings: settings(args),
         max_time: Some(args.max_time),
         keep_going: false,
         harness: true,
@@ -59,8 +59,9 @@ pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
 }
 
 /// What holds for every execution.
-fn settings(max_steps: u32) -> racefuzz::Settings {
-    racefuzz::Settings { memory: racefuzz::MemoryModel::Sc, max_steps, ..Default::default() }
+fn settings(args: &CargoTestArgs) -> racefuzz::Settings {
+    let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
+    racefuzz::Settings { memory: args.memory, max_steps: args.max_steps, inject, ..Default::default() }
 }
 
 /// The exit code for all tests: a bug wins.

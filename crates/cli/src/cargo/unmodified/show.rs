@@ -24,12 +24,13 @@ impl Shown {
             count => format!("{count} tests"),
         };
         say(&format!(
-            "{:>12} {tests}: {} executions or {} each, seed {}, {}, memory model sc",
+            "{:>12} {tests}: {} executions or {} each, seed {}, {}, memory model {}",
             "Running",
             number(args.iterations),
             seconds(args.max_time),
             args.seed,
-            args.strategy
+            args.strategy,
+            args.memory
         ));
         Self { begun: Instant::now() }
     }

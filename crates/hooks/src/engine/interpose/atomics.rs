@@ -59,7 +59,16 @@ impl Operation {
 
     fn place(&self) -> (Site, Role, *const Word) {
         let (site, role) = sites::site_and_role(self.frame);
-        (site, role, state::with(|state| state.words.at(self.address, self.bytes, site)))
+        let (word, synchronised) = state::with(|state| {
+            let word = state.words.at(self.address, self.bytes, site);
+            (word, state.reads_stale && state.words.has_synchronised_unseen())
+        });
+        if synchronised {
+            // What a thread has acquired unseen it must not read older stores than.
+            let _ = process::learn_from_all();
+        }
+        self::word(word).use_in(role);
+        (site, role, word)
     }
 }
 

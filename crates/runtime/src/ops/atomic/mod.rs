@@ -188,8 +188,8 @@ fn read<P: Primitive, const PLAIN: bool>(
     prepare(execution, op.object);
     let now = execution.event(op);
     let newest = execution.running_with(op.object).1.history.len() - 1;
-    let place = if newest == 0 {
-        0
+    let place = if newest == 0 || primitive.is_coherent() {
+        newest
     } else {
         let floor = floor(execution, op.object, op.order);
         newest - execution.choose(Point::Store, newest - floor + 1)
@@ -306,7 +306,7 @@ fn write<P: Primitive, const PLAIN: bool>(
     prepare(execution, op.object);
     let now = execution.event(op);
     let newest = execution.running_with(op.object).1.history.len() - 1;
-    let place = if newest == 0 { newest } else { place(execution, op) };
+    let place = if newest == 0 || primitive.is_coherent() { newest } else { place(execution, op) };
     write_behind(execution, &now, op.object, place, value, op.order, false);
     execution.complete(&now, op, value);
     if !PLAIN {

@@ -122,6 +122,7 @@ fn modify<P: Primitive, const PLAIN: bool>(
     let newest = execution.running_with(op.object).1.history.len() - 1;
     let place = match newest {
         0 => 0,
+        newest if primitive.is_coherent() => newest,
         _ => place_of_rmw(execution, op, failure, spurious, &|word| f(word).is_some()),
     };
     let read = execution.running_with(op.object).1.history.store(place).value;
