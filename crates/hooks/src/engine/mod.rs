@@ -8,6 +8,7 @@ mod arena;
 mod blocks;
 mod border;
 mod driver;
+mod events;
 mod futex;
 mod heap;
 #[doc(hidden)]

@@ -1,6 +1,7 @@
 //! What the host keeps of the program, between executions and within one.
 
 use super::blocks::Blocks;
+use super::events::Events;
 use super::futex::Futexes;
 use super::output::Output;
 use super::segments::Segments;
@@ -16,6 +17,7 @@ pub(crate) struct State {
     pub(crate) threads: Threads,
     pub(crate) words: Words,
     pub(crate) futexes: Futexes,
+    pub(crate) events: Events,
     pub(crate) output: Output,
     /// Loads may read older stores than the newest.
     pub(crate) reads_stale: bool,
@@ -29,6 +31,7 @@ impl State {
         self.threads.begin();
         self.words.begin();
         self.futexes.begin();
+        self.events.begin();
         self.output.begin();
         self.drawn = 0;
     }

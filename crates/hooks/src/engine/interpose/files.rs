@@ -1,8 +1,9 @@
 //! Standard output and standard error, and randomness.
 
+use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::real::{checked, system_call};
-use crate::engine::state;
+use crate::engine::{events, state};
 use std::ffi::{c_int, c_void};
 
 fn is_output(file: c_int) -> bool {
@@ -15,18 +16,34 @@ fn keep((bytes, length): (*const c_void, usize)) {
     state::with(|state| state.output.write(bytes));
 }
 
-#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
-pub unsafe extern "C" fn write(file: c_int, bytes: *const c_void, length: usize) -> isize {
-    if is_output(file) && in_program() {
-        if length > 0 {
-            as_host(keep, (bytes, length));
+extern "C" fn writes(
+    file: c_int,
+    bytes: *const c_void,
+    length: usize,
+    _: usize,
+    _: usize,
+    frame: *const Frame,
+) -> isize {
+    if in_program() {
+        if is_output(file) {
+            if length > 0 {
+                as_host(keep, (bytes, length));
+            }
+            return length as isize;
         }
-        return length as isize;
+        if length == 8 && as_host(events::is_counter, file) {
+            // SAFETY: the caller gives so many bytes.
+            let count = unsafe { bytes.cast::<u64>().read_unaligned() };
+            as_host(events::add, (file, count, frame));
+            return 8;
+        }
     }
     let arguments = [file as usize, bytes as usize, length, 0, 0, 0];
     // SAFETY: passed on to the caller.
     checked(unsafe { system_call(libc::SYS_write as usize, arguments) })
 }
+
+export! { write => writes; }
 
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn writev(file: c_int, parts: *const libc::iovec, count: c_int) -> isize {

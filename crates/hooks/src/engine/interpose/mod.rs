@@ -10,6 +10,7 @@
 )]
 
 mod atomics;
+mod events;
 mod files;
 mod memory;
 mod plain;
