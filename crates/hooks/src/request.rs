@@ -49,6 +49,8 @@ pub struct Answer {
     pub output: String,
     /// Where a replay left the schedule.
     pub diverged: Option<String>,
+    /// What the program has used that is real, so that what waits for it may seem to wait for ever.
+    pub real: Option<String>,
     /// Nothing of the standard library is hidden: data races are certain.
     pub sees_all: bool,
     /// The program started a thread in some execution.

@@ -59,8 +59,10 @@ pub(crate) fn answer(request: &Request, program: Program) {
         Some(Err(error)) => die(&error.to_string()),
     };
     naming::name(&mut report, request.harness);
-    let (output, threads) = state::with(|state| (state.output.text(), has_threads(state, request.harness)));
-    let answer = Answer { report, output, diverged, sees_all: false, threads };
+    let (output, threads, real) = state::with(|state| {
+        (state.output.text(), has_threads(state, request.harness), state.real.map(str::to_owned))
+    });
+    let answer = Answer { report, output, diverged, real, sees_all: false, threads };
     let text = serde_json::to_string(&answer).unwrap_or_else(|error| die(&error.to_string()));
     if let Err(error) = std::fs::write(&request.answer, text) {
         die(&format!("{}: {error}", request.answer));

@@ -53,6 +53,8 @@ enum Id {
 
 #[derive(Default)]
 struct Counter {
+    /// Some descriptor stands for it.
+    is_open: bool,
     count: u64,
     by_one: bool,
     blocks: bool,
@@ -74,7 +76,13 @@ pub(crate) struct Events {
     bits: Option<Box<Bits>>,
     descriptors: Vec<(c_int, Id)>,
     counters: Vec<Counter>,
-    sets: Vec<Vec<Interest>>,
+    sets: Vec<Set>,
+}
+
+#[derive(Default)]
+struct Set {
+    is_open: bool,
+    interests: Vec<Interest>,
 }
 
 impl Events {
@@ -120,16 +128,17 @@ impl Events {
     /// The word.
     fn word(&self) -> u64 {
         let sets = self.sets.iter().enumerate();
-        let ready = sets.filter(|(_, set)| set.iter().any(|interest| self.ready(interest) != 0));
+        let ready = sets.filter(|(_, set)| set.interests.iter().any(|interest| self.ready(interest) != 0));
         let sets = ready.fold(0, |word, (index, _)| word | set_bit(index));
         let counters = self.counters.iter().enumerate().filter(|(_, counter)| counter.count > 0);
         counters.fold(sets, |word, (index, _)| word | counter_bit(index))
     }
 
     fn written(&mut self, counter: usize) {
-        for interest in self.sets.iter_mut().flatten().filter(|interest| interest.counter == Some(counter)) {
-            interest.written = true;
-        }
+        let interests = self.sets.iter_mut().flat_map(|set| &mut set.interests);
+        interests
+            .filter(|interest| interest.counter == Some(counter))
+            .for_each(|interest| interest.written = true);
     }
 }
 
@@ -175,16 +184,23 @@ pub(crate) fn made((descriptor, counter): (c_int, Option<(u32, c_int)>)) {
         let events = &mut state.events;
         let id = match counter {
             Some((count, flags)) => {
-                events.counters.push(Counter {
+                let free = events.counters.iter().position(|counter| !counter.is_open);
+                let index = free.unwrap_or(events.counters.len());
+                events.counters.resize_with(events.counters.len().max(index + 1), Counter::default);
+                events.counters[index] = Counter {
+                    is_open: true,
                     count: count.into(),
                     by_one: flags & libc::EFD_SEMAPHORE != 0,
                     blocks: flags & libc::EFD_NONBLOCK == 0,
-                });
-                Id::Counter(events.counters.len() - 1)
+                };
+                Id::Counter(index)
             }
             None => {
-                events.sets.push(Vec::new());
-                Id::Set(events.sets.len() - 1)
+                let free = events.sets.iter().position(|set| !set.is_open);
+                let index = free.unwrap_or(events.sets.len());
+                events.sets.resize_with(events.sets.len().max(index + 1), Set::default);
+                events.sets[index] = Set { is_open: true, interests: Vec::new() };
+                Id::Set(index)
             }
         };
         if events.counters.len() > MOST || events.sets.len() > MOST {
@@ -207,8 +223,16 @@ pub(crate) fn duplicated((from, to): (c_int, c_int)) {
 pub(crate) fn closed(descriptor: c_int) {
     state::with(|state| {
         let events = &mut state.events;
+        let id = events.id(descriptor);
         events.descriptors.retain(|(known, _)| *known != descriptor);
-        events.sets.iter_mut().for_each(|set| set.retain(|interest| interest.descriptor != descriptor));
+        for set in &mut events.sets {
+            set.interests.retain(|interest| interest.descriptor != descriptor);
+        }
+        match id.filter(|id| events.descriptors.iter().all(|(_, other)| other != id)) {
+            Some(Id::Counter(index)) => events.counters[index] = Counter::default(),
+            Some(Id::Set(index)) => events.sets[index] = Set::default(),
+            None => {}
+        }
     });
 }
 
@@ -263,7 +287,7 @@ pub(crate) fn control(control: Control) {
     step(frame, Verb::Inside, AT_ONCE, |events| {
         let Some(index) = events.set(set) else { return };
         let counter = events.counter(descriptor);
-        let set = &mut events.sets[index];
+        let set = &mut events.sets[index].interests;
         set.retain(|interest| interest.descriptor != descriptor);
         if operation != libc::EPOLL_CTL_DEL {
             set.push(Interest { descriptor, counter, events: wanted, data, written: true });
@@ -279,7 +303,7 @@ pub(crate) fn wait(
     let when = if timeout == Some(Duration::ZERO) { AT_ONCE } else { (Test::Any(set_bit(index)), timeout) };
     let told = step(frame, Verb::Wait, when, |events| {
         let mut told = Vec::new();
-        let mut set = std::mem::take(&mut events.sets[index]);
+        let mut set = std::mem::take(&mut events.sets[index].interests);
         for interest in &mut set {
             let ready = events.ready(interest);
             if ready == 0 || told.len() == most {
@@ -291,7 +315,7 @@ pub(crate) fn wait(
                 interest.events = 0;
             }
         }
-        events.sets[index] = set;
+        events.sets[index].interests = set;
         told
     });
     told.unwrap_or_default()

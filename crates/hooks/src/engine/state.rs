@@ -19,6 +19,8 @@ pub(crate) struct State {
     pub(crate) futexes: Futexes,
     pub(crate) events: Events,
     pub(crate) output: Output,
+    /// What the program has used that is not virtual, in any execution.
+    pub(crate) real: Option<&'static str>,
     /// Loads may read older stores than the newest.
     pub(crate) reads_stale: bool,
     /// Bytes of randomness given out in this execution.

@@ -44,6 +44,8 @@ impl Done<'_> {
             Outcome::Failed if report.failures.iter().all(|failure| is_no_verdict(failure.kind)) => {
                 Verdict::Unsure
             }
+            // What waits for it may seem to wait for ever.
+            Outcome::Failed if answer.real.is_some() => Verdict::Unsure,
             Outcome::Failed => Verdict::Bug,
             // The time given was up: that is all that was asked for.
             Outcome::Incomplete if report.stats.executions == 0 => Verdict::Unsure,

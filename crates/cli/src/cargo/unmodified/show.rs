@@ -96,6 +96,9 @@ fn about(done: &Done<'_>) -> String {
         Some(failure) if failure.kind == racefuzz::FailureKind::StepLimit => {
             format!("{}: a long test, or one that spins for ever (--max-steps)", first(&failure.message))
         }
+        Some(failure) if let Some(real) = &answer.real => {
+            format!("it uses {real}, which are real here; {}: {}", failure.kind, first(&failure.message))
+        }
         Some(failure) if done.verdict() == Verdict::Unsure => {
             format!("something that racefuzz does not control differs: {}", first(&failure.message))
         }

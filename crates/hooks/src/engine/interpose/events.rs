@@ -61,6 +61,30 @@ pub unsafe extern "C" fn dup(descriptor: c_int) -> c_int {
     unsafe { fcntl(descriptor, libc::F_DUPFD, 0) }
 }
 
+fn note_real(what: &'static str) {
+    if in_program() {
+        as_host(|what| crate::engine::state::with(|state| state.real = state.real.or(Some(what))), what);
+    }
+}
+
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    note_real("sockets");
+    call(libc::SYS_socket, [domain as usize, kind as usize, protocol as usize, 0])
+}
+
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+pub unsafe extern "C" fn pipe2(into: *mut c_int, flags: c_int) -> c_int {
+    note_real("pipes");
+    call(libc::SYS_pipe2, [into as usize, flags as usize, 0, 0])
+}
+
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+pub unsafe extern "C" fn timerfd_create(clock: c_int, flags: c_int) -> c_int {
+    note_real("timers that are descriptors");
+    call(libc::SYS_timerfd_create, [clock as usize, flags as usize, 0, 0])
+}
+
 extern "C" fn reads(
     file: c_int,
     into: *mut c_void,
