@@ -86,7 +86,15 @@ fn compare_exchange() {
             thread::yield_now();
         }
     };
+    verified_in(2, counting(2, take, |lock| lock.store(0, Release)));
     verified_in(6, counting(3, take, |lock| lock.store(0, Release)));
+    // A failure for no reason is chosen in the middle of an operation, whose other part may be new.
+    let take = |lock: &AtomicBool| {
+        while lock.compare_exchange_weak(false, true, Acquire, Relaxed).is_err() {
+            hint::spin_loop();
+        }
+    };
+    verified_in(2, counting(2, take, |lock| lock.store(false, Release)));
 }
 
 #[test]

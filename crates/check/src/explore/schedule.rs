@@ -8,20 +8,33 @@ use racefuzz_runtime::Wait as Awaits;
 impl Explore {
     /// Whether a thread's next event in the graph can be executed.
     pub(super) fn is_due(&self, thread: u32, last: bool) -> bool {
-        let front = &self.fronts[thread as usize];
+        self.is_ready(thread, self.fronts[thread as usize].done, last)
+    }
+
+    /// Whether the event of a thread at a place in its order can be executed, as far as others are concerned.
+    fn is_ready(&self, thread: u32, at: u32, last: bool) -> bool {
         let events = &self.graph.threads[thread as usize];
-        let Some(id) = events.get(front.done as usize).copied() else { return false };
+        let Some(id) = events.get(at as usize).copied() else { return false };
         if (Some(id) == self.revisited) != last {
             return false;
         }
         let mut event = self.graph.event(id);
         if event.rmw && event.kind == Kind::Read {
             // Both events happen at once.
-            event = self.graph.event(events[front.done as usize + 1]);
+            event = self.graph.event(events[at as usize + 1]);
         }
         let order = self.graph.run_order(event);
         (0..self.started)
             .all(|other| other == thread as usize || order.get(other as u32) <= self.fronts[other].done)
+    }
+
+    /// The place of a thread's next event that is no choice: what an operation chooses comes before what it reads,
+    /// in one step. `None` if the graph holds no more of it than the choice.
+    fn behind_choices(&self, thread: u32) -> Option<u32> {
+        let done = self.fronts[thread as usize].done;
+        let events = &self.graph.threads[thread as usize][done as usize..];
+        let choices = events.iter().take_while(|id| self.graph.event(**id).kind == Kind::Choice).count();
+        (choices < events.len()).then_some(done + choices as u32)
     }
 
     pub(super) fn replay(&mut self, standing: &Standing<'_>) -> Option<u32> {
@@ -30,21 +43,28 @@ impl Explore {
         let due = |explore: &Self, thread: u32, last: bool| {
             explore.is_due(thread, last) && standing.is_live(explore.fronts[thread as usize].runs_as)
         };
-        let up_to_date = |thread: &u32| due(self, *thread, false) && !self.reads_old_value(*thread);
+        // An operation that begins with a choice goes on to what it reads, which others may have to do first;
+        // where the graph ends with the choice that is new, and happens behind all of the graph.
+        let whole = |explore: &Self, thread: u32| {
+            explore.behind_choices(thread).is_some_and(|at| explore.is_ready(thread, at, false))
+        };
+        let is_whole = |thread: &u32| due(self, *thread, false) && whole(self, *thread);
+        let up_to_date = |thread: &u32| is_whole(thread) && !self.reads_old_value(*thread);
         if current < started && up_to_date(&current) {
             return Some(current);
         }
         // A read of an old value comes late: what it names may be gone by then, and is used all the
-        // same. The read revisited comes last, unless a write must be behind it.
+        // same. A choice that is an operation of its own need not wait for what comes behind it. The read
+        // revisited comes last, unless a write must be behind it.
         let find = |last| (0..started).find(|thread| due(self, *thread, last));
-        (0..started).find(up_to_date).or_else(|| find(false)).or_else(|| find(true))
+        let first = (0..started).find(up_to_date).or_else(|| (0..started).find(is_whole));
+        first.or_else(|| find(false)).or_else(|| find(true))
     }
 
-    /// Whether a thread's next event is a load of a value that the graph's newest write has replaced.
+    /// Whether the next load of a thread is one of a value that the graph's newest write has replaced.
     fn reads_old_value(&self, thread: u32) -> bool {
-        let front = &self.fronts[thread as usize];
-        let Some(id) = self.graph.threads[thread as usize].get(front.done as usize) else { return false };
-        let event = self.graph.event(*id);
+        let Some(at) = self.behind_choices(thread) else { return false };
+        let event = self.graph.event(self.graph.threads[thread as usize][at as usize]);
         let loads = event.kind == Kind::Read && !event.rmw && event.loc != NOWHERE;
         loads && !self.graph.loc(event.loc).ordered && event.rf != self.graph.newest(event.loc)
     }
