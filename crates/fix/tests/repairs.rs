@@ -2,11 +2,13 @@
 
 use racefuzz::scenario::{Expected, Registry};
 use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
-use racefuzz_fix::{Fix, FixReport, Options, fix};
+use racefuzz_fix::{Edit, Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches, proposals, put_harness_last};
 use racefuzz_tests::defects::{
     SOURCES, changes, channel, freeing, guards, ordering, shapes, text_of, updating, waking,
 };
+use racefuzz_trace::{Certainty, LockName, Region, Site};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -216,6 +218,12 @@ const CHANGES: &[Defect] = &[
         "`all` over lines {if !self.all.read()}..{self.all.write().unwrap().push}",
     ),
     (
+        "gone_between",
+        "guards",
+        guards::gone_between,
+        "`all` over lines {if self.all.read().unwrap().is_empty()}..{Some(self.all.read()} and {other.all.write()}",
+    ),
+    (
         "numbered_twice",
         "guards",
         guards::numbered_twice,
@@ -250,8 +258,11 @@ fn repairs(name: &str, program: fn()) -> FixReport {
     report
 }
 
+/// A program by its name.
+type Shape = (&'static str, fn());
+
 /// One lost update, in many shapes.
-const SHAPES: &[(&str, fn())] = &[
+const SHAPES: &[Shape] = &[
     ("plain", shapes::plain),
     ("renamed", shapes::renamed),
     ("beside_another", shapes::beside_another),
@@ -318,20 +329,64 @@ fn waits_that_hide_what_is_wrong_are_said_to() {
     });
 }
 
-/// Renamed, beside a thread that has nothing to do with it, in helpers, in a loop or written out: it is the
-/// same defect, and the first repair is a lock over the same read and the same store.
+/// The same defect with other names, beside a thread that has nothing to do with it, in helpers, in a loop, and
+/// with the loop written out.
+const SAME: [&[Shape]; 3] = [
+    // Of the other shapes each has a lock or a wait of its own in it, which is another program.
+    SHAPES.split_at(9).0,
+    &[
+        ("published", shapes::published),
+        ("published_renamed", shapes::published_renamed),
+        ("published_beside_another", shapes::published_beside_another),
+        ("published_by_helpers", shapes::published_by_helpers),
+        ("published_looped", shapes::published_looped),
+        ("published_written_out", shapes::published_written_out),
+    ],
+    &[
+        ("sections", shapes::sections),
+        ("sections_renamed", shapes::sections_renamed),
+        ("sections_beside_another", shapes::sections_beside_another),
+        ("sections_by_helpers", shapes::sections_by_helpers),
+        ("sections_looped", shapes::sections_looped),
+        ("sections_written_out", shapes::sections_written_out),
+    ],
+];
+
+/// What a repair changes, whatever names and lines the source has: its kind, and which calls it is about.
+fn gist(fix: &Fix) -> (racefuzz_fix::FixKind, BTreeSet<String>) {
+    let call = |site: &Site| {
+        let text = SOURCES.text(&site.file).expect("a file with programs");
+        let line = text.lines().nth(site.line as usize - 1).expect("a line");
+        let name = line.chars().skip(site.column as usize - 1);
+        name.take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>()
+    };
+    let edits = fix.overlay.edits.iter().filter_map(|edit| match edit {
+        Edit::Order { site, order } => Some(format!("{} {}", call(site), order.name())),
+        _ => None,
+    });
+    // Ways that turn off early are regions of their own.
+    let held = |region: &Region| {
+        let lock = if matches!(region.lock, LockName::Own(_)) { "own" } else { "new" };
+        region.sites.iter().map(|site| format!("{lock} over {}", call(site))).collect::<Vec<_>>()
+    };
+    (fix.kind, edits.chain(fix.regions.iter().flat_map(held)).collect())
+}
+
 #[test]
 fn the_shape_of_the_code_does_not_change_the_repair() {
-    // Of the others each has a lock or a wait of its own in it, which is another program.
-    for (name, program) in &SHAPES[..9] {
-        let report = repairs(name, *program);
-        let first = report.fixes().first().unwrap_or_else(|| panic!("{name}: {}", shown(&report)));
-        assert_eq!(
-            (first.kind, first.locks),
-            (racefuzz_fix::FixKind::NewLock, 1),
-            "{name}: {}",
-            shown(&report)
-        );
+    for shapes in SAME {
+        let first = |(name, program): &Shape| {
+            let report = repairs(name, *program);
+            let fix = report.fixes().first().unwrap_or_else(|| panic!("{name}: {}", shown(&report)));
+            assert_eq!(fix.verdict.certainty, Certainty::Verified, "{name}: {}", shown(&report));
+            (gist(fix), shown(&report))
+        };
+        let (wanted, _) = first(&shapes[0]);
+        assert!(!wanted.1.is_empty());
+        for shape in shapes {
+            let (same, text) = first(shape);
+            assert_eq!(same, wanted, "{}: {text}", shape.0);
+        }
     }
 }
 
@@ -476,7 +531,8 @@ fn what_is_verified_holds_when_typed_in() {
     for (name, _, program, _) in PROGRAMS.iter().chain(CHANGES) {
         typed.add_program(name, *program);
     }
-    for (name, program) in SHAPES {
+    let same = SAME[1..].iter().flat_map(|shapes| shapes.iter());
+    for (name, program) in SHAPES.iter().chain(same) {
         typed.add_program(name, *program);
     }
     let count = typed.repairs.len();

@@ -46,7 +46,8 @@ impl Names {
     }
 }
 
-/// Looked for under the lock, and added under the lock.
+/// Looked for under the lock, and added under the lock (hit-box/hitbox 208, majiayu000/harness 429). Upstream:
+/// one locked operation that does both.
 pub fn added_twice() {
     let names = twice(Names { all: Mutex::new(Vec::new()) }, |names| names.add(1));
     assert_eq!(names.all.lock().unwrap().len(), 1);
@@ -65,10 +66,29 @@ impl Index {
     }
 }
 
-/// Looked for by a reader, and added by a writer.
+/// Looked for by a reader, and added by a writer (ds1sqe/reovim 721, palfrey/serial_test 45, systeminit/si 4402).
+/// Upstream: one write lock around the look and the insertion.
 pub fn indexed_twice() {
     let index = twice(Index { all: RwLock::new(Vec::new()) }, |index| index.add(1));
     assert_eq!(index.all.read().unwrap().len(), 1);
+}
+
+impl Index {
+    fn first(&self) -> Option<u32> {
+        if self.all.read().unwrap().is_empty() {
+            return None;
+        }
+        Some(self.all.read().unwrap()[0])
+    }
+}
+
+/// Found by a reader, and gone when the same one reads it (mmalmi/rod 23). Upstream: one read lock.
+pub fn gone_between() {
+    let index = Arc::new(Index { all: RwLock::new(vec![1]) });
+    let other = Arc::clone(&index);
+    let thread = thread::spawn(move || other.all.write().unwrap().clear());
+    index.first();
+    thread.join().unwrap();
 }
 
 static NEXT: Mutex<u32> = Mutex::new(0);

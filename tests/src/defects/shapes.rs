@@ -1,6 +1,8 @@
-//! One lost update in many shapes of code: where a guard as text and a lock over events may differ.
+//! A lost update, a publication and a count under a lock, each in many shapes of code: where a change of the text and
+//! what is explored may differ, and what a repair must not depend on.
 
-use racefuzz::sync::atomic::{AtomicU32, Ordering::*};
+use racefuzz::cell::UnsafeCell;
+use racefuzz::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use racefuzz::sync::{Arc, Mutex};
 use racefuzz::{Var, hint, thread};
 
@@ -168,4 +170,186 @@ pub fn waits_inside() {
     count.set(seen + 1);
     thread.join().unwrap();
     assert_eq!(count.get(), 2);
+}
+
+/// A value, and a flag that says that it is there.
+struct Published {
+    ready: AtomicBool,
+    value: UnsafeCell<u32>,
+}
+
+// SAFETY: `value` is written before `ready` is set and read afterwards, or so it is meant; racefuzz says where
+// that is not so.
+unsafe impl Sync for Published {}
+
+impl Published {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { ready: AtomicBool::new(false), value: UnsafeCell::new(0) })
+    }
+
+    fn put(&self) {
+        // SAFETY: see at `Sync`.
+        self.value.with_mut(|value| unsafe { *value = 1 });
+        self.ready.store(true, Relaxed);
+    }
+
+    fn look(&self) {
+        if self.ready.load(Relaxed) {
+            self.read();
+        }
+    }
+
+    fn read(&self) {
+        // SAFETY: see at `Sync`.
+        self.value.with(|value| unsafe { assert_eq!(*value, 1) });
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Relaxed)
+    }
+
+    fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Relaxed);
+    }
+}
+
+fn beside_a_reader(put: fn(&Published), look: fn(&Published)) {
+    let published = Published::new();
+    let other = Arc::clone(&published);
+    let thread = thread::spawn(move || put(&other));
+    look(&published);
+    thread.join().unwrap();
+}
+
+/// Published by a store that releases nothing.
+pub fn published() {
+    beside_a_reader(Published::put, Published::look);
+}
+
+/// With other names, and statements in between.
+pub fn published_renamed() {
+    beside_a_reader(Published::put, |slot| {
+        let there = slot.ready.load(Relaxed);
+        let wanted = true;
+        if there == wanted {
+            slot.read();
+        }
+    });
+}
+
+/// With a thread that has nothing to do with it.
+pub fn published_beside_another() {
+    let idle = thread::spawn(|| {
+        let own = AtomicU32::new(0);
+        own.store(own.load(Relaxed) + 1, Relaxed);
+    });
+    beside_a_reader(Published::put, Published::look);
+    idle.join().unwrap();
+}
+
+/// With each access in a helper of its own.
+pub fn published_by_helpers() {
+    beside_a_reader(
+        |slot| {
+            // SAFETY: see at `Sync`.
+            slot.value.with_mut(|value| unsafe { *value = 1 });
+            slot.set_ready(true);
+        },
+        |slot| {
+            if slot.is_ready() {
+                slot.read();
+            }
+        },
+    );
+}
+
+/// Looked for twice, in a loop.
+pub fn published_looped() {
+    beside_a_reader(Published::put, |slot| {
+        for _ in 0..2 {
+            slot.look();
+        }
+    });
+}
+
+/// Looked for twice, written out.
+pub fn published_written_out() {
+    beside_a_reader(Published::put, |slot| {
+        slot.look();
+        slot.look();
+    });
+}
+
+type Hits = Arc<Mutex<u32>>;
+
+/// Two threads add under a lock; main looks at the sum behind them.
+fn counted_beside(expected: u32, hit: fn(&Hits)) {
+    let hits = Arc::new(Mutex::new(0));
+    let other = Arc::clone(&hits);
+    let thread = thread::spawn(move || hit(&other));
+    hit(&hits);
+    thread.join().unwrap();
+    assert_eq!(*hits.lock().unwrap(), expected);
+}
+
+fn hit(hits: &Hits) {
+    let seen = *hits.lock().unwrap();
+    *hits.lock().unwrap() = seen + 1;
+}
+
+/// Read under the lock, and written under the lock.
+pub fn sections() {
+    counted_beside(2, hit);
+}
+
+/// With other names, and a statement in between.
+pub fn sections_renamed() {
+    counted_beside(2, |total| {
+        let before = *total.lock().unwrap();
+        let behind = before + 1;
+        *total.lock().unwrap() = behind;
+    });
+}
+
+/// With a thread that has nothing to do with it.
+pub fn sections_beside_another() {
+    let idle = thread::spawn(|| {
+        let own = Mutex::new(0);
+        *own.lock().unwrap() += 1;
+    });
+    counted_beside(2, hit);
+    idle.join().unwrap();
+}
+
+fn seen(hits: &Hits) -> u32 {
+    *hits.lock().unwrap()
+}
+
+fn set(hits: &Hits, value: u32) {
+    *hits.lock().unwrap() = value;
+}
+
+/// With each section in a helper of its own.
+pub fn sections_by_helpers() {
+    counted_beside(2, |hits| {
+        let now = seen(hits);
+        set(hits, now + 1);
+    });
+}
+
+/// Twice, in a loop.
+pub fn sections_looped() {
+    counted_beside(4, |hits| {
+        for _ in 0..2 {
+            hit(hits);
+        }
+    });
+}
+
+/// Twice, written out.
+pub fn sections_written_out() {
+    counted_beside(4, |hits| {
+        hit(hits);
+        hit(hits);
+    });
 }
