@@ -168,7 +168,7 @@ fn program_call(number: libc::c_long, arguments: [usize; 6], frame: *const Frame
             as_host(time::yield_now, frame);
             Some(0)
         }
-        libc::SYS_gettid => Some(FIRST_THREAD + as_host(|()| crate::engine::threads::me(), ()) as isize),
+        libc::SYS_gettid => Some(system_number()),
         libc::SYS_exit_group | libc::SYS_exit => {
             process::leave(arguments[0] as c_int);
             None
@@ -177,8 +177,11 @@ fn program_call(number: libc::c_long, arguments: [usize; 6], frame: *const Frame
     }
 }
 
-/// What threads of the program take for the system's number of the first of them.
-const FIRST_THREAD: isize = 100_000;
+/// What the running thread of the program takes for the number that the system gave it.
+fn system_number() -> isize {
+    const FIRST: isize = 100_000;
+    FIRST + as_host(|()| crate::engine::threads::me(), ()) as isize
+}
 
 fn futex_call(
     ([address, operation, value, time, _, mask], frame): ([usize; 6], *const Frame),
@@ -203,7 +206,7 @@ fn futex_call(
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn gettid() -> c_int {
     if in_program() {
-        return (FIRST_THREAD + as_host(|()| crate::engine::threads::me(), ()) as isize) as c_int;
+        return system_number() as c_int;
     }
     // SAFETY: a call without arguments.
     unsafe { system_call(libc::SYS_gettid as usize, [0; 6]) as c_int }

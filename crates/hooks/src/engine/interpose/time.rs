@@ -62,12 +62,8 @@ extern "C" fn sleeps(
     _: usize,
     frame: *const Frame,
 ) -> c_int {
-    if in_program() {
-        as_host(sleep, (duration(time), frame));
-        return 0;
-    }
-    // SAFETY: passed on to the caller.
-    checked(unsafe { system_call(libc::SYS_nanosleep as usize, [time as usize, left, 0, 0, 0, 0]) }) as c_int
+    let error = sleeps_on_clock(libc::CLOCK_MONOTONIC, 0, time, left, 0, frame);
+    checked(-(error as isize)) as c_int
 }
 
 extern "C" fn sleeps_on_clock(
