@@ -239,6 +239,7 @@ fn reads_volatile() {
     static FLAG: Shared<u64> = Shared(UnsafeCell::new(0));
     thread::scope(|scope| {
         scope.spawn(|| unsafe { FLAG.0.get().write_volatile(1) });
+        scope.spawn(|| unsafe { FLAG.0.get().write_volatile(0) });
         assert!(unsafe { FLAG.0.get().read_volatile() } < 2);
     });
 }

@@ -180,12 +180,16 @@ pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const F
     }
 }
 
-/// It accesses memory by a volatile operation. What is accessed so by several threads is raced for on purpose:
-/// such accesses race with others only.
+/// It accesses memory by a volatile operation, which is done where others write meanwhile on purpose (a sequence
+/// lock, a queue whose thieves find out afterwards): that is no race. Memory that was freed it must not use.
 #[inline(always)]
 pub(crate) fn access_volatile(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
     if shadow().on {
-        pieces(address, bytes, |address, mask| access_cell(address, mask, writes, true, frame));
+        pieces(address, bytes, |address, mask| {
+            if cell(address, false).is_some_and(|cell| cell.freed) {
+                access_cell(address, mask, writes, false, frame);
+            }
+        });
     }
 }
 
