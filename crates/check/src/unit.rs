@@ -4,7 +4,7 @@
 //! order of the whole exploration, so that any number of workers comes to the same counts and the
 //! same first failure.
 
-use crate::explore::{After, Departure, Explore, Stutter};
+use crate::explore::{Departure, Explore, Pair};
 use crate::graph::Graph;
 use crate::kept_out;
 use crate::model;
@@ -136,6 +136,7 @@ impl Worker {
             let passed = done.executions - done.failing;
             let record = self.rechecks.record();
             let ended = self.one(program, record, &mut done, &mut met, &mut |_, _| true);
+            self.examine_pairs(program, &mut done);
             last = (done.executions - done.failing > passed).then_some(ended);
             ran = done.executions + done.blocked + done.met_again;
             if self.is_over(&done) {
@@ -161,6 +162,7 @@ impl Worker {
                 goes_on
             });
             goes_on = goes_on && (done.executions == before || show(&ended, &done));
+            self.examine_pairs(program, &mut done);
             if !goes_on || self.is_over(&done) {
                 break;
             }
@@ -207,10 +209,6 @@ impl Worker {
         if self.explore.is_whole() {
             done.steps += u64::from(ended.steps);
         }
-        if let Some(stutter) = self.explore.take_stutter() {
-            self.compare_with_absence(program, stutter, &ended, done);
-            return ended;
-        }
         let mut prefixes = Vec::new();
         done.sight.look(self.runner.log(), ended.threads);
         let mut again = None;
@@ -234,7 +232,7 @@ impl Worker {
             if is_new {
                 done.learned = learned;
             }
-        } else if self.explore.dead {
+        } else if self.explore.is_dead_end() {
             done.blocked += 1;
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
@@ -266,36 +264,68 @@ impl Worker {
         ended
     }
 
-    /// Holds an execution that went on behind a round that is not in its graph against the one without it.
-    fn compare_with_absence(&mut self, program: &dyn Fn(), stutter: Stutter, ended: &Ended, done: &mut Done) {
+    /// Holds executions with a round of a loop that was taken for a wait against those without it.
+    fn examine_pairs(&mut self, program: &dyn Fn(), done: &mut Done) {
+        let pairs = std::mem::take(&mut self.explore.pairs);
+        if pairs.is_empty() || self.is_over(done) {
+            return;
+        }
         self.rechecks.forget_last();
-        let endless = |ended: &Ended| {
-            ended.failure.as_ref().is_some_and(|failure| failure.kind == FailureKind::StepLimit)
-        };
-        if let Some(learned) = self.explore.take_learned(endless(ended)) {
-            done.learned = learned;
-            return;
+        let whole = std::mem::take(&mut self.explore.graph);
+        for pair in pairs {
+            self.examine(program, &pair, done);
+            if self.is_over(done) {
+                break;
+            }
         }
-        let with = self.explore.came_to(ended);
-        self.explore.load_quietly(stutter.without());
-        let again = self.runner.run(program, &mut self.explore, Record::Choices);
-        if again.stopped {
-            done.stopped = true;
-            return;
+        self.explore.graph = whole;
+    }
+
+    fn examine(&mut self, program: &dyn Fn(), pair: &Pair, done: &mut Done) {
+        let mut is_idle = true;
+        for seed in pair.seeds.clone() {
+            let Some(with) = self.goes_on_quietly(program, pair, true, seed, done) else { return };
+            is_idle &= !self.explore.goes_on_behind_round(pair);
+            let Some(without) = self.goes_on_quietly(program, pair, false, seed, done) else { return };
+            match (with, without) {
+                (Some(with), Some(without)) if with == without => {}
+                (Some(_), Some(_)) => {
+                    done.learned = self.explore.loops.told_apart(pair.key());
+                    return;
+                }
+                _ => {
+                    done.bounded |= self.explore.comes_to_nothing(pair);
+                    return;
+                }
+            }
         }
-        if let Some(learned) = self.explore.take_learned(endless(&again)) {
-            done.learned = learned;
-            return;
+        if is_idle {
+            self.explore.was_idle(pair);
         }
-        let without = self.explore.came_to(&again);
-        done.bounded |= self.explore.examined(&stutter, with.is_some() && without.is_some());
-        if with.is_some() && without.is_some() && with != without {
-            done.learned = self.explore.loops.told_apart(stutter.key());
-            return;
-        }
-        match stutter.after {
-            After::Explored => self.explore.later.push(WorkItem::again(stutter.without())),
-            After::Done => done.blocked += 1,
+    }
+
+    /// What one of a pair comes to if threads go on in this order, if it says anything; `None` if the exploration
+    /// does not go on behind it.
+    fn goes_on_quietly(
+        &mut self,
+        program: &dyn Fn(),
+        pair: &Pair,
+        is_with: bool,
+        seed: u64,
+        done: &mut Done,
+    ) -> Option<Option<u64>> {
+        self.explore.load_quietly(pair, is_with, seed);
+        let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+        done.abandoned += u64::from(ended.abandoned);
+        done.stopped |= ended.stopped;
+        let is_endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
+        match self.explore.take_learned(is_endless) {
+            _ if done.stopped => None,
+            Some(learned) => {
+                done.learned = learned;
+                None
+            }
+            None => Some(self.explore.came_to(&ended, pair, is_with)),
         }
     }
 
@@ -400,6 +430,7 @@ impl Worker {
         }
         self.explore.later.clear();
         self.one(program, Record::Choices, done, &mut HashSet::new(), &mut |_, _| true);
+        self.explore.pairs.clear();
         let mut children = Vec::new();
         while self.explore.later.len() + children.len() <= MOST {
             match self.explore.take_next() {

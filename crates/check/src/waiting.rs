@@ -27,19 +27,21 @@
 //! for, and stands before another wait at the same place, then leaves); a loop that is refuted so is
 //! taken for a wait only once its rounds are equal, value by value, [`Rounds`] times in a row.
 //!
-//! **What the thread remembers** is found out by what it does: see [`stutter`](crate::explore::stutter). The
-//! execution that goes on behind a round which is taken back is held against the one without it. Of a loop
-//! whose thread tells the two apart a round is taken back only behind one that is equal, then behind two, as
-//! they may have been the last rounds of earlier waits at the same place. If the thread tells those apart,
-//! too, it *counts*: its first [`COUNTED_ROUNDS`] equal rounds are explored, and the exploration is not called
-//! complete.
+//! **What the thread remembers** is found out by what it does: see [`stutter`](crate::explore::stutter).
+//! Executions that go on behind a round which is taken for a wait are held against those without it. Of a loop
+//! whose thread tells the two apart, wherever its rounds are said to begin, a round is taken for a wait only
+//! behind one that is equal, then behind two, as they may have been the last rounds of earlier waits at the same
+//! place. If the thread tells those apart, too, it *counts*: its first [`COUNTED_ROUNDS`] equal rounds are
+//! explored, and the exploration is not called complete.
 //!
 //! **What becomes of a wait.** A silent round is taken back, as if its thread had not been scheduled:
 //! the thread is left aside until a location that it read has another newest write, and then the execution is
 //! begun anew from its graph, so that each execution counted is one in which these rounds never happened. The
 //! order in which events are added stays a function of the graph, which is what TruSt asks for: a
 //! thread whose round would fail comes behind all others. A round that read something else than the newest
-//! writes, and fails, is a dead end, like an `assume` that does not hold. A transient round stays in the graph,
+//! writes, and fails, is a dead end, like an `assume` that does not hold: with the newest ones the thread comes to
+//! wait, too, and finds all that others write later. (Where equal rounds have to come first it may not wait there;
+//! so there others go on, and may still change what the round read.) A transient round stays in the graph,
 //! as others may see its middle: its thread goes on once somebody has, and else never, as the execution
 //! without the round is explored elsewhere (zero-net-effect loops in SAVer).
 //!
@@ -97,16 +99,41 @@ pub(crate) const LONGEST: usize = 256;
 /// How many equal rounds in a row are a wait.
 pub(crate) type Rounds = u32;
 
+/// A loop, and the place where its rounds are looked at: in the middle of one the thread may remember what
+/// it has read and not yet looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
+pub(crate) struct LoopKey {
+    /// A number of its thread and places, wherever its rounds begin.
+    pub(crate) ring: u64,
+    /// The same with the place where they begin.
+    pub(crate) start: u64,
+}
+
+/// What is known of a loop where its rounds begin at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
+struct Known {
+    ring: u64,
+    /// How many equal rounds are a wait.
+    rounds: Rounds,
+    /// How many events a round has.
+    length: u32,
+}
+
 /// What is known of the loops of a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Loops {
-    /// For each loop, by a number of its thread and places: how many equal rounds are a wait, and how many
-    /// events a round has.
-    known: BTreeMap<u64, (Rounds, u32)>,
+    /// Each by its [start](LoopKey::start).
+    known: BTreeMap<u64, Known>,
+    /// For each [ring](LoopKey::ring) whose thread acts on its rounds: how many equal ones are a wait at least,
+    /// wherever they begin.
+    told_apart: BTreeMap<u64, Rounds>,
     /// The lengths of those of which one round is a wait.
     waits: BTreeSet<u32>,
-    /// Those whose threads act on how often they went round, or on what they read in rounds that fail.
+    /// The rings of those whose threads act on how often they went round, or on what they read in rounds that
+    /// fail.
     counting: BTreeSet<u64>,
     /// What such loops only count in, by the place where it was made, and whether somebody reads it.
     statistics: BTreeMap<u64, bool>,
@@ -118,8 +145,12 @@ pub(crate) struct Loops {
 
 impl Loops {
     /// How many equal rounds of the loop are a wait; `None` if it was never tried.
-    pub(crate) fn rounds(&self, key: u64) -> Option<Rounds> {
-        self.known.get(&key).map(|(rounds, _)| *rounds)
+    pub(crate) fn rounds(&self, key: LoopKey) -> Option<Rounds> {
+        self.known.get(&key.start).map(|known| self.rounds_of(known))
+    }
+
+    fn rounds_of(&self, known: &Known) -> Rounds {
+        self.told_apart.get(&known.ring).map_or(known.rounds, |least| known.rounds.max(*least))
     }
 
     /// Whether a single round of such a length may be a wait.
@@ -140,20 +171,26 @@ impl Loops {
     /// Takes over what the other knows; whether that was something new.
     pub(crate) fn learn(&mut self, other: &Self) -> bool {
         let before = (self.known.clone(), self.counting.len(), self.tries, self.statistics.clone());
+        let told_apart = self.told_apart.clone();
+        for (ring, rounds) in &other.told_apart {
+            let known = self.told_apart.entry(*ring).or_default();
+            *known = (*known).max(*rounds);
+        }
         self.polls.extend(&other.polls);
         self.counting.extend(&other.counting);
         self.tries |= other.tries;
         for (made, read) in &other.statistics {
             *self.statistics.entry(*made).or_insert(false) |= *read;
         }
-        for (key, (rounds, length)) in &other.known {
-            let known = self.known.entry(*key).or_insert((*rounds, *length));
-            known.0 = known.0.max(*rounds);
+        for (start, theirs) in &other.known {
+            let known = self.known.entry(*start).or_insert(*theirs);
+            known.rounds = known.rounds.max(theirs.rounds);
         }
-        let waits = self.known.values().filter(|(rounds, _)| *rounds == 1);
-        self.waits = waits.map(|(_, length)| *length).collect();
+        let waits = self.known.values().filter(|known| self.rounds_of(known) == 1);
+        self.waits = waits.map(|known| known.length).collect();
         (&self.known, self.counting.len(), self.tries, &self.statistics)
             != (&before.0, before.1, before.2, &before.3)
+            || self.told_apart != told_apart
     }
 
     /// Whether an operation may begin a round that takes locks, and waits.
@@ -168,15 +205,27 @@ impl Loops {
     }
 
     /// That so many equal rounds of this loop are a wait.
-    pub(crate) fn of(key: u64, rounds: Rounds, length: u32) -> Self {
+    pub(crate) fn of(key: LoopKey, rounds: Rounds, length: u32) -> Self {
         let waits = if rounds == 1 { BTreeSet::from([length]) } else { BTreeSet::new() };
-        Self { known: BTreeMap::from([(key, (rounds, length))]), waits, ..Self::default() }
+        let known = Known { ring: key.ring, rounds, length };
+        Self { known: BTreeMap::from([(key.start, known)]), waits, ..Self::default() }
     }
 
     /// That the thread of this loop acts on the last of so many equal rounds as were taken for a wait. They may
     /// have been the last rounds of earlier waits at the same place, so that the next one is the first that
     /// fails; if the thread acts on one more again and again, it counts.
-    pub(crate) fn told_apart(&self, key: u64) -> Self {
+    pub(crate) fn told_apart(&self, key: LoopKey) -> Self {
+        match self.rounds(key) {
+            Some(rounds) if rounds < COUNTED_ROUNDS => {
+                Self { told_apart: BTreeMap::from([(key.ring, rounds + 1)]), ..Self::default() }
+            }
+            _ => Self::counting(key),
+        }
+    }
+
+    /// That so many equal rounds as were taken for a wait were none, where they begin at this place: the
+    /// thread has gone on.
+    pub(crate) fn gone_on(&self, key: LoopKey) -> Self {
         match self.rounds(key) {
             Some(rounds) if rounds < COUNTED_ROUNDS => Self::of(key, rounds + 1, 0),
             _ => Self::counting(key),
@@ -184,17 +233,17 @@ impl Loops {
     }
 
     /// That the thread of this loop acts on its rounds.
-    pub(crate) fn counting(key: u64) -> Self {
+    pub(crate) fn counting(key: LoopKey) -> Self {
         Self {
-            known: BTreeMap::from([(key, (COUNTED_ROUNDS, 0))]),
-            counting: BTreeSet::from([key]),
+            told_apart: BTreeMap::from([(key.ring, COUNTED_ROUNDS)]),
+            counting: BTreeSet::from([key.ring]),
             ..Self::default()
         }
     }
 
     /// Whether the thread of a loop acts on its rounds, so that those which are not explored may matter.
-    pub(crate) fn counts(&self, key: u64) -> bool {
-        self.counting.contains(&key)
+    pub(crate) fn counts(&self, key: LoopKey) -> bool {
+        self.counting.contains(&key.ring)
     }
 
     /// That a loop counts in what was made at this place, and whether others read it.
@@ -266,7 +315,7 @@ pub(crate) enum Purpose {
 pub(crate) struct Trial {
     /// The thread, in the graph's numbering.
     pub(crate) thread: u32,
-    key: u64,
+    key: LoopKey,
     /// How many equal rounds were taken for a wait.
     known: Rounds,
     pub(crate) purpose: Purpose,
@@ -288,7 +337,7 @@ impl Trial {
     /// of the events of a round.
     pub(crate) fn new(
         thread: u32,
-        (key, known): (u64, Rounds),
+        (key, known): (LoopKey, Rounds),
         purpose: Purpose,
         round: Vec<Expected>,
         at: usize,

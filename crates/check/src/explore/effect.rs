@@ -115,7 +115,10 @@ impl Explore {
             }
             let first = before.iter().find(|(loc, _)| *loc == event.loc);
             first.is_some_and(|(_, word)| *word != event.value)
-                && self.graph.readers(event.loc, *id).any(|read| self.graph.event(read).thread != thread)
+                && self.graph.readers(event.loc, *id).any(|read| {
+                    let read = self.graph.event(read);
+                    read.thread != thread && !self.is_of_round(read)
+                })
         })
     }
 

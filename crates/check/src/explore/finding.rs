@@ -2,18 +2,19 @@
 //! others have seen such rounds.
 
 use super::{Explore, Front, Id, Kind, NOWHERE, Standing};
-use crate::waiting::{LONGEST, is_choice, mix, place};
+use crate::waiting::{LONGEST, LoopKey, is_choice, mix, place};
 use racefuzz_runtime::Op;
 use racefuzz_trace::Verb;
 use smallvec::SmallVec;
 use std::ops::Range;
 
 /// A round that a thread has just ended.
+#[derive(Clone, Debug)]
 pub(super) struct Round {
     /// Its events, in program order.
     pub(super) events: Range<u32>,
-    /// A number of the loop: its thread and places.
-    pub(super) key: u64,
+    /// The loop.
+    pub(super) key: LoopKey,
     /// A number of the operation that comes next, and with which it began.
     pub(super) begins: u64,
     /// Choices behind it that are part of the operation which comes next.
@@ -100,14 +101,14 @@ impl Explore {
             .map(move |start| end - start)
     }
 
-    /// A number of a loop and of the place where its rounds are looked at: in the middle of one the thread
-    /// may remember what it has read and not yet looked at.
-    pub(super) fn key(&self, thread: u32, events: Range<usize>, next: u64) -> u64 {
+    /// The loop whose round these events are, if what comes next begins another one.
+    pub(super) fn key(&self, thread: u32, events: Range<usize>, next: u64) -> LoopKey {
         // Locations are numbered anew in each execution; the places in the source are not.
         let sites = &self.fronts[thread as usize].sites[events];
         let pairs = sites.iter().zip(sites.iter().cycle().skip(1));
         let sum = pairs.fold(0u64, |sum, (a, b)| sum.wrapping_add(mix(*a, *b)));
-        mix(mix(sum, sites.len() as u64), mix(self.path(thread), next))
+        let ring = mix(mix(sum, sites.len() as u64), self.path(thread));
+        LoopKey { ring, start: mix(ring, next) }
     }
 
     /// A number of a thread's place in the tree of threads.
@@ -129,6 +130,9 @@ impl Explore {
     pub(super) fn is_equal(&self, thread: u32, events: &Range<u32>, back: u32, strict: bool) -> bool {
         let length = events.len() as u32;
         let Some(start) = events.start.checked_sub(length * back) else { return false };
+        if (start as usize) < self.before_quiet(thread) {
+            return false;
+        }
         let trail = &self.fronts[thread as usize].trail;
         let places = |start: u32| &trail[start as usize..(start + length) as usize];
         // Where two rounds differ, it is most often in their last events, as they begin alike.
@@ -270,6 +274,7 @@ impl Explore {
         let next = self.next_operation(thread, standing);
         let end = front.trail.len();
         let Some((length, equal)) = self.looped(thread, end, next) else { return 0 };
+        let equal = equal.min((end - self.before_quiet(thread)) / length);
         if !self.takes_lock(thread, &((end - length) as u32..end as u32)) {
             return equal as u32;
         }

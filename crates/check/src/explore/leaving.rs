@@ -52,7 +52,7 @@ impl Explore {
 
     /// Whether what is left of the execution is to be explored.
     pub(super) fn explores(&self) -> bool {
-        self.trial.is_none() && !self.quiet && !self.livelock.is_doubted()
+        self.trial.is_none() && self.quiet.is_none() && !self.livelock.is_doubted()
     }
 
     /// Leaves a graph for later.

@@ -3,7 +3,7 @@
 use super::finding::Next;
 use super::rounds::{LoopState, Wait};
 use super::{Event, Explore, Front, INIT, Id, Kind, Standing};
-use crate::waiting::{Effect, Loops, is_choice};
+use crate::waiting::{Effect, LoopKey, Loops, is_choice};
 use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
 use smallvec::SmallVec;
 
@@ -29,7 +29,7 @@ pub(super) struct Turns {
     /// Whose turns these are, again and again; all threads' if empty.
     order: Vec<u32>,
     /// The loops whose rounds were taken for waits.
-    loops: Vec<u64>,
+    loops: Vec<LoopKey>,
 }
 
 impl Livelock {
@@ -255,7 +255,7 @@ impl Explore {
         }
         let mut learned = Loops::default();
         for key in &turns.loops {
-            learned.learn(&self.loops.told_apart(*key));
+            learned.learn(&self.loops.gone_on(*key));
         }
         Some(learned)
     }
@@ -263,12 +263,12 @@ impl Explore {
     /// How an execution stands in which no thread goes on.
     pub(super) fn stands_still(&self, standing: &Standing<'_>) -> Standstill {
         let waits = |front: &Front| !matches!(front.wait, Wait::No);
-        if self.quiet && self.fronts[..self.started].iter().any(waits) {
+        if self.quiet.is_some() && self.fronts[..self.started].iter().any(waits) {
             return Standstill::Discarded;
         }
         if self.diverged
             || self.livelock.is_doubted()
-            || self.dead
+            || self.is_dead_end()
             || self.anew.is_some()
             || self.trial.is_some()
             || self.learned.is_some()

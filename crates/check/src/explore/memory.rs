@@ -21,11 +21,10 @@ impl Explorer for Explore {
         self.left = self.graph.len();
         (self.loaded, self.given) = (self.left, self.left);
         self.part = Part::default();
-        (self.diverged, self.dead, self.anew) = (false, false, None);
+        (self.diverged, self.dead, self.doomed, self.anew) = (false, false, false, None);
         self.departure = None;
         (self.trial, self.learned) = (None, None);
-        (self.stutter, self.dead_end) = (None, None);
-        self.quiet = std::mem::take(&mut self.quiet_next);
+        self.quiet = self.quiet_next.take();
         (self.bounded, self.livelock) = (false, Livelock::None);
         self.left_before.clear();
         self.mark = 0;

@@ -23,7 +23,7 @@ mod trying;
 mod turns;
 
 pub(crate) use departing::Departure;
-pub(crate) use stutter::{After, Stutter};
+pub(crate) use stutter::Pair;
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};
@@ -142,9 +142,9 @@ pub(crate) struct Explore {
     /// Threads that can only wait in loops do so: their rounds stay.
     forced: bool,
     /// A thread read something else than the newest, and waits: no execution comes of this.
-    pub(crate) dead: bool,
-    /// The thread that has come to a dead end, and where its round began.
-    dead_end: Option<(u32, u32)>,
+    dead: bool,
+    /// The same, but the execution goes on, as what the thread read may be changed by others.
+    doomed: bool,
     /// More attempts of threads that wait could be seen than were explored.
     pub(crate) bounded: bool,
     /// Freed memory may be allocated again.
@@ -155,16 +155,16 @@ pub(crate) struct Explore {
     anew: Option<bool>,
     /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
     known_to_wait: Vec<(u32, u32)>,
-    /// What rounds read that were held against their absence.
+    /// How often rounds were held against their absence.
     pub(crate) examined: HashMap<u64, stutter::Examined>,
     /// Rounds that are taken back are to be held against their absence.
     pub(crate) examines: bool,
-    /// The execution goes on behind a round that is not in its graph.
-    stutter: Option<stutter::Stutter>,
-    /// Nothing of the execution is left to be explored.
-    quiet: bool,
+    /// Pairs that are to be held against each other.
+    pub(crate) pairs: Vec<Pair>,
+    /// The execution is one of a pair: nothing of it is left to be explored.
+    quiet: Option<stutter::Quiet>,
     /// The next one is like that.
-    quiet_next: bool,
+    quiet_next: Option<stutter::Quiet>,
     /// Memory for graphs.
     spare: Vec<Graph>,
     /// The program did something else than before.
@@ -213,16 +213,16 @@ impl Explore {
             changed: 0..0,
             forced: false,
             dead: false,
-            dead_end: None,
+            doomed: false,
             bounded: false,
             livelock: livelock::Livelock::None,
             anew: None,
             known_to_wait: Vec::new(),
             examined: HashMap::new(),
             examines: false,
-            stutter: None,
-            quiet: false,
-            quiet_next: false,
+            pairs: Vec::new(),
+            quiet: None,
+            quiet_next: None,
             spare: Vec::new(),
             diverged: false,
             departure: None,

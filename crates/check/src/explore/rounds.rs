@@ -1,7 +1,7 @@
 //! Threads that come round: see [`waiting`](crate::waiting) for what becomes of them and why.
 
 use super::finding::Round;
-use super::stutter::{After, TakenBack};
+use super::stutter::TakenBack;
 use super::{Event, Explore, Front, Id, Kind, NOWHERE};
 use crate::waiting::{COUNTED_ROUNDS, Effect, Loops, MOST_ATTEMPTS, Purpose, UNTRIED_ROUNDS, mix};
 use racefuzz_runtime::{Access, Standing};
@@ -19,6 +19,8 @@ pub(super) enum Wait {
     News(SmallVec<[(u32, Id); 4]>),
     /// For somebody who sees the middle of this round, which stays.
     Seen(Range<u32>),
+    /// For nothing: no execution comes of this unless others change what the round read.
+    Never,
 }
 
 /// Whether a thread can be scheduled.
@@ -37,13 +39,15 @@ impl Explore {
     pub(super) fn loop_state(&mut self, thread: u32, standing: &Standing<'_>) -> LoopState {
         match &self.fronts[thread as usize].wait {
             Wait::No => {}
+            Wait::Never => return LoopState::Waits,
             Wait::Seen(round) => {
                 let round = round.clone();
                 if !self.is_seen(thread, &round) {
                     return LoopState::Waits;
                 }
-                if self.fronts[thread as usize].strayed && !self.quiet {
-                    return self.goes_on_anew(thread);
+                if self.fronts[thread as usize].strayed && self.quiet.is_none() {
+                    // There is more of it than its events say.
+                    return self.begin_anew(false);
                 }
                 return self.goes_on_behind(thread);
             }
@@ -51,12 +55,12 @@ impl Explore {
                 if known.iter().all(|(loc, newest)| self.graph.newest(*loc) == *newest) {
                     return LoopState::Waits;
                 }
-                if self.quiet {
+                if self.quiet.is_some() {
                     let front = self.front(thread);
                     (front.wait, front.looked) = (Wait::No, front.done);
                     return LoopState::GoesOn;
                 }
-                return self.goes_on_anew(thread);
+                return self.begin_anew(false);
             }
         }
         let front = &self.fronts[thread as usize];
@@ -114,11 +118,14 @@ impl Explore {
         }
         self.bounded |= self.loops.counts(round.key);
         let ids = self.ids(thread, &round.events);
-        let values = ids.iter().fold(round.key, |sum, id| match self.graph.event(*id).kind {
-            Kind::Read => mix(sum, self.read_word(*id)),
-            _ => sum,
-        });
-        self.front(thread).taken_back = TakenBack { key: round.key, values };
+        let key = round.key;
+        let now = self.mix_now(&ids);
+        let values = mix(now, self.mix_read(thread, &round.events, key.start));
+        let history = mix(now, self.history(thread, &round.events));
+        self.front(thread).taken_back = TakenBack { key, values, history };
+        if !self.loops.counts(key) {
+            self.leave_pair(thread, &round, repeatable);
+        }
         let first = ids[0];
         let changed = |id: &Id| self.changed.contains(id);
         // Whoever waits for a lock finds it as if nobody had had it.
@@ -128,23 +135,39 @@ impl Explore {
         let is_last = first >= self.given && events_behind == done - round.events.start;
         // Others went on in its middle, for nothing: it could as well not have begun.
         let is_torn = effect == Effect::Silent && !is_last && self.turn().is_some();
-        if unseen && !self.forced && !self.quiet && (is_torn || ids.iter().any(changed)) {
+        if unseen && !self.forced && self.quiet.is_none() && (is_torn || ids.iter().any(changed)) {
             // It read something else than the newest, and it is no use.
-            self.dead = true;
-            self.forget_others(thread, first);
-            self.dead_end = Some((thread, round.events.start));
-            let purpose = self.confirms(round.key);
-            return if repeatable { self.try_loop(thread, &round, purpose) } else { LoopState::Ends };
-        }
-        if effect == Effect::Silent && !self.forced && is_last {
-            let expected = self.expected(thread, &round.events);
-            let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
-            self.take_back(thread, first, round.events.start);
-            if !repeatable {
-                return LoopState::Waits;
+            let ends = self.loops.rounds(key) == Some(1) || self.turn().is_some();
+            if ends {
+                self.dead = true;
+                self.forget_others(thread, first);
+            } else {
+                // Others may still change what it read.
+                self.doomed = true;
+                self.front(thread).wait = Wait::Never;
             }
             let purpose = self.confirms(round.key);
-            return self.start_trial(thread, &round, (purpose, poll), expected);
+            return match (repeatable, ends) {
+                (true, _) => self.try_loop(thread, &round, purpose),
+                (false, true) => LoopState::Ends,
+                (false, false) => LoopState::Waits,
+            };
+        }
+        if effect == Effect::Silent && self.quiet.is_some() && !is_last {
+            // Others went on in its middle.
+            return self.goes_on_behind(thread);
+        }
+        if effect == Effect::Silent && !self.forced && is_last {
+            let trial = repeatable.then(|| {
+                let purpose = self.confirms(round.key);
+                self.trial_of(thread, &round, round.choices, purpose)
+            });
+            self.take_back(thread, first, round.events.start);
+            if trial.is_none() {
+                return LoopState::Waits;
+            }
+            self.trial = trial;
+            return LoopState::Tries;
         }
         self.front(thread).wait = Wait::Seen(round.events.clone());
         if self.is_seen(thread, &round.events) {
@@ -167,21 +190,25 @@ impl Explore {
         LoopState::GoesOn
     }
 
-    /// A thread goes on of which there is more than its events say: from the graph alone, but perhaps first
-    /// as it is, to find out whether that makes a difference.
-    fn goes_on_anew(&mut self, thread: u32) -> LoopState {
-        if !self.stutters(thread, After::Explored) {
-            return self.begin_anew(false);
-        }
-        self.seal_copy();
-        match self.fronts[thread as usize].wait {
-            Wait::Seen(_) => self.goes_on_behind(thread),
-            _ => {
-                let front = self.front(thread);
-                (front.wait, front.looked) = (Wait::No, front.done);
-                LoopState::GoesOn
-            }
-        }
+    /// A number of the words that some events of a thread read, and of another number.
+    fn mix_read(&self, thread: u32, events: &Range<u32>, number: u64) -> u64 {
+        self.ids(thread, events).iter().fold(number, |sum, id| match self.graph.event(*id).kind {
+            Kind::Read => mix(sum, self.read_word(*id)),
+            Kind::Choice => mix(sum, u64::from(self.graph.event(*id).choice)),
+            Kind::Write | Kind::Fence => sum,
+        })
+    }
+
+    /// A number of the words that are there now where some events have read.
+    fn mix_now(&self, ids: &[Id]) -> u64 {
+        let reads = ids.iter().map(|id| self.graph.event(*id)).filter(|event| event.kind == Kind::Read);
+        reads.fold(0, |sum, event| mix(sum, self.graph.word(event.loc, self.graph.newest(event.loc))))
+    }
+
+    /// A number of all that a thread has read and chosen up to the end of a round, from which follows what it
+    /// remembers.
+    fn history(&self, thread: u32, round: &Range<u32>) -> u64 {
+        self.mix_read(thread, &(0..round.end), mix(self.path(thread), u64::from(round.start)))
     }
 
     /// The ends of rounds of which it is known that their threads wait.

@@ -113,7 +113,7 @@ impl Explore {
                     if self.is_over() {
                         return Err(None);
                     }
-                    if self.quiet {
+                    if self.quiet.is_some() {
                         return self.waiting(standing);
                     }
                     waits.push(true);
@@ -127,6 +127,9 @@ impl Explore {
     /// The thread whose next event is added: where schedules are explored who has the turn, else one that
     /// waited and can go on, else the lowest.
     pub(super) fn extend(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        if self.quiet.is_some() {
+            return self.extend_quietly(standing);
+        }
         if let Some(turn) = self.turn() {
             return self.extend_in_turn(turn, standing);
         }
@@ -181,7 +184,7 @@ impl Explore {
     /// Nobody can go on but threads that wait for others: begins anew, so that they do.
     pub(super) fn leave_to_waiting(&mut self) {
         let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
-        if !self.quiet && self.fronts[..self.started].iter().any(is_left) {
+        if self.quiet.is_none() && !self.doomed && self.fronts[..self.started].iter().any(is_left) {
             self.begin_anew(true);
         }
     }

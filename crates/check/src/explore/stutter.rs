@@ -1,128 +1,258 @@
-//! Whether a thread remembers rounds that are taken back: the execution with them is held against the one
+//! Whether a thread remembers rounds that are taken for waits: executions with them are held against ones
 //! without.
 //!
 //! A round that is taken for a wait leaves memory as it was, but the thread may have kept what it read, or
-//! counted. So the first time that a loop's round with such values is taken back, the execution in which it
-//! happened goes on *quietly*: nothing is left of it to be explored. Then the same graph, without the round,
-//! is executed quietly, too. Both add events in the order that is a function of the graph, so they come to the
-//! same unless the thread acts on what it remembers (they are stuttering equivalent: Lamport, *What good is
-//! temporal logic?*, IFIP'83). If they do not, the loop [counts](crate::waiting::Loops::counting).
+//! counted. So two graphs are kept of an execution in which a thread has ended such a round: one that ends
+//! there, and the same without the round. Later both are executed, and go on *quietly*: nothing is left of
+//! them to be explored. Threads take turns in an order that follows from a seed and from how far each has
+//! come, the round left out. So both come to the same unless the thread acts on what it remembers (they are
+//! stuttering equivalent: Lamport, *What good is temporal logic?*, IFIP'83). If they do not, the loop
+//! [counts](crate::waiting::Loops::counting).
 //!
-//! A few pairs of executions stand for all others in which such a round is taken back: a thread that uses
-//! what it remembers in other interleavings only, or what it remembers of several rounds together, is not
-//! noticed. That is why such explorations [sample](crate::sample), too.
+//! What a thread remembers follows from all that it has read, its history. A round is held against its absence
+//! behind each history, and the first few times that a loop's thread reads the same, in another order each
+//! time. What needs yet another order, or shows only behind several rounds together, is not noticed. That is
+//! why such explorations [sample](crate::sample), too.
 
+use super::finding::Round;
 use super::*;
-use crate::turns::Turn;
-use crate::waiting::mix;
+use crate::waiting::{LoopKey, Purpose, mix};
 use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
+use std::ops::Range;
 
 /// How often a round is held against its absence while that comes to nothing.
 const MOST_FOR_NOTHING: u8 = 3;
 
-/// How often a round is held against its absence, in one execution after the other, while both come to the
-/// same.
-const MOST_PAIRS: u8 = 8;
+/// How often while its thread goes on waiting whatever others do.
+const MOST_IDLE: u8 = 8;
+
+/// How often a round is held against its absence whatever its thread had done before.
+const MOST_PAIRS: u8 = 4;
+
+/// How often that is done where its thread had done the same before.
+const PAIRS_OF_A_HISTORY: u8 = 1;
+
+/// In how many orders threads then go on, the first time and later.
+const ORDERS: [u64; 2] = [16, 2];
 
 /// What came of holding a round against its absence.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Examined {
-    /// How often both came to the same.
-    same: u8,
-    /// How often one of them said nothing.
+    /// How often it is or was done.
+    times: u8,
+    /// How often one of the two executions said nothing.
     nothing: u8,
+    /// How often the thread went on waiting.
+    idle: u8,
 }
 
 impl Examined {
-    fn is_enough(self) -> bool {
-        self.same >= MOST_PAIRS || self.nothing >= MOST_FOR_NOTHING
+    fn is_enough(self, times: u8) -> bool {
+        self.times >= times || self.nothing >= MOST_FOR_NOTHING || self.idle >= MOST_IDLE
     }
 }
 
-/// A round that was taken back: a number of its loop, and the same with what it read.
+/// A round that is taken for a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TakenBack {
-    pub(super) key: u64,
+    pub(super) key: LoopKey,
+    /// A number of its loop, of what it read, and of what it would read now.
     pub(super) values: u64,
+    /// The same with what its thread had read before.
+    pub(super) history: u64,
 }
 
-/// What becomes of a graph once it is known whether its thread remembers the round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum After {
-    /// It is explored.
-    Explored,
-    /// It was explored before.
-    Done,
-}
-
-/// An execution that goes on in spite of a round which is not in its graph.
-pub(crate) struct Stutter {
-    /// The graph when it was to be begun anew.
-    pub(crate) base: Graph,
+/// Two graphs that differ in one round.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    with: Graph,
+    without: Graph,
     known_to_wait: Vec<(u32, u32)>,
-    turn: Option<Turn>,
     round: TakenBack,
-    pub(crate) after: After,
+    thread: u32,
+    events: Range<u32>,
+    /// The round once more, if it can be tried.
+    tries: Option<Round>,
+    /// The seeds of the orders in which threads go on.
+    pub(crate) seeds: Range<u64>,
 }
 
-impl Stutter {
-    /// The number of the loop whose round it is.
-    pub(crate) fn key(&self) -> u64 {
+impl Pair {
+    /// The loop whose round it is.
+    pub(crate) fn key(&self) -> LoopKey {
         self.round.key
     }
 
-    /// The graph without the round, to be executed.
-    pub(crate) fn without(&self) -> Loaded {
-        let known_to_wait = self.known_to_wait.clone();
-        Loaded { known_to_wait, turn: self.turn, ..Loaded::new(self.base.clone(), None) }
+    /// The events of the round, if that is the graph which has them.
+    fn events(&self, is_with: bool) -> Range<u32> {
+        if is_with { self.events.clone() } else { 0..0 }
     }
 }
 
+/// How one of a pair goes on.
+#[derive(Clone, Debug)]
+pub(super) struct Quiet {
+    /// The thread that has gone round, and the events of its round; none in the graph without.
+    thread: u32,
+    round: Range<u32>,
+    seed: u64,
+    /// The thread is to go through more such rounds first.
+    tries: Option<Round>,
+    /// How many events the thread had executed when the graph had been, as soon as it has.
+    begun: Option<u32>,
+}
+
 impl Explore {
-    /// Goes on quietly, behind a round that is taken back, if that is worth it: such a one was not yet held
-    /// against its absence.
-    pub(super) fn stutters(&mut self, thread: u32, after: After) -> bool {
+    /// Keeps two graphs, one with the round that a thread has ended and one without it, if they are to be held
+    /// against each other; `tries` says whether the thread can go through more such rounds.
+    pub(super) fn leave_pair(&mut self, thread: u32, ended: &Round, tries: bool) {
+        let events = &ended.events;
         let round = self.fronts[thread as usize].taken_back;
-        if !self.examines || self.quiet || self.is_examined(round.values) {
-            return false;
+        if !self.examines || !self.is_to_be_examined(round) {
+            return;
         }
-        let (known_to_wait, turn) = (self.known_to_wait(), self.turn());
-        self.stutter = Some(Stutter { base: self.graph.clone(), known_to_wait, turn, round, after });
-        // What there is belongs to both.
-        (self.quiet, self.given) = (true, self.graph.len());
-        true
-    }
-
-    /// The execution that has just ended was continued behind a round that is not in its graph.
-    pub(crate) fn take_stutter(&mut self) -> Option<Stutter> {
-        self.stutter.take()
-    }
-
-    /// Whether such a round was held against its absence often enough, or that came to nothing too often.
-    pub(super) fn is_examined(&self, values: u64) -> bool {
-        self.examined.get(&values).is_some_and(|examined| examined.is_enough())
-    }
-
-    /// Such a round was held against its absence, or that came to nothing; whether it did so too often, so
-    /// that nothing is known of it.
-    pub(crate) fn examined(&mut self, stutter: &Stutter, came_to_something: bool) -> bool {
-        let examined = self.examined.entry(stutter.round.values).or_default();
-        match came_to_something {
-            true => examined.same += 1,
-            false => examined.nothing += 1,
+        let ids = self.ids(thread, events);
+        // What others have read of it they cannot have read without it.
+        let reads_of_it = |(event, id): (&Event, Id)| {
+            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(&id)
+        };
+        if self.graph.events.iter().zip(0..).any(reads_of_it) {
+            return;
         }
-        examined.same == 0 && examined.nothing >= MOST_FOR_NOTHING
+        // Choices behind the round are part of what comes next, and are made anew.
+        let done = self.fronts[thread as usize].done;
+        let behind = self.ids(thread, &(events.end..done));
+        let without = |left_out: &[&[Id]]| {
+            let keeps = |id: Id| !left_out.iter().any(|ids| ids.contains(&id));
+            self.graph.restrict(Graph::default(), keeps, std::iter::empty(), None).0
+        };
+        let (with, mut without) = (without(&[&behind]), without(&[&ids, &behind]));
+        // What it read was before what came behind that.
+        without.reorder(None);
+        let known_to_wait = self.known_to_wait();
+        let seeds = match self.examined.get(&round.values).map_or(0, |examined| u64::from(examined.times)) {
+            0 => 0..ORDERS[0],
+            times => times * ORDERS[0]..times * ORDERS[0] + ORDERS[1],
+        };
+        for number in [round.values, round.history] {
+            let examined = self.examined.entry(number).or_default();
+            examined.times = examined.times.saturating_add(1);
+        }
+        let (events, tries) = (events.clone(), tries.then(|| ended.clone()));
+        self.pairs.push(Pair { with, without, known_to_wait, round, thread, events, tries, seeds });
     }
 
-    /// Makes the graph without the round the next, to be executed quietly.
-    pub(crate) fn load_quietly(&mut self, loaded: Loaded) {
-        self.load(loaded);
-        self.quiet_next = true;
+    /// Whether such a round was not yet held against its absence often enough, nor came that to nothing too
+    /// often.
+    fn is_to_be_examined(&self, round: TakenBack) -> bool {
+        let is_enough = |number, times| {
+            self.examined.get(&number).is_some_and(|examined: &Examined| examined.is_enough(times))
+        };
+        !is_enough(round.values, MOST_PAIRS) || !is_enough(round.history, PAIRS_OF_A_HISTORY)
     }
 
-    /// A number of what the execution came to, whatever the order of its events; `None` if it says nothing.
-    pub(crate) fn came_to(&self, ended: &Ended) -> Option<u64> {
+    /// Holding a round against its absence came to nothing; whether it always does, so that nothing is known
+    /// of it.
+    pub(crate) fn comes_to_nothing(&mut self, pair: &Pair) -> bool {
+        for number in [pair.round.values, pair.round.history] {
+            let examined = self.examined.entry(number).or_default();
+            examined.nothing = examined.nothing.saturating_add(1);
+        }
+        let examined = self.examined[&pair.round.values];
+        examined.nothing >= MOST_FOR_NOTHING && examined.nothing == examined.times
+    }
+
+    /// The thread of a pair has gone on waiting in all orders: nothing could differ.
+    pub(crate) fn was_idle(&mut self, pair: &Pair) {
+        for number in [pair.round.values, pair.round.history] {
+            let examined = self.examined.entry(number).or_default();
+            (examined.times, examined.idle) =
+                (examined.times.saturating_sub(1), examined.idle.saturating_add(1));
+        }
+    }
+
+    /// Whether the thread of a pair has gone on behind its round.
+    pub(crate) fn goes_on_behind_round(&self, pair: &Pair) -> bool {
+        let thread = pair.thread as usize;
+        self.graph.threads[thread].len() > pair.with.threads[thread].len()
+    }
+
+    /// Makes one of a pair the next graph, to be executed quietly.
+    pub(crate) fn load_quietly(&mut self, pair: &Pair, is_with: bool, seed: u64) {
+        let graph = if is_with { pair.with.clone() } else { pair.without.clone() };
+        self.load(Loaded { known_to_wait: pair.known_to_wait.clone(), ..Loaded::new(graph, None) });
+        let (thread, round) = (pair.thread, pair.events(is_with));
+        let tries = pair.tries.clone().filter(|_| is_with);
+        self.quiet_next = Some(Quiet { thread, round, seed, tries, begun: None });
+    }
+
+    /// The thread whose next event is added where one of a pair goes on.
+    pub(super) fn extend_quietly(&mut self, standing: &Standing<'_>) -> Option<u32> {
+        self.begin_quietly();
+        if let Some(thread) = self.trial.as_ref().map(|trial| trial.thread) {
+            if self.tries(standing).is_some() {
+                return Some(thread);
+            }
+            self.end_trial();
+            if self.is_over() {
+                return None;
+            }
+        }
+        let waits = match self.waiting(standing) {
+            Ok(waits) => waits,
+            Err(next) => return next,
+        };
+        let quiet = self.quiet.as_ref()?;
+        let (of, round, seed) = (quiet.thread, quiet.round.len() as u32, quiet.seed);
+        let goes_on = |thread: &u32| {
+            !waits[*thread as usize] && standing.is_enabled(self.fronts[*thread as usize].runs_as)
+        };
+        let rank = |thread: &u32| {
+            let done = self.fronts[*thread as usize].done - if *thread == of { round } else { 0 };
+            mix(seed, mix(u64::from(*thread), u64::from(done)))
+        };
+        // Who polls comes last.
+        let able = (0..self.started as u32).filter(goes_on);
+        let next = able.min_by_key(|thread| (self.is_about_to_poll(*thread, standing), rank(thread)))?;
+        self.go(next, standing, None)
+    }
+
+    /// The graph has been executed: its thread goes on, with or without the round.
+    fn begin_quietly(&mut self) {
+        let Some(quiet) = self.quiet.as_mut().filter(|quiet| quiet.begun.is_none()) else { return };
+        let (thread, round) = (quiet.thread, quiet.round.clone());
+        quiet.begun = Some(self.fronts[thread as usize].done);
+        let tries = quiet.tries.take();
+        let chosen = self.ids(thread, &round);
+        let chosen = chosen.iter().map(|id| self.graph.event(*id));
+        let spurious: u32 = chosen
+            .filter(|event| event.site == waiting::choice(Point::Spurious))
+            .map(|event| event.choice)
+            .sum();
+        let front = self.front(thread);
+        front.spurious -= spurious.min(front.spurious);
+        (front.looked, front.seen) = (front.done, front.done);
+        let confirm = Purpose::Confirm { often: false };
+        self.trial = tries.map(|round| self.trial_of(thread, &round, 0, confirm));
+    }
+
+    /// Whether an event is of the round in which one of a pair differs from the other.
+    pub(super) fn is_of_round(&self, event: &Event) -> bool {
+        let is_of = |quiet: &Quiet| event.thread == quiet.thread && quiet.round.contains(&event.po);
+        self.quiet.as_ref().is_some_and(is_of)
+    }
+
+    /// How many of a thread's events were executed before one of a pair went on.
+    pub(super) fn before_quiet(&self, thread: u32) -> usize {
+        let quiet = self.quiet.as_ref().filter(|quiet| quiet.thread == thread);
+        quiet.and_then(|quiet| quiet.begun).map_or(0, |begun| begun as usize)
+    }
+
+    /// A number of what one of a pair came to, whatever the order of its events, and without the round; `None`
+    /// if it says nothing.
+    pub(crate) fn came_to(&self, ended: &Ended, pair: &Pair, is_with: bool) -> Option<u64> {
+        let left_out = pair.events(is_with);
         let endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
         let in_trial = self.trial.is_some();
         if ended.stopped || ended.unseen || self.diverged || in_trial || endless {
@@ -131,20 +261,25 @@ impl Explore {
         let failure = ended.failure.as_ref().map_or(0, |found| mix(found.identity, found.kind as u64));
         let threads = self.graph.threads.iter().zip(0..);
         Some(threads.fold(failure, |sum, (events, thread)| {
-            // The choice of what happens anyway may have been made in the trial.
-            let is_none = |event: &Event| event.kind == Kind::Choice && event.choice == 0;
-            let events = events.iter().filter(|id| !is_none(self.graph.event(**id)));
+            let counts = |id: &&Id| {
+                let event = self.graph.event(**id);
+                // The choice of what happens anyway may have been made in the trial.
+                let is_none = event.kind == Kind::Choice && event.choice == 0;
+                !is_none && (thread != pair.thread || !left_out.contains(&event.po))
+            };
+            let events = events.iter().filter(counts);
             let number = events.fold(self.path(thread), |number, id| mix(number, self.shown(*id)));
             sum.wrapping_add(number)
         }))
     }
 
     /// A number of what an event does. Addresses may differ, as the thread has perhaps allocated in its round;
-    /// and so may the words of locks and channels, which number those that wait.
+    /// and so may the words of locks and channels, which number those that wait, and what nobody looks at.
     fn shown(&self, id: Id) -> u64 {
         let event = self.graph.event(id);
         let word = match event.kind {
             Kind::Read | Kind::Write if !event.verb.is_atomic() => 0,
+            _ if self.counts_up(id).is_some() && self.is_statistic(event.loc) => 0,
             Kind::Read => self.graph.word(event.loc, event.rf),
             Kind::Write => event.value,
             Kind::Fence | Kind::Choice => u64::from(event.choice),

@@ -1,7 +1,6 @@
 //! Rounds that are taken back, as if their threads had not been scheduled.
 
 use super::rounds::Wait;
-use super::stutter::After;
 use super::{Clock, Explore, Id, NOWHERE};
 use crate::waiting::choice;
 use racefuzz_trace::Point;
@@ -14,6 +13,7 @@ impl Explore {
             // What others would have done in the middle of the round stays.
             self.seal_copy();
             self.forget_hash();
+            self.learn_middle(first);
         }
         let porf = self.graph.porf_before(first);
         let mut ord = match start {
@@ -47,35 +47,5 @@ impl Explore {
         front.sites.truncate(start as usize);
         (front.porf, front.ord, front.joins) = (porf, ord, joins);
         (front.wait, front.looked) = (Wait::News(known), start);
-    }
-
-    /// Goes on quietly behind a dead end, as if the round had never been, to find out whether its thread
-    /// remembers it.
-    pub(super) fn leave_dead_end(&mut self) {
-        let Some((thread, start)) = self.dead_end.take() else { return };
-        let first = self.graph.threads[thread as usize][start as usize];
-        let events_behind = self.graph.len() - first;
-        let values = self.fronts[thread as usize].taken_back.values;
-        let is_last = events_behind == self.fronts[thread as usize].done - start;
-        if !is_last || self.learned.is_some() || !self.examines || self.is_examined(values) {
-            return;
-        }
-        // What was left of the round stays: with another way behind, it may succeed.
-        self.seal_copy();
-        self.take_back(thread, first, start);
-        if self.graph.ordered {
-            // What it read was before what came behind that.
-            self.graph.reorder(None);
-            for thread in 0..self.started as u32 {
-                if let Some(last) = self.last_event(thread) {
-                    let ord = self.graph.event(last).ord.clone();
-                    self.front(thread).ord = ord;
-                }
-            }
-        }
-        self.given = self.graph.len();
-        self.changed = 0..0;
-        self.front(thread).wait = Wait::No;
-        self.dead = !self.stutters(thread, After::Done);
     }
 }

@@ -4,34 +4,29 @@
 use super::finding::Round;
 use super::rounds::LoopState;
 use super::*;
-use crate::waiting::{Expected, OFTEN, Purpose, place};
+use crate::waiting::{Expected, LoopKey, OFTEN, Purpose, place};
 use std::ops::Range;
 
 impl Explore {
     /// The loop is found to wait once more.
-    pub(super) fn confirms(&mut self, key: u64) -> Purpose {
-        let times = self.confirmed.entry(key).or_insert(0);
+    pub(super) fn confirms(&mut self, key: LoopKey) -> Purpose {
+        let times = self.confirmed.entry(key.start).or_insert(0);
         *times += 1;
         Purpose::Confirm { often: *times > OFTEN }
     }
 
     pub(super) fn try_loop(&mut self, thread: u32, round: &Round, purpose: Purpose) -> LoopState {
-        let expected = self.expected(thread, &round.events);
-        let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
-        self.start_trial(thread, round, (purpose, poll), expected)
+        self.trial = Some(self.trial_of(thread, round, round.choices, purpose));
+        LoopState::Tries
     }
 
-    pub(super) fn start_trial(
-        &mut self,
-        thread: u32,
-        round: &Round,
-        (purpose, poll): (Purpose, Option<u64>),
-        expected: Vec<Expected>,
-    ) -> LoopState {
+    /// A trial of the loop whose round the thread has ended; it has made so many of the choices of the next one.
+    pub(super) fn trial_of(&self, thread: u32, round: &Round, at: u32, purpose: Purpose) -> Trial {
+        let at = at as usize;
+        let expected = self.expected(thread, &round.events);
+        let poll = self.takes_lock(thread, &round.events).then_some(round.begins);
         let known = self.loops.rounds(round.key).unwrap_or(0);
-        let at = round.choices as usize;
-        self.trial = Some(Trial::new(thread, (round.key, known), purpose, expected, at).polls(poll));
-        LoopState::Tries
+        Trial::new(thread, (round.key, known), purpose, expected, at).polls(poll)
     }
 
     /// The round as it is expected to come again.
@@ -136,7 +131,6 @@ impl Explore {
         } else {
             self.front(trial.thread).strayed = true;
         }
-        self.leave_dead_end();
     }
 
     /// Whether a thread is being tried.
@@ -149,7 +143,12 @@ impl Explore {
     /// so that its steps count.
     pub(crate) fn is_whole(&self) -> bool {
         let strays = self.fronts[..self.started].iter().any(|front| front.strayed);
-        !(strays || self.quiet || self.is_over() || self.trial.is_some())
+        !(strays || self.quiet.is_some() || self.is_over() || self.trial.is_some())
+    }
+
+    /// Whether no execution comes of this: a thread waits that has read something else than the newest.
+    pub(crate) fn is_dead_end(&self) -> bool {
+        self.dead || self.doomed
     }
 
     /// Whether the execution has nothing more to say.
@@ -174,7 +173,8 @@ impl Explore {
         let known = self.known_to_wait();
         let base = Arc::new(std::mem::replace(&mut self.graph, self.spare.pop().unwrap_or_default()));
         self.become_work(&base);
-        let same = Change::Same { revisited: None, changed: 0..0, forced, known_to_wait: known };
+        let changed = if self.doomed { self.changed.clone() } else { 0..0 };
+        let same = Change::Same { revisited: None, changed, forced, known_to_wait: known };
         self.later.push(WorkItem::new(&base, same, self.turn()));
         true
     }

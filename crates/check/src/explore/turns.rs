@@ -53,9 +53,19 @@ impl Explore {
         !turns.is_new(whole, 0)
     }
 
-    fn new_places(&self) -> Option<Places> {
-        let turns = self.turns.as_ref().filter(|turns| turns.now.is_some())?;
-        Some(turns.places.new_ones(&self.graph, &turns.stuck)).filter(|places| !places.is_empty())
+    fn new_places(&mut self) -> Option<Places> {
+        let turns = self.turns.as_mut().filter(|turns| turns.now.is_some())?;
+        let mut new = std::mem::take(&mut turns.taken_back).unknown_to(&turns.places);
+        new.learn(&turns.places.new_ones(&self.graph, &turns.stuck));
+        Some(new).filter(|places| !places.is_empty())
+    }
+
+    /// The events from this one on are about to be taken back, which are those of a round. It matters whether
+    /// its thread is interrupted in the middle of it: what others do there may end the loop.
+    pub(super) fn learn_middle(&mut self, first: Id) {
+        let Some(turns) = &mut self.turns else { return };
+        let accesses = self.graph.events[first as usize..].iter().filter(|event| event.loc != NOWHERE);
+        accesses.skip(1).for_each(|event| turns.taken_back.add(event.site));
     }
 
     /// Whether a schedule has room for an event where it comes next: on an ordered location it is behind
@@ -106,12 +116,12 @@ impl Explore {
         // Who gives way in a loop that is not known comes round soonest if it goes on; those that are known to
         // poll come last.
         able.sort_by_key(|thread| (self.is_about_to_poll(*thread, standing), *thread != turn.thread));
-        let next =
-            able.iter().position(|thread| self.is_new_turn(Turn { thread: *thread, is_new: true, ..turn }));
+        let given = |thread: u32| Turn { thread, is_new: true, ..turn };
+        let next = able.iter().position(|thread| self.is_new_turn(given(*thread)));
         let Some(next) = next else { return self.meet_again() };
         let at = self.moment();
         for thread in able.drain(next + 1..).rev() {
-            self.leave_turn(at, Turn { thread, is_new: true, ..turn });
+            self.leave_turn(at, given(thread));
         }
         self.go_in_turn(Turn { thread: able[next], ..turn }, standing)
     }
@@ -173,8 +183,12 @@ impl Explore {
         })
     }
 
-    /// A thread that has created another one is no longer where it got the turn.
+    /// A thread that has created another one is no longer where it got the turn; unless it had done so before
+    /// it got it.
     pub(super) fn has_spawned(&mut self, thread: u32) {
+        if self.left > 0 {
+            return;
+        }
         if let Some(now) = self.turns.as_mut().and_then(|turns| turns.now.as_mut())
             && now.thread == thread
         {

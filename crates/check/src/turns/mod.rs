@@ -52,6 +52,12 @@
 //! and executes it later, or is stuck at the end of the execution, which counts as an event. What was left out at a place is kept for the time
 //! when it turns out to matter, of the first executions; behind these an exploration that learns of a new place
 //! begins anew, with all that is known.
+//!
+//! *Rounds.* A thread that ends a round of a loop which [waits](crate::waiting) gives way, as if the round had not
+//! been: its events leave the graph, and show nothing any more. So the places in the middle of such a round
+//! are taken for ones that matter: what others do there may end the loop. Before the first event it needs no
+//! interruption, as the thread gives way there. A round in the middle of which others went on, for nothing,
+//! could as well not have begun.
 
 mod digest;
 mod places;
@@ -143,6 +149,8 @@ pub(crate) struct Turns {
     pub(crate) met_again: bool,
     /// Who waits at its end.
     pub(crate) stuck: Vec<Stuck>,
+    /// Places in the middle of rounds that were taken back, as far as they were not learned yet.
+    pub(crate) taken_back: Places,
     /// Where it could have been interrupted.
     pub(crate) interruptions: Vec<Interruption>,
     /// Where other executions could have been, before events at places that are not known to matter.

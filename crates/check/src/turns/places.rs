@@ -12,6 +12,17 @@ use std::collections::BTreeSet;
 pub(crate) struct Places(BTreeSet<u64>);
 
 impl Places {
+    /// Adds a place.
+    pub(crate) fn add(&mut self, site: u64) {
+        self.0.insert(site);
+    }
+
+    /// Those that others do not know.
+    pub(crate) fn unknown_to(mut self, others: &Self) -> Self {
+        self.0.retain(|site| !others.holds(*site));
+        self
+    }
+
     /// Adds what others know; whether it was new.
     pub(crate) fn learn(&mut self, others: &Self) -> bool {
         let before = self.0.len();

@@ -431,3 +431,83 @@ fn who_waits_to_the_end_could_have_come_first() {
     };
     assert_eq!(seen(Some(8)), seen(None));
 }
+
+/// Waits at one place, for whatever it is told.
+fn until(cell: &AtomicUsize, value: usize) {
+    while cell.load(SeqCst) != value {
+        hint::spin_loop();
+    }
+}
+
+/// The same for two cells, which it looks at one after the other.
+fn until_both(cells: &[AtomicUsize; 2], values: [usize; 2]) {
+    while [cells[0].load(SeqCst), cells[1].load(SeqCst)] != values {
+        hint::spin_loop();
+    }
+}
+
+/// What two waits at the same place are for differs, and so does what a thread remembers of its rounds: none of
+/// them is then taken for one that had not been, with a bound or without.
+#[test]
+fn a_thread_acts_on_its_rounds() {
+    let new = || Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let one_after_the_other = || {
+        let cells = new();
+        let store = |value: usize| {
+            let cells = Arc::clone(&cells);
+            move || cells[0].store(value, SeqCst)
+        };
+        let (two, one) = (thread::spawn(store(2)), thread::spawn(store(1)));
+        until(&cells[0], 1);
+        until(&cells[0], 2);
+        two.join().unwrap();
+        one.join().unwrap();
+    };
+    let writes = |cells: &Arc<[AtomicUsize; 2]>| {
+        let cells = Arc::clone(cells);
+        thread::spawn(move || {
+            cells[0].store(1, SeqCst);
+            cells[0].store(2, SeqCst);
+            cells[1].store(1, SeqCst);
+        })
+    };
+    // What the first wait is for is never there all at once.
+    let never_at_once = || {
+        let cells = new();
+        let other = writes(&cells);
+        until_both(&cells, [1, 1]);
+        until_both(&cells, [2, 1]);
+        other.join().unwrap();
+    };
+    let remembers = || {
+        let cells = new();
+        let other = writes(&cells);
+        let mut was_first = false;
+        loop {
+            match [cells[0].load(SeqCst), cells[1].load(SeqCst)] {
+                [1, 0] => was_first = true,
+                [first, 1] => break assert!(!was_first || first != 1),
+                _ => hint::spin_loop(),
+            }
+        }
+        other.join().unwrap();
+    };
+    let programs: [(&str, &(dyn Fn() + Sync)); 3] = [
+        ("waits for one thing after the other", &one_after_the_other),
+        ("waits for what is never there at once", &never_at_once),
+        ("remembers what it has read", &remembers),
+    ];
+    for memory in [MemoryModel::Sc, MemoryModel::Tso, MemoryModel::Rc11] {
+        for (name, program) in programs {
+            let explored = |preemptions| {
+                let mut options = Options { preemptions, keep_going: true, ..Options::default() };
+                options.settings.memory = memory;
+                let report = check(&options, program, &());
+                let (executions, failing) = (report.executions(), report.stats.failing);
+                assert!(0 < failing && failing < executions, "{name}, {memory}: {failing} of {executions}");
+                (executions, failing)
+            };
+            assert_eq!(explored(Some(20)), explored(None), "{name}, {memory}");
+        }
+    }
+}
