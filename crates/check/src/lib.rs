@@ -130,13 +130,15 @@ fn visit_guarded(
     let _span = span(options).entered();
     let mut config = options.fuzz().config(&options.settings);
     let (mut loops, mut places) = (waiting::Loops::default(), turns::Places::default());
+    let mut begun_anew = 0;
     loop {
         let mut worker =
             unit::Worker::new(config.clone(), &loops, true).bounded(options.preemptions, &places);
         let mut run = |worker: &mut unit::Worker| {
             worker.visit(program, &mut |ended, done| {
                 let failure = ended.failure.as_ref();
-                let wanted = ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure }));
+                let wanted =
+                    ended.trace.as_ref().is_some_and(|trace| show(&Visited { trace, failure, begun_anew }));
                 wanted && options.max_executions.is_none_or(|most| done.executions < most)
             })
         };
@@ -148,10 +150,11 @@ fn visit_guarded(
         if loops.learn(&done.learned) | places.learn(&done.places) | counts {
             #[cfg(feature = "tracing")]
             tracing::debug!(executions = done.executions, counts, "begins anew with what was learned");
+            begun_anew += 1;
             continue;
         }
         if let Some(found) = &done.unrepeatable {
-            show(&Visited { trace: &found.trace, failure: Some(&found.detected) });
+            show(&Visited { trace: &found.trace, failure: Some(&found.detected), begun_anew });
         }
         let whole = done.rest.is_empty() && done.diverged.is_none();
         let whole = whole && done.unrepeatable.is_none() && !done.stopped && !done.bounded;

@@ -141,4 +141,7 @@ pub struct Visited<'a> {
     pub trace: &'a Trace,
     /// What went wrong, if anything did.
     pub failure: Option<&'a Detected>,
+    /// How often the exploration had begun anew, with what it had learned: what it showed before that may be
+    /// shown once more, or be none of its executions.
+    pub begun_anew: u32,
 }

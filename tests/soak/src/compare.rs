@@ -109,8 +109,11 @@ fn checked(
         Options { max_executions: Some(most), preemptions, minimise: false, ..Options::default() };
     options.settings.memory = memory;
     options.settings.inject.spurious = false;
-    let mut found = BTreeSet::new();
+    let (mut found, mut begun_anew) = (BTreeSet::new(), 0);
     let counts = visit(&options, &|| running.execute(), &mut |visited| {
+        if std::mem::replace(&mut begun_anew, visited.begun_anew) != visited.begun_anew {
+            found.clear();
+        }
         found.insert(running.outcome(visited.failure));
         true
     });

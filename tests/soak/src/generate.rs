@@ -48,6 +48,7 @@ pub enum Theme {
     Waiting,
     Panics,
     Spinning,
+    Remembering,
 }
 
 impl Theme {
@@ -55,6 +56,8 @@ impl Theme {
     /// see rounds which the enumerator does not go through.
     pub const OF_WAITS: [Self; 6] =
         [Self::Spinning, Self::Spinning, Self::Waiting, Self::Atomics, Self::Cells, Self::Parking];
+    /// Those of which programs consist whose threads remember rounds, or wait for what is never there at once.
+    pub const OF_MEMORY: [Self; 4] = [Self::Remembering, Self::Remembering, Self::Remembering, Self::Waiting];
     /// All of them, but for what those do.
     pub const ALL: [Self; 14] = [
         Self::Atomics,
@@ -229,6 +232,13 @@ fn statements(random: &mut Random, theme: Theme, program: &Program, thread: usiz
             10 => vec![Op::AwaitLocked(0, x, v)],
             _ => vec![Op::Add(x, v)],
         },
+        Theme::Remembering => vec![match random.below(8) {
+            0 | 1 => Op::AwaitNoticing(x, v, 1 + random.below(3) as i64),
+            2 | 3 => Op::AwaitBoth([x, 1 - x], [v, 1]),
+            4 | 5 => Op::Store(x, v),
+            6 => Op::Store(x, 1),
+            _ => Op::Add(x, 1),
+        }],
         Theme::Panics => vec![if random.one_in(3) { Op::Panic } else { Op::Add(x, v) }],
     }
 }

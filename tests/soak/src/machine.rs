@@ -450,6 +450,28 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
                 next.push(way.done(0));
             }
         }
+        Op::AwaitNoticing(x, wanted, other) => {
+            let now = state.variables[x].0;
+            if thread.stage == 2 {
+                let old = way.add(x, 10);
+                next.push(way.done(old));
+            } else if now == wanted {
+                way.load(x);
+                next.push(if thread.stage == 1 { way.stage(2) } else { way.done(-1) });
+            } else if now == other && thread.stage == 0 {
+                way.load(x);
+                next.push(way.stage(1));
+            }
+        }
+        // Of a round that fails nothing is left. Which one does not is guessed when it begins: whoever waits
+        // for ever behind a wrong guess waits for ever without it.
+        Op::AwaitBoth(both, wanted) => {
+            let at = usize::from(thread.stage != 0);
+            if state.variables[both[at]].0 == wanted[at] {
+                way.load(both[at]);
+                next.push(if at == 0 { way.stage(1) } else { way.done(0) });
+            }
+        }
         Op::AwaitUpdate(x, wanted) => {
             if state.variables[x].0 == wanted {
                 way.update(x, wanted);

@@ -73,6 +73,10 @@ pub enum Op {
     AwaitSwap(usize, i64),
     /// Replaces the one value by the other, once it is there.
     AwaitCompareExchange(usize, i64, i64),
+    /// Loads a variable until it is the first of these; adds ten to it if it was the second one before.
+    AwaitNoticing(usize, i64, i64),
+    /// Loads two variables, one after the other, until they are these.
+    AwaitBoth([usize; 2], [i64; 2]),
     /// Tries to lock a mutex until it has it.
     LockByTrying(usize),
     /// Looks at a variable under a mutex until it is this.
@@ -223,6 +227,14 @@ impl fmt::Display for Op {
             Self::AwaitSwap(x, v) => write!(f, "while x{x}.swap({v}, SeqCst) == {v} {{ spin_loop() }}"),
             Self::AwaitCompareExchange(x, a, b) => {
                 write!(f, "while x{x}.compare_exchange({a}, {b}, SeqCst, SeqCst).is_err() {{ spin_loop() }}")
+            }
+            Self::AwaitNoticing(x, v, w) => write!(
+                f,
+                "loop {{ match x{x}.load(SeqCst) {{ {v} => break, {w} => noticed = true, _ => spin_loop() }} }} \
+                 if noticed {{ x{x}.fetch_add(10, SeqCst) }}"
+            ),
+            Self::AwaitBoth([x, y], values) => {
+                write!(f, "while [x{x}.load(SeqCst), x{y}.load(SeqCst)] != {values:?} {{ spin_loop() }}")
             }
             Self::LockByTrying(m) => {
                 write!(f, "let g{m} = loop {{ if let Ok(g) = m{m}.try_lock() {{ break g }} yield_now() }}")

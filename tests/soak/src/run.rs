@@ -399,6 +399,23 @@ impl<'a> Run<'a> {
                 }
                 0
             }
+            Op::AwaitNoticing(v, value, other) => {
+                let mut noticed = false;
+                loop {
+                    match x[v].load(SeqCst) {
+                        seen if seen == value => break,
+                        seen => noticed |= seen == other,
+                    }
+                    hint::spin_loop();
+                }
+                if noticed { x[v].fetch_add(10, SeqCst) } else { -1 }
+            }
+            Op::AwaitBoth([v, w], values) => {
+                while [x[v].load(SeqCst), x[w].load(SeqCst)] != values {
+                    hint::spin_loop();
+                }
+                0
+            }
             Op::LockByTrying(m) | Op::AwaitLocked(m, ..) if self.holds(Held::Mutex(m)) => -9,
             Op::LockByTrying(m) => loop {
                 if let Some(taken) = tried(objects.mutexes[m].try_lock()) {

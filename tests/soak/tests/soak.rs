@@ -33,6 +33,11 @@ fn waits_come_to_what_the_enumerator_says() {
     agree(range(0, 150), &Theme::OF_WAITS, &LIMITS);
 }
 
+#[test]
+fn threads_remember_their_rounds() {
+    agree(range(0, 50), &Theme::OF_MEMORY, &WITH_SCHEDULES);
+}
+
 /// Panics unless the programs of these seeds have the outcomes that the enumerator says.
 #[track_caller]
 fn agree(seeds: std::ops::Range<u64>, themes: &[Theme], limits: &Limits) {

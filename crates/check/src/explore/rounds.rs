@@ -119,9 +119,8 @@ impl Explore {
         self.bounded |= self.loops.counts(round.key);
         let ids = self.ids(thread, &round.events);
         let key = round.key;
-        let now = self.mix_now(&ids);
-        let values = mix(now, self.mix_read(thread, &round.events, key.start));
-        let history = mix(now, self.history(thread, &round.events));
+        let values = self.mix_read(thread, &round.events, key.start);
+        let history = self.history(thread, &round.events);
         self.front(thread).taken_back = TakenBack { key, values, history };
         if !self.loops.counts(key) {
             self.leave_pair(thread, &round, repeatable);
@@ -197,12 +196,6 @@ impl Explore {
             Kind::Choice => mix(sum, u64::from(self.graph.event(*id).choice)),
             Kind::Write | Kind::Fence => sum,
         })
-    }
-
-    /// A number of the words that are there now where some events have read.
-    fn mix_now(&self, ids: &[Id]) -> u64 {
-        let reads = ids.iter().map(|id| self.graph.event(*id)).filter(|event| event.kind == Kind::Read);
-        reads.fold(0, |sum, event| mix(sum, self.graph.word(event.loc, self.graph.newest(event.loc))))
     }
 
     /// A number of all that a thread has read and chosen up to the end of a round, from which follows what it

@@ -2,20 +2,22 @@
 //! without.
 //!
 //! A round that is taken for a wait leaves memory as it was, but the thread may have kept what it read, or
-//! counted. So two graphs are kept of an execution in which a thread has ended such a round: one that ends
-//! there, and the same without the round. Later both are executed, and go on *quietly*: nothing is left of
+//! counted. So two graphs are kept of an execution in which a thread has ended such a round: what came before
+//! it, with the round and without it. Later both are executed, and go on *quietly*: nothing is left of
 //! them to be explored. Threads take turns in an order that follows from a seed and from how far each has
 //! come, the round left out. So both come to the same unless the thread acts on what it remembers (they are
 //! stuttering equivalent: Lamport, *What good is temporal logic?*, IFIP'83). If they do not, the loop
 //! [counts](crate::waiting::Loops::counting).
 //!
 //! What a thread remembers follows from all that it has read, its history. A round is held against its absence
-//! behind each history, and the first few times that a loop's thread reads the same, in another order each
-//! time. What needs yet another order, or shows only behind several rounds together, is not noticed. That is
-//! why such explorations [sample](crate::sample), too.
+//! behind each history, and the first few times that a loop's thread reads the same, in other orders each
+//! time; where the thread goes on waiting in all of them, behind whatever else came before the round, too. What
+//! needs yet another order, or shows only behind several rounds together, is not noticed. That is why such
+//! explorations [sample](crate::sample), too.
 
 use super::finding::Round;
 use super::*;
+use crate::graph::holds;
 use crate::waiting::{LoopKey, Purpose, mix};
 use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
@@ -24,8 +26,8 @@ use std::ops::Range;
 /// How often a round is held against its absence while that comes to nothing.
 const MOST_FOR_NOTHING: u8 = 3;
 
-/// How often while its thread goes on waiting whatever others do.
-const MOST_IDLE: u8 = 8;
+/// How often while its thread goes on waiting whatever others do, each time with something else before the round.
+const MOST_IDLE: u8 = 64;
 
 /// How often a round is held against its absence whatever its thread had done before.
 const MOST_PAIRS: u8 = 4;
@@ -57,7 +59,7 @@ impl Examined {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TakenBack {
     pub(super) key: LoopKey,
-    /// A number of its loop, of what it read, and of what it would read now.
+    /// A number of its loop and of what it read.
     pub(super) values: u64,
     /// The same with what its thread had read before.
     pub(super) history: u64,
@@ -68,7 +70,6 @@ pub(super) struct TakenBack {
 pub(crate) struct Pair {
     with: Graph,
     without: Graph,
-    known_to_wait: Vec<(u32, u32)>,
     round: TakenBack,
     thread: u32,
     events: Range<u32>,
@@ -113,24 +114,31 @@ impl Explore {
             return;
         }
         let ids = self.ids(thread, events);
+        // What does not come before the round happens anew, in other orders.
+        let Some(prefix) = ids.last().map(|last| self.graph.event(*last).porf.clone()) else { return };
+        let keeps = |id: Id| holds(&prefix, self.graph.event(id));
         // What others have read of it they cannot have read without it.
         let reads_of_it = |(event, id): (&Event, Id)| {
-            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(&id)
+            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(&id) && keeps(id)
         };
         if self.graph.events.iter().zip(0..).any(reads_of_it) {
             return;
         }
-        // Choices behind the round are part of what comes next, and are made anew.
-        let done = self.fronts[thread as usize].done;
-        let behind = self.ids(thread, &(events.end..done));
-        let without = |left_out: &[&[Id]]| {
-            let keeps = |id: Id| !left_out.iter().any(|ids| ids.contains(&id));
-            self.graph.restrict(Graph::default(), keeps, std::iter::empty(), None).0
+        let threads = 0..self.started as u32;
+        let number = threads.fold(round.history, |sum, thread| {
+            mix(sum, mix(self.path(thread), u64::from(prefix.get(thread))))
+        });
+        if self.examined.contains_key(&number) {
+            return;
+        }
+        self.examined.insert(number, Examined::default());
+        let without = |left_out: &[Id]| {
+            let keeps = |id: Id| keeps(id) && !left_out.contains(&id);
+            let (mut graph, _) = self.graph.restrict(Graph::default(), keeps, std::iter::empty(), None);
+            graph.reorder(None);
+            graph
         };
-        let (with, mut without) = (without(&[&behind]), without(&[&ids, &behind]));
-        // What it read was before what came behind that.
-        without.reorder(None);
-        let known_to_wait = self.known_to_wait();
+        let (with, without) = (without(&[]), without(&ids));
         let seeds = match self.examined.get(&round.values).map_or(0, |examined| u64::from(examined.times)) {
             0 => 0..ORDERS[0],
             times => times * ORDERS[0]..times * ORDERS[0] + ORDERS[1],
@@ -140,7 +148,7 @@ impl Explore {
             examined.times = examined.times.saturating_add(1);
         }
         let (events, tries) = (events.clone(), tries.then(|| ended.clone()));
-        self.pairs.push(Pair { with, without, known_to_wait, round, thread, events, tries, seeds });
+        self.pairs.push(Pair { with, without, round, thread, events, tries, seeds });
     }
 
     /// Whether such a round was not yet held against its absence often enough, nor came that to nothing too
@@ -181,7 +189,7 @@ impl Explore {
     /// Makes one of a pair the next graph, to be executed quietly.
     pub(crate) fn load_quietly(&mut self, pair: &Pair, is_with: bool, seed: u64) {
         let graph = if is_with { pair.with.clone() } else { pair.without.clone() };
-        self.load(Loaded { known_to_wait: pair.known_to_wait.clone(), ..Loaded::new(graph, None) });
+        self.load(Loaded::new(graph, None));
         let (thread, round) = (pair.thread, pair.events(is_with));
         let tries = pair.tries.clone().filter(|_| is_with);
         self.quiet_next = Some(Quiet { thread, round, seed, tries, begun: None });
