@@ -16,6 +16,7 @@
 //! explorations [sample](crate::sample), too.
 
 use super::finding::Round;
+use super::taking_back::spurious_failures;
 use super::*;
 use crate::graph::holds;
 use crate::waiting::{LoopKey, Purpose, mix};
@@ -232,12 +233,8 @@ impl Explore {
         let (thread, round) = (quiet.thread, quiet.round.clone());
         quiet.begun = Some(self.fronts[thread as usize].done);
         let tries = quiet.tries.take();
-        let chosen = self.ids(thread, &round);
-        let chosen = chosen.iter().map(|id| self.graph.event(*id));
-        let spurious: u32 = chosen
-            .filter(|event| event.site == waiting::choice(Point::Spurious))
-            .map(|event| event.choice)
-            .sum();
+        let ids = self.ids(thread, &round);
+        let spurious = spurious_failures(ids.iter().map(|id| self.graph.event(*id)));
         let front = self.front(thread);
         front.spurious -= spurious.min(front.spurious);
         (front.looked, front.seen) = (front.done, front.done);

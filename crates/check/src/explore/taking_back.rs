@@ -1,7 +1,7 @@
 //! Rounds that are taken back, as if their threads had not been scheduled.
 
 use super::rounds::Wait;
-use super::{Clock, Explore, Id, NOWHERE};
+use super::{Clock, Event, Explore, Id, NOWHERE};
 use crate::waiting::choice;
 use racefuzz_trace::Point;
 use smallvec::SmallVec;
@@ -26,8 +26,7 @@ impl Explore {
         }
         let mut known: SmallVec<[(u32, Id); 4]> = SmallVec::new();
         let taken_back = &self.graph.events[first as usize..];
-        let spurious = taken_back.iter().filter(|event| event.site == choice(Point::Spurious));
-        let spurious: u32 = spurious.map(|event| event.choice).sum();
+        let spurious = spurious_failures(taken_back);
         let locs = taken_back.iter().map(|event| event.loc);
         let locs: SmallVec<[u32; 8]> = locs.filter(|loc| *loc != NOWHERE).collect();
         self.graph.truncate(first);
@@ -48,4 +47,11 @@ impl Explore {
         (front.porf, front.ord, front.joins) = (porf, ord, joins);
         (front.wait, front.looked) = (Wait::News(known), start);
     }
+}
+
+/// How often events of a round were chosen to fail for no reason, which a thread does so often only: without the
+/// round it has not.
+pub(super) fn spurious_failures<'a>(round: impl IntoIterator<Item = &'a Event>) -> u32 {
+    let chosen = round.into_iter().filter(|event| event.site == choice(Point::Spurious));
+    chosen.map(|event| event.choice).sum()
 }
