@@ -17,3 +17,4 @@ mod readers;
 mod robust;
 mod sampling;
 mod traces;
+mod without_bound;
