@@ -21,10 +21,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
 use units::run;
 
-/// Executions within a bound on preemptions, complete or not, after which it is tried to do without it.
+/// Executions within a bound on preemptions, complete or not, after which it is tried to do without it; each
+/// time that was in vain, four times as many.
 const LONG: u64 = 20_000;
-/// Executions that are few enough for that.
-const FEW: u64 = 100_000;
+const LONGER: u64 = 4;
+/// All executions are few enough for that if they are no more than so many for each that was run within the
+/// bound: one of a graph that nobody had been at takes a fraction of what it takes to come to states that others
+/// have explored.
+const FEW: u64 = 50;
 
 /// The program is not the one that an exploration was begun with.
 #[derive(Debug)]
@@ -118,14 +122,15 @@ fn explore_watched(
             ran: AtomicU64::new(0),
         };
         run(&shared, &mut worker, guard);
-        if shared.has_paused() {
-            patience = Patience::Endless;
+        while let Some(ran) = shared.has_paused() {
             let sampled = sampled.max(shared.lock().merged.sampled);
-            let report = explore_all(options, program, watch, sampled)?;
+            let report = explore_all(options, program, watch, (Patience::Few(FEW * ran), sampled))?;
             let is_proof = report.proof.as_ref().is_some_and(|proof| proof.whole);
             if report.stopped.is_none() && (is_proof || report.outcome() == Outcome::Failed) {
                 return Ok(report);
             }
+            patience = Patience::Pauses(LONGER * ran);
+            shared.patience = patience;
             run(&shared, &mut worker, guard);
         }
         let mut merged = shared.into_merged();
@@ -146,16 +151,16 @@ fn explore_watched(
 }
 
 /// Explores a program without the bound on preemptions that it is asked for, as long as its executions seem to
-/// be few. Where these few have many schedules, the bound costs more than it saves: three preemptions among
-/// some hundred events lead to the same graph in thousands of ways.
+/// be few. Where most schedules lead to states that others have explored, the bound costs more than it saves: three
+/// preemptions among some hundred events lead to the same graph in thousands of ways.
 fn explore_all(
     options: &Options,
     program: &(dyn Fn() + Sync),
     watch: &Watch<'_>,
-    sampled: u64,
+    patience: (Patience, u64),
 ) -> Result<RunReport, Changed> {
     let options = Options { preemptions: None, ..options.clone() };
-    explore_watched(&options, program, watch, None, None, (Patience::Few(FEW), sampled))
+    explore_watched(&options, program, watch, None, None, patience)
 }
 
 /// Runs executions under the eyes of the watchdog.

@@ -12,6 +12,9 @@ use racefuzz_runtime::Config;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// Of so many executions within a bound at least one is complete, and new, where the bound is worth it.
+const FRUITFUL: u64 = 10;
+
 /// What the workers share; looked at once per unit.
 pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
@@ -42,16 +45,17 @@ pub(super) struct Shared<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
     Endless,
-    /// Once it has run so many executions, complete or not, it pauses.
+    /// Once it has run so many executions, complete or not, it pauses if few of them were complete ones that
+    /// had not been counted before.
     Pauses(u64),
     /// It ends where more executions than these are to be expected, or were complete.
     Few(u64),
 }
 
 impl Patience {
-    /// Whether an exploration pauses that has run so many executions.
-    pub(super) fn pauses(self, ran: u64) -> bool {
-        matches!(self, Self::Pauses(most) if ran >= most)
+    /// Whether an exploration pauses that has run so many executions, and counted so many.
+    pub(super) fn pauses(self, ran: u64, counted: u64) -> bool {
+        matches!(self, Self::Pauses(most) if ran >= most && counted < ran / FRUITFUL)
     }
 
     /// Whether one goes on that is expected to have so many. An unknown number is no small one.
@@ -84,14 +88,11 @@ impl Shared<'_> {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Whether it has paused; it may go on then.
-    pub(super) fn has_paused(&mut self) -> bool {
+    /// After how many executions it has paused, if it has; it may go on then.
+    pub(super) fn has_paused(&mut self) -> Option<u64> {
         let has_paused = std::mem::take(self.paused.get_mut());
-        if has_paused {
-            self.patience = Patience::Endless;
-            *self.over.get_mut() = false;
-        }
-        has_paused
+        *self.over.get_mut() &= !has_paused;
+        has_paused.then_some(*self.ran.get_mut())
     }
 
     /// Complete executions after which it ends.

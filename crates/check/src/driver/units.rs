@@ -100,7 +100,7 @@ fn step(shared: &Shared<'_>, worker: &mut Worker) -> bool {
                 state.merged.cut = Some(cut);
                 shared.over.store(true, Ordering::Relaxed);
             }
-            None if shared.patience.pauses(ran) => {
+            None if shared.patience.pauses(ran, state.merged.stats.executions) => {
                 shared.paused.store(true, Ordering::Relaxed);
                 shared.over.store(true, Ordering::Relaxed);
             }
