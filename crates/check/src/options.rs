@@ -18,7 +18,9 @@ pub struct Options {
     pub max_executions: Option<u64>,
     /// Only executions with at most so many preemptions are explored, all of them, where the engine
     /// has such a bound: see [`Proof::preemptions`]. Schedules are explored then, by one worker, and a hash of
-    /// each state is kept: some 40 bytes for each step at which another thread could go on.
+    /// each state is kept: some 40 bytes for each step at which another thread could go on. Where nearly all
+    /// schedules lead to what was seen before, all executions are explored instead if they are not too many;
+    /// the proof is one without a bound then.
     pub preemptions: Option<u32>,
     /// Wall-clock time after which it ends without an answer.
     pub max_time: Option<Duration>,

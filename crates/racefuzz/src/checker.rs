@@ -89,7 +89,8 @@ impl Checker {
     /// Explores only the executions that need at most so many preemptions, every class of them; without
     /// a bug the program is then verified up to that bound ([`Proof::preemptions`]). A preemption takes
     /// the turn from a thread that could go on, and has not just given way. A bug that is met on the way
-    /// is one, also beyond the bound.
+    /// is one, also beyond the bound. Where nearly all schedules lead to what was seen before, all executions
+    /// are explored instead if they are not too many; the program is then verified without a bound.
     ///
     /// [`Proof::preemptions`]: racefuzz_trace::Proof::preemptions
     pub fn preemptions(mut self, most: u32) -> Self {

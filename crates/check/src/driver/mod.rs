@@ -28,7 +28,7 @@ const LONGER: u64 = 4;
 /// All executions are few enough for that if they are no more than so many for each that was run within the
 /// bound: one of a graph that nobody had been at takes a fraction of what it takes to come to states that others
 /// have explored.
-const FEW: u64 = 50;
+const FEW: u64 = 100;
 
 /// The program is not the one that an exploration was begun with.
 #[derive(Debug)]

@@ -35,6 +35,12 @@ const FIRST: usize = 64 * 1024;
 /// Bytes that stay resident from one execution to the next.
 const RESIDENT: usize = 1024 * 1024;
 
+/// Ranges that are kept before it matters how many they are: a program that leaks in each execution would have to
+/// pass by ever more of them.
+const MANY: usize = 64;
+/// Bytes between two of these that are given up then.
+const SMALL: usize = 128;
+
 /// The arena of one thread.
 pub(crate) struct Arena {
     base: usize,
@@ -167,13 +173,10 @@ impl Arena {
                 self.kept.push(range(block.start, block.len));
             }
             self.kept.sort_unstable();
-            self.kept.dedup_by(|next, before| {
-                let touches = before.1 == next.0;
-                if touches {
-                    before.1 = next.1;
-                }
-                touches
-            });
+            merge(&mut self.kept, 0);
+            if self.kept.len() > MANY {
+                merge(&mut self.kept, SMALL);
+            }
         }
         if self.top - self.base > RESIDENT && self.kept.is_empty() {
             super::region::unload(self.base + RESIDENT, self.mapped - self.base - RESIDENT);
@@ -190,6 +193,17 @@ fn range(start: usize, len: usize) -> (usize, usize) {
     (start, (start + len.max(1)).next_multiple_of(GRANULE))
 }
 
+/// Makes one of ascending ranges with at most so many bytes between them.
+fn merge(ranges: &mut Vec<(usize, usize)>, between: usize) {
+    ranges.dedup_by(|next, before| {
+        let is_near = next.0 - before.1 <= between;
+        if is_near {
+            before.1 = next.1;
+        }
+        is_near
+    });
+}
+
 /// Takes a range, which lies in one of them, out of ascending ranges.
 fn cut(ranges: &mut Vec<(usize, usize)>, (start, end): (usize, usize)) {
     let behind = ranges.partition_point(|range| range.0 <= start);
@@ -198,5 +212,21 @@ fn cut(ranges: &mut Vec<(usize, usize)>, (start, end): (usize, usize)) {
     if end <= last {
         let rest = [(first, start), (end, last)].into_iter().filter(|(start, end)| start < end);
         ranges.splice(place..=place, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_are_near_become_one() {
+        let mut ranges = vec![(0, 16), (16, 32), (64, 80), (512, 528)];
+        merge(&mut ranges, 0);
+        assert_eq!(ranges, [(0, 32), (64, 80), (512, 528)]);
+        merge(&mut ranges, SMALL);
+        assert_eq!(ranges, [(0, 80), (512, 528)]);
+        cut(&mut ranges, (16, 32));
+        assert_eq!(ranges, [(0, 16), (32, 80), (512, 528)]);
     }
 }
