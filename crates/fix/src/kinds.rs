@@ -53,6 +53,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
         }
         self.notifications();
         self.tokens();
+        self.conditional_waits();
         self.joins();
         self.wake_all();
         self.give_back();
@@ -97,6 +98,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
             [Edit::Lock { lock: LockName::Own(created), sites, .. }] => {
                 (self.search.taken_elsewhere(created, sites), self.search.taken_inside(created, sites))
             }
+            [Edit::WaitFor { atomic, .. }] => (self.search.accessed(atomic), Vec::new()),
             _ => Default::default(),
         }
     }
@@ -314,6 +316,20 @@ impl<'s, 'a> Kinds<'s, 'a> {
         self.try_each(FixKind::UnparkSelf, edits);
     }
 
+    /// Waits for a condition, where nothing as small repairs that makes nobody wait.
+    fn conditional_waits(&mut self) {
+        let leaves_open =
+            |kind: FixKind| kind.is_lock() && kind != FixKind::OwnLock || kind == FixKind::Order;
+        let asleep = matches!(self.failure.detail, FailureDetail::Deadlock { .. });
+        if asleep || self.found.iter().any(|(fix, _)| !leaves_open(fix.kind)) {
+            return;
+        }
+        for wait in self.search.conditional_waits() {
+            let kind = if wait.leaves_all { FixKind::Wait } else { FixKind::LessConcurrent };
+            self.add(kind, wait.overlay, &Overlay::default(), &wait.measured, Vec::new());
+        }
+    }
+
     /// Threads that are joined too late, or never.
     fn joins(&mut self) {
         let edges = self.search.missing_joins();
@@ -329,7 +345,12 @@ impl<'s, 'a> Kinds<'s, 'a> {
     fn edges(&mut self, candidates: Vec<Edit>) {
         let none = Overlay::default();
         for edge in self.search.repairing(candidates, &none, 3) {
-            self.try_as(FixKind::Order, vec![edge].into(), &none);
+            let overlay = Overlay::from(vec![edge]);
+            if let Tried::Good(measured) = self.search.try_overlay(&overlay) {
+                let leaves_all = self.search.leaves_all(&measured);
+                let kind = if leaves_all { FixKind::Order } else { FixKind::LessConcurrent };
+                self.add(kind, overlay, &none, &measured, Vec::new());
+            }
         }
     }
 

@@ -35,6 +35,7 @@
 mod advice;
 mod audit;
 mod clause;
+mod conditional_waits;
 pub mod count;
 mod describe;
 mod dfs;

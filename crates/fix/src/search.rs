@@ -1,6 +1,7 @@
 //! What all kinds of repair share: trying an overlay, and remembering what came out.
 
 use crate::clause::{Clause, clause, clause_of_sections};
+use crate::conditional_waits::without_waits;
 use crate::count::Schedules;
 use crate::dfs::Dfs;
 use crate::graph::Graph;
@@ -86,8 +87,9 @@ pub(crate) struct Search<'a> {
     counter: Dfs<'a>,
     pub(crate) sites: Sites,
     pub(crate) known: Vec<Known>,
-    /// Some executions of the program as it is.
+    /// Some executions of the program as it is, and those of them that do not fail.
     pub(crate) traces: Vec<Trace>,
+    good: Vec<usize>,
     /// Whether a load may return anything but the newest store.
     pub(crate) weak: bool,
     /// Critical sections count as steps, and steps alone do not.
@@ -120,6 +122,7 @@ impl<'a> Search<'a> {
             sites: Sites::default(),
             known: Vec::new(),
             traces: Vec::new(),
+            good: Vec::new(),
             weak: false,
             sections: false,
             results: HashMap::new(),
@@ -127,6 +130,11 @@ impl<'a> Search<'a> {
             executions: 0,
             limit,
         }
+    }
+
+    /// Some executions of the program as it is that do not fail.
+    pub(crate) fn good_traces(&self) -> impl Iterator<Item = &Trace> {
+        self.good.iter().map(|at| &self.traces[*at])
     }
 
     pub(crate) fn memory(&self) -> MemoryModel {
@@ -141,7 +149,7 @@ impl<'a> Search<'a> {
     pub(crate) fn look(&mut self) -> Seen {
         let mut seen = Seen::default();
         let mut bads = Vec::new();
-        let mut traces = Vec::new();
+        let (mut traces, mut good) = (Vec::new(), Vec::new());
         let none = Overlay::default();
         let memory = self.memory();
         let task = Task { overlay: &none, memory, budget: self.options.budget };
@@ -163,11 +171,14 @@ impl<'a> Search<'a> {
                 add(&mut seen, ended, trace);
             }
             if traces.len() < TRACES {
+                if ended.failure.is_none() {
+                    good.push(traces.len());
+                }
                 traces.push(trace.clone());
             }
             Go::On
         });
-        self.weak = weak;
+        (self.weak, self.good) = (weak, good);
         self.executions += explored.executions;
         (seen.executions, seen.complete) = (explored.executions, explored.complete);
         let unseen = |bad: &Bad| matches!(bad.detail, Some(FailureDetail::Unseen(_)));
@@ -312,7 +323,7 @@ impl<'a> Search<'a> {
             spans.add(trace);
             stretches.add(overlay, trace);
             if !weak {
-                schedules.add(&unfolded(trace, overlay));
+                schedules.add(&without_waits(unfolded(trace, overlay), overlay));
             }
             let lines: Vec<String> = trace.console().map(str::to_owned).collect();
             one_output &= outputs.get_or_insert_with(|| lines.clone()) == &lines;
@@ -347,7 +358,7 @@ impl<'a> Search<'a> {
         if weak && explored.complete {
             let task = Task { memory: MemoryModel::Sc, ..task };
             let again = self.counter.explore(task, &mut |ended| {
-                schedules.add(&unfolded(ended.trace, overlay));
+                schedules.add(&without_waits(unfolded(ended.trace, overlay), overlay));
                 Go::On
             });
             self.executions += again.executions;

@@ -38,9 +38,6 @@ impl Stretches {
     /// Adds an execution under the overlay.
     pub(crate) fn add(&mut self, overlay: &Overlay, trace: &Trace) {
         let locks: Vec<_> = overlay.edits.iter().enumerate().filter_map(as_lock).collect();
-        if locks.is_empty() {
-            return;
-        }
         for events in by_thread(trace) {
             let mut open: Vec<Vec<usize>> = vec![Vec::new(); locks.len()];
             for at in events {

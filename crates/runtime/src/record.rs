@@ -68,6 +68,12 @@ impl Recorder {
         self.trace.objects.push(ObjectInfo { id, kind, name, created, initial });
     }
 
+    /// Where an object was created that is there already.
+    pub(crate) fn created_at(&mut self, object: u32, created: Site) {
+        let created = self.site(created);
+        self.trace.objects[object as usize].created = Some(created);
+    }
+
     pub(crate) fn thread(
         &mut self,
         parent: Option<u32>,

@@ -43,7 +43,7 @@ pub use event::{Event, ObjectInfo, ReadsFrom, ThreadEnd, ThreadInfo, Trace, Wait
 pub use failure::{Failure, FailureDetail, FailureKind, RacingAccess, WaitEdge};
 pub use ids::{ObjectId, SiteId, ThreadId};
 pub use op::{MemoryOrder, ObjectKind, OpKind, Verb};
-pub use overlay::{Change, Edit, LockName, Overlay};
+pub use overlay::{Change, Compare, Edit, LockName, Overlay};
 pub use repair::{
     Baseline, Certainty, Certificate, Fix, FixKind, FixReport, Kept, NowWaits, Parallelism, Region, Verdict,
 };

@@ -1,6 +1,6 @@
 //! An overlay: virtual edits that are applied while a program runs, with no change to its source.
 
-use crate::{MemoryOrder, Site};
+use crate::{MemoryOrder, Site, Value};
 use std::fmt;
 
 /// Which lock an edit is about.
@@ -45,6 +45,20 @@ impl Change {
             Self::Map(words) => words.iter().find(|(read, _)| *read == word).map(|(_, wrote)| *wrote),
         }
     }
+}
+
+/// A test of a value: of an atomic, or of what a thread has read.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "kebab-case"))]
+pub enum Compare {
+    /// It is this one.
+    Is(Value),
+    /// It is another one.
+    IsNot(Value),
+    /// It is what the thread has read last at this place.
+    IsRead(Site),
+    /// It is something else than what the thread has read last at this place.
+    IsNotRead(Site),
 }
 
 /// One virtual edit.
@@ -141,6 +155,32 @@ pub enum Edit {
         first: Site,
         /// The event that waits.
         before: Site,
+    },
+    /// The atomic load here is done again, with a `spin_loop` in between, as long as what it returns passes
+    /// a test, and what the thread has read elsewhere before passes another one. The program goes on with
+    /// what the last load returns.
+    LoadAgain {
+        /// The load.
+        load: Site,
+        /// What it returns when it is done again.
+        returns: Compare,
+        /// Where else the thread has read last what also has to pass a test; not at all if it has never been
+        /// there.
+        when: Option<(Site, Compare)>,
+    },
+    /// Before the event at one place a thread loads an atomic, again and again with a `spin_loop` in between,
+    /// as long as its value passes a test.
+    WaitFor {
+        /// The event that waits.
+        before: Site,
+        /// Where the atomic is created; the place creates one only.
+        atomic: Site,
+        /// What it holds at first.
+        initial: Value,
+        /// What it holds when it is loaded again.
+        holds: Compare,
+        /// The ordering of the loads.
+        order: MemoryOrder,
     },
     /// A notification wakes all who wait.
     WakeAll {

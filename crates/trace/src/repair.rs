@@ -96,6 +96,8 @@ pub enum FixKind {
     Swap,
     /// Memory fences.
     Fence,
+    /// A wait until an atomic holds what somebody else is about to store.
+    Wait,
     /// Something waits for something else: a join, a flag.
     Order,
     /// A notification that wakes all.
@@ -126,6 +128,7 @@ impl FixKind {
             Self::Ordering => "memory orderings",
             Self::Swap => "release sequence",
             Self::Fence => "memory fence",
+            Self::Wait => "wait for a condition",
             Self::Order => "order",
             Self::WakeAll => "notification",
             Self::UnparkSelf => "park token",
@@ -205,7 +208,7 @@ pub struct Fix {
     /// Places that executions pass without a lock of the repair's.
     pub unguarded: Vec<Site>,
     /// Where the program takes the lock that the repair takes, too; none if a thread may have it there
-    /// already.
+    /// already. Where it accesses the atomic that the repair waits for.
     pub taken: Vec<Site>,
     /// Where the program takes that lock inside the regions, which then have it already: guards there become
     /// the one that lasts.

@@ -5,6 +5,7 @@ use racefuzz::alloc::{Layout, alloc, dealloc};
 use racefuzz::sync::Arc;
 use racefuzz::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
 use racefuzz::{hint, thread};
+use std::ops::Range;
 use std::ptr::null_mut;
 
 /// In an index: the receiver has gone.
@@ -61,17 +62,28 @@ impl List {
         Err(())
     }
 
-    fn disconnect(&self, waits_for_head: bool) {
+    fn disconnect(&self) {
+        let tail = self.tail_index.fetch_or(MARK, SeqCst);
+        let head = self.head_index.load(Acquire);
+        let block = self.head_block.load(Acquire);
+        Self::discard(block, head / STEP..tail / STEP);
+    }
+
+    fn disconnect_when_ready(&self) {
         let tail = self.tail_index.fetch_or(MARK, SeqCst);
         let head = self.head_index.load(Acquire);
         let mut block = self.head_block.load(Acquire);
-        if waits_for_head && head / STEP != tail / STEP {
+        if head / STEP != tail / STEP {
             while block.is_null() {
                 hint::spin_loop();
                 block = self.head_block.load(Acquire);
             }
         }
-        for place in head / STEP..tail / STEP {
+        Self::discard(block, head / STEP..tail / STEP);
+    }
+
+    fn discard(block: *const Block, places: Range<usize>) {
+        for place in places {
             assert!(!block.is_null(), "the head has no block");
             // SAFETY: as in `send`.
             while unsafe { &*block }.written[place].load(Acquire) == 0 {
@@ -83,15 +95,15 @@ impl List {
 
 /// The receiver goes on without a block.
 pub fn list_channel() {
-    program(false);
+    program(List::disconnect);
 }
 
 /// The same as it is now upstream.
 pub fn list_channel_repaired() {
-    program(true);
+    program(List::disconnect_when_ready);
 }
 
-fn program(waits_for_head: bool) {
+fn program(disconnect: fn(&List)) {
     let list = Arc::new(List {
         head_index: AtomicUsize::new(0),
         head_block: AtomicPtr::new(null_mut()),
@@ -104,7 +116,7 @@ fn program(waits_for_head: bool) {
             thread::spawn(move || list.send())
         })
         .collect();
-    list.disconnect(waits_for_head);
+    disconnect(&list);
     for thread in threads {
         let _ = thread.join().unwrap();
     }

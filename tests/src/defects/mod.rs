@@ -9,10 +9,11 @@ pub mod ordering;
 pub mod shapes;
 pub mod told;
 pub mod updating;
+pub mod waits;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 9] = [
+pub const SOURCES: [(&str, &str); 10] = [
     ("tests/src/defects/changes.rs", include_str!("changes.rs")),
     ("tests/src/defects/channel.rs", include_str!("channel.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
@@ -21,6 +22,7 @@ pub const SOURCES: [(&str, &str); 9] = [
     ("tests/src/defects/shapes.rs", include_str!("shapes.rs")),
     ("tests/src/defects/told.rs", include_str!("told.rs")),
     ("tests/src/defects/updating.rs", include_str!("updating.rs")),
+    ("tests/src/defects/waits.rs", include_str!("waits.rs")),
     ("tests/src/defects/waking.rs", include_str!("waking.rs")),
 ];
 

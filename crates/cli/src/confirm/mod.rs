@@ -164,7 +164,10 @@ impl Scratch {
             }
             match (said, &round[..]) {
                 (Some(said), [at]) => confirmed[*at] = Some(Confirmed::NotCompiled(said)),
-                (Some(_), _) => rounds.extend(round.into_iter().map(|at| vec![at])),
+                (Some(_), _) => {
+                    let (one, other) = round.split_at(round.len() / 2);
+                    rounds.extend([one.to_vec(), other.to_vec()]);
+                }
                 (None, _) => {
                     for at in round {
                         let (ok, said) = self.run(&repairs[at].check, &repairs[at].variables)?;

@@ -24,14 +24,14 @@ fn lock_expression(fix: &Fix, region: &Region, text: &str) -> Option<String> {
         }
         LockName::Own(_) => {
             let taken = fix.taken.iter().find(|taken| taken.file == region.first.file)?;
-            own_lock(text, taken, &region.first)
+            own_path(text, taken, &region.first)
         }
     }
 }
 
-/// The lock that is taken at one place, as an expression at another: the same path from the variable that
-/// the two have in common, or from the one that stands for the same there.
-fn own_lock(text: &str, taken: &Site, here: &Site) -> Option<String> {
+/// What is called on at one place, as an expression at another: the same path from the variable that the two
+/// have in common, or from the one that stands for the same there.
+pub(super) fn own_path(text: &str, taken: &Site, here: &Site) -> Option<String> {
     let lock = receiver(text, taken)?;
     let other = receiver(text, here)?;
     let (root, path) = lock.split_once('.')?;

@@ -61,7 +61,9 @@ fn changed(edit: &Edit) -> Vec<&Site> {
         | Edit::TestAgain { wait: site }
         | Edit::MoveUp { statement: site, .. } => vec![site],
         Edit::Update { load, store, .. } => vec![load, store],
+        Edit::LoadAgain { load, .. } => vec![load],
         Edit::Fence { before, .. }
+        | Edit::WaitFor { before, .. }
         | Edit::Join { before, .. }
         | Edit::Await { before, .. }
         | Edit::LetGo { before, .. } => vec![before],

@@ -13,11 +13,13 @@ mod patch;
 mod replaced;
 mod retest;
 mod update;
+mod waits;
 
 pub use harness::put_harness_last;
 pub use patch::{Patch, patch, patches, proposals};
 #[cfg(feature = "json")]
 pub(crate) use replaced::replacements;
+pub(crate) use waits::in_words as wait_in_words;
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};
@@ -132,6 +134,10 @@ fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
             }
             Edit::TestAgain { wait } => {
                 complete &= retest::write(wait, sources, &mut files);
+                continue;
+            }
+            Edit::LoadAgain { .. } | Edit::WaitFor { .. } => {
+                complete &= waits::write(fix, edit, sources, names, &mut files);
                 continue;
             }
             Edit::MoveUp { statement, before } => {

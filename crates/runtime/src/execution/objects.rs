@@ -17,6 +17,7 @@ use super::Execution;
 use crate::alloc::{Birth, Block, Region};
 use crate::object::{Object, Primitive};
 use crate::ops::misuse::{self, Misused};
+use crate::overlay;
 use crate::site::Site;
 use racefuzz_trace::{ObjectKind, Verb};
 
@@ -54,6 +55,14 @@ impl Execution {
             let block = self.storage.region.as_mut().and_then(|region| region.block(address)).copied();
             self.check_released(address, block, Some(object), P::KIND, verb, site)?;
         }
+        self.admit_birth(object, verb, site)
+    }
+
+    /// [`admit`](Self::admit) of an object that is known by its number alone.
+    pub(crate) fn admit_object(&mut self, object: u32, verb: Verb, site: Site) -> Result<(), Misused> {
+        let Object { kind, address, .. } = self.objects[object as usize];
+        let block = self.storage.region.as_mut().and_then(|region| region.block(address)).copied();
+        self.check_released(address, block, Some(object), kind, verb, site)?;
         self.admit_birth(object, verb, site)
     }
 
@@ -160,10 +169,19 @@ impl Execution {
             self.storage.statics.first_use(primitive);
         }
         let address = address_of(primitive);
-        let index = self.storage.object_count as u32;
         let initial = primitive.initial();
         // Memory that was zeroed holds a valid object that nobody has made.
         let created = shared.created().unwrap_or(site);
+        if let Some(index) = overlay::known_before(self, created, initial) {
+            shared.claim(self.epoch, index);
+            self.objects[index as usize].created = created;
+            self.storage.allocations.first_use(address, index);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.created_at(index, created);
+            }
+            return index;
+        }
+        let index = self.storage.object_count as u32;
         if shared.claim(self.epoch, index) && !self.storage.statics.covers(address) {
             self.storage.left_over.push((P::KIND, created));
         }
@@ -172,6 +190,17 @@ impl Execution {
         if let Some(recorder) = &mut self.recorder {
             let name = primitive.name().map(std::borrow::Cow::into_owned);
             recorder.object(P::KIND, created, name, primitive.show(initial));
+        }
+        overlay::is_known(self, created, index);
+        index
+    }
+
+    /// An atomic that is loaded before the program gets to it; where it is created is known then.
+    pub(crate) fn expect_object<P: Primitive>(&mut self, primitive: &P, site: Site) -> u32 {
+        let initial = primitive.initial();
+        let index = self.new_object(P::KIND, site, initial);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.object(P::KIND, site, None, primitive.show(initial));
         }
         index
     }

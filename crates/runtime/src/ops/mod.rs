@@ -36,7 +36,7 @@ pub use threads::{
 };
 pub use tracked::{alloc, dealloc, track, untrack};
 
-pub(crate) use atomic::MO;
+pub(crate) use atomic::{MO, load_known};
 pub(crate) use counted::Destruction;
 pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use graphed::is_real;

@@ -2,6 +2,7 @@
 
 use super::me;
 use super::update::Updated;
+use super::waits::Word;
 use crate::execution::{Absent, with};
 use crate::object::{Primitive, Shared, Test};
 use crate::ops::{self, Update};
@@ -89,6 +90,8 @@ pub(crate) struct Overlaid {
     pub(super) deferred: SmallVec<[(Key, bool); 1]>,
     /// A load that was done together with the store to come.
     pub(super) updated: Option<Updated>,
+    /// What it has read where edits look at it.
+    pub(super) words: SmallVec<[Word; 1]>,
 }
 
 impl Reset for Overlaid {
@@ -100,6 +103,7 @@ impl Reset for Overlaid {
         self.waited.clear();
         self.deferred.clear();
         self.updated = None;
+        self.words.clear();
     }
 }
 

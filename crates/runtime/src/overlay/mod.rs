@@ -15,11 +15,13 @@ mod lock_edits;
 mod locks;
 mod plan;
 mod update;
+mod waits;
 
 pub(crate) use lock_edits::replace;
 pub(crate) use locks::Overlaid;
 pub(crate) use plan::Applied;
 pub(crate) use update::{Store, load_updates, misfit, store_updates};
+pub(crate) use waits::{has_read, is_known, known_before, loads_again};
 
 use crate::execution::{Absent, Execution, Phase, current, with};
 use crate::object::Test;
@@ -35,6 +37,7 @@ use smallvec::SmallVec;
 enum Act {
     Raise(u32),
     Await(u32),
+    WaitFor(u32),
     Release(Key, For),
     Acquire(Key, bool, For),
     Join(ThreadId),
@@ -276,6 +279,7 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
         }
     }
     acts.extend(plan.awaits.iter().map(|edit| Act::Await(*edit)));
+    acts.extend(plan.waits_for.iter().map(|edit| Act::WaitFor(*edit)));
     for want in wanted {
         let mine = me(execution);
         if !mine.open.iter().any(|open| open.edit == want.edit) {
@@ -317,6 +321,7 @@ fn perform(acts: SmallVec<[Act; 4]>, site: Site) -> Result<(), Absent> {
             };
             on(Key::Flag(edit), how, site, |_, _| ())
         }
+        Act::WaitFor(edit) => waits::wait_for(edit, site),
         Act::Acquire(key, shared, whom) => acquire(key, shared, whom, site),
         Act::Release(key, whom) => release(key, whom, site).map(drop),
         Act::Join(thread) => ops::join_thread(thread, false, site).map(drop),

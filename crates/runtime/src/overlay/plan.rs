@@ -1,6 +1,7 @@
 //! What an overlay means at each place of the source, looked up once for each place.
 
 use super::locks::{Key, Virtual};
+use super::waits::{Expected, Looked, looked_at};
 use crate::object::Shared;
 use crate::site::{Place, Site};
 use racefuzz_trace::{Edit, LockName, MemoryOrder, Overlay, normalize_path};
@@ -21,6 +22,14 @@ pub(super) struct Plan {
     pub(super) update_load: Option<u32>,
     pub(super) update_store: Option<u32>,
     pub(super) fence: Option<MemoryOrder>,
+    /// A load here is done again.
+    pub(super) load_again: Option<u32>,
+    /// Edits that look at what is read here.
+    pub(super) looked_at: SmallVec<[(u32, Looked); 1]>,
+    /// Edits that load an atomic before the event here.
+    pub(super) waits_for: SmallVec<[u32; 1]>,
+    /// Edits that load the atomic which is created here.
+    pub(super) awaited: SmallVec<[u32; 1]>,
     /// Edits of waits that this is part of, behind which their thread unparks itself.
     pub(super) waits: SmallVec<[u32; 1]>,
     pub(super) joins: SmallVec<[u32; 1]>,
@@ -51,6 +60,8 @@ pub(crate) struct Applied {
     #[expect(clippy::vec_box, reason = "objects stay where they are")]
     pub(super) objects: Vec<Box<Virtual>>,
     pub(super) keys: Vec<Key>,
+    /// Atomics of the running execution that edits load.
+    pub(super) expected: Vec<Expected>,
 }
 
 impl Applied {
@@ -62,6 +73,7 @@ impl Applied {
             known: HashMap::new(),
             objects: Vec::new(),
             keys: Vec::new(),
+            expected: Vec::new(),
         }
     }
 
@@ -74,6 +86,7 @@ impl Applied {
     pub(crate) fn begin(&mut self) {
         self.objects.clear();
         self.keys.clear();
+        self.expected.clear();
     }
 
     /// The number of the plan for a place.
@@ -132,6 +145,7 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
     };
     let mut plan = Plan::default();
     for (number, edit) in (0u32..).zip(&overlay.edits) {
+        plan.looked_at.extend(looked_at(edit, &here).map(|which| (number, which)));
         match edit {
             Edit::Lock { lock, sites, shared } => {
                 if sites.contains(&here) {
@@ -189,6 +203,15 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
                     plan.awaits.push(number);
                 }
             }
+            Edit::LoadAgain { load, .. } if *load == here => plan.load_again = Some(number),
+            Edit::WaitFor { before, atomic, .. } => {
+                if *before == here {
+                    plan.waits_for.push(number);
+                }
+                if *atomic == here {
+                    plan.awaited.push(number);
+                }
+            }
             Edit::WakeAll { site } if *site == here => plan.wake_all = true,
             Edit::NoYield { site } if *site == here => plan.no_yield = true,
             Edit::LetGo { created, guards, before, used: _ } => {
@@ -207,6 +230,7 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
             | Edit::Swap { .. }
             | Edit::UnparkSelf { .. }
             | Edit::Fence { .. }
+            | Edit::LoadAgain { .. }
             | Edit::WakeAll { .. }
             | Edit::NoYield { .. }
             | Edit::TestAgain { .. }

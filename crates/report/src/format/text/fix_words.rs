@@ -2,10 +2,11 @@
 
 use crate::Sources;
 use crate::message::outcome;
-use crate::repair::{first_line, whole_regions};
+use crate::repair::{first_line, wait_in_words, whole_regions};
 use crate::words::{count, number};
 use racefuzz_trace::{
-    Certainty, Certificate, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Region, Site, Verdict,
+    Certainty, Certificate, Compare, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Region,
+    Site, Verdict,
 };
 use std::cmp::Ordering;
 
@@ -24,7 +25,8 @@ pub(in crate::format) fn title(fix: &Fix, sources: &dyn Sources) -> String {
         };
     }
     if fix.regions.is_empty() {
-        let mut edits: Vec<String> = fix.overlay.edits.iter().map(edit_words).collect();
+        let words = |edit: &Edit| wait_in_words(fix, edit, sources).unwrap_or_else(|| edit_words(edit));
+        let mut edits: Vec<String> = fix.overlay.edits.iter().map(words).collect();
         // Two accesses on one line.
         edits.dedup();
         return edits.join("; ");
@@ -124,6 +126,20 @@ pub(super) fn edit_words(edit: &Edit) -> String {
         Edit::Sort { first, second, .. } => {
             format!("take the locks of lines {} and {} in one order everywhere", first.line, second.line)
         }
+        Edit::LoadAgain { load, returns, when } => {
+            let also = when.as_ref().map_or(String::new(), |(site, test)| {
+                format!(", where line {} has read {}", site.line, compared(test))
+            });
+            format!("line {} loads again while it reads {}{also}", load.line, compared(returns))
+        }
+        Edit::WaitFor { before, atomic, holds, .. } => {
+            format!(
+                "line {} waits while the atomic of line {} is {}",
+                before.line,
+                atomic.line,
+                compared(holds)
+            )
+        }
         Edit::WakeAll { site } => format!("notify_all on line {}", site.line),
         Edit::Lock { lock, .. } => lock_words(lock, &()),
         Edit::Drop { created, .. } => format!("without the lock of line {}", created.line),
@@ -150,6 +166,16 @@ pub(super) fn edit_words(edit: &Edit) -> String {
         Edit::MoveUp { statement, before } => {
             format!("line {} moved in front of line {}", statement.line, before.line)
         }
+    }
+}
+
+/// What a value is compared with.
+fn compared(test: &Compare) -> String {
+    match test {
+        Compare::Is(value) => value.to_string(),
+        Compare::IsNot(value) => format!("not {value}"),
+        Compare::IsRead(site) => format!("the same as line {}", site.line),
+        Compare::IsNotRead(site) => format!("something else than line {}", site.line),
     }
 }
 

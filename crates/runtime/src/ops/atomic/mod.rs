@@ -15,7 +15,7 @@ pub(crate) use stores::{MO, note_repeated_read, reads_from};
 pub use unsync::{fence, fence_by, newest, rebase, unsync_read, unsync_write};
 
 use crate::alloc::runtime_scope;
-use crate::execution::{Absent, Execution, Phase, alive, current, plain};
+use crate::execution::{Absent, Execution, Phase, alive, current, plain, with};
 use crate::explorer::Op;
 use crate::foreign;
 use crate::object::Primitive;
@@ -164,12 +164,40 @@ fn watched_load<P: Primitive>(
     }
     let order = overlay::order(site, order);
     needs_histories(order)?;
-    let word = watched_step(primitive, OpKind::Load, verb, order, site, |execution, op| {
-        if execution.driver.memory.is_some() {
-            return super::graphed::load(execution, primitive, op, site);
+    loop {
+        let word = watched_step(primitive, OpKind::Load, verb, order, site, |execution, op| {
+            if execution.driver.memory.is_some() {
+                return super::graphed::load(execution, primitive, op, site);
+            }
+            read::<P, false>(execution, primitive, op, site)
+        })?;
+        super::graphed::stop_if_diverged()?;
+        if !overlay::loads_again(site, word) {
+            overlay::has_read(site, word);
+            return Ok(word);
         }
-        read::<P, false>(execution, primitive, op, site)
+        super::yield_now(Verb::SpinLoop, site)?;
+    }
+}
+
+/// An atomic load of an object that the caller knows by its number in the running execution.
+pub(crate) fn load_known<P: Primitive>(
+    primitive: &P,
+    object: u32,
+    order: MemoryOrder,
+    site: Site,
+) -> Result<u64, Absent> {
+    needs_histories(order)?;
+    let op = Op { kind: OpKind::Load, verb: Verb::Load, order, object, lock: false };
+    crate::schedule::post(crate::schedule::visible(op, site))?;
+    let word = with(|execution| {
+        execution.admit_object(object, op.verb, site)?;
+        Ok(match execution.driver.memory.is_some() {
+            true => super::graphed::load(execution, primitive, &op, site),
+            false => read::<P, false>(execution, primitive, &op, site),
+        })
     })?;
+    let word = word.or_else(super::misuse::unwind)?;
     super::graphed::stop_if_diverged()?;
     Ok(word)
 }

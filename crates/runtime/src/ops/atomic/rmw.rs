@@ -95,6 +95,7 @@ fn watched_rmw<P: Primitive>(
         modify::<P, false>(execution, primitive, op, failure, site, f)
     })?;
     crate::ops::graphed::stop_if_diverged()?;
+    overlay::has_read(site, rmw.read);
     Ok(rmw)
 }
 
