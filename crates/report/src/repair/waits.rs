@@ -194,7 +194,7 @@ fn stays(lines: &[&str], made: &Bound<'_>, used: usize) -> bool {
     law::in_scope(lines, made.line, used)
         && lines[made.last..used - 1].iter().map(|line| code(line)).all(|line| {
             let changes = line.contains("&mut") || has_word(line, "let") || assigns(line);
-            !has_word(line, "loop") && !(has_word(line, made.name) && changes)
+            !(has_word(line, "loop") || has_word(line, made.name) && changes)
         })
 }
 
