@@ -366,6 +366,12 @@ impl<'s, 'a> Kinds<'s, 'a> {
         for edit in self.search.waits_not_tested_again() {
             self.add_untried(FixKind::TestAgain, edit);
         }
+        for edit in self.search.not_given_back() {
+            self.add_untried(FixKind::GivenBack, edit);
+        }
+        for edit in self.search.not_passed_on() {
+            self.add_untried(FixKind::PassedOn, edit);
+        }
         for edit in self.search.misplaced() {
             self.add_untried(FixKind::Moved, edit);
         }

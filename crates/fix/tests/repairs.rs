@@ -5,7 +5,7 @@ use racefuzz_cli::confirm::{Check, Repair, Scratch, said};
 use racefuzz_fix::{Edit, Fix, FixReport, Options, fix};
 use racefuzz_report::{Sources, Style, fix_text, patches, proposals, put_harness_last};
 use racefuzz_tests::defects::{
-    SOURCES, changes, channel, freeing, guards, ordering, shapes, text_of, updating, waits, waking,
+    SOURCES, changes, channel, freeing, guards, ordering, shapes, taken, text_of, updating, waits, waking,
 };
 use racefuzz_trace::{Certainty, LockName, Region, Site};
 use std::collections::BTreeSet;
@@ -288,6 +288,58 @@ const CHANGES: &[Defect] = &[
         "waits",
         waits::unregistered_in_a_call,
         "line {self.gone.store} waits while self.calls != 0",
+    ),
+    (
+        "paused_when_due",
+        "taken",
+        taken::paused_when_due,
+        "what line {self.due.swap} takes is given back on the way out of line {self.paused.load}",
+    ),
+    (
+        "reserved_and_gone",
+        "taken",
+        taken::reserved_and_gone,
+        "what line {self.left.compare_exchange} takes is given back on the way out of line {self.aborted.load}",
+    ),
+    (
+        "counted_for_ever",
+        "taken",
+        taken::counted_for_ever,
+        "what line {self.in_flight.fetch_add} takes is given back on the way out of line {self.connected.load}",
+    ),
+    (
+        "dropped_with_the_lock",
+        "taken",
+        taken::dropped_with_the_lock,
+        "what line {self.locked.swap} takes is given back on the way out of line {self.dropped.load(Relaxed)}",
+    ),
+    (
+        "cancelled_when_notified",
+        "taken",
+        taken::cancelled_when_notified,
+        "who is woken on line {self.ready.wait(items).unwrap();\n        }\n    }\n\n    fn put} and leaves on line \
+         {self.cancelled.load} notifies another one",
+    ),
+    (
+        "abandoned_acquisition",
+        "taken",
+        taken::abandoned_acquisition,
+        "who is woken on line {self.released.wait(permits).unwrap();\n        }\n        *permits -= 1;\n        \
+         if} and leaves on line {self.abandoned.load} notifies another one",
+    ),
+    (
+        "dropped_when_notified",
+        "taken",
+        taken::dropped_when_notified,
+        "who is woken on line {self.changed.wait(notified).unwrap();\n            if} and leaves on line \
+         {if self.dropped.load(SeqCst)} notifies another one",
+    ),
+    (
+        "retired_when_woken",
+        "taken",
+        taken::retired_when_woken,
+        "who is woken on line {self.added.wait(jobs).unwrap();\n            if} and leaves on line \
+         {if self.retire.load(SeqCst)} notifies another one",
     ),
 ];
 

@@ -224,6 +224,24 @@ pub enum Edit {
         /// The wait.
         wait: Site,
     },
+    /// A thread that has taken something at one place gives it back where it leaves behind a look at another. It
+    /// has to be written down to be explored.
+    GiveBackTaken {
+        /// Where it takes it.
+        taken: Site,
+        /// What it was before.
+        was: Value,
+        /// Where it has looked before it leaves.
+        looked: Site,
+    },
+    /// A thread that has been woken, and leaves behind a look at another place, notifies another one that waits.
+    /// It has to be written down to be explored.
+    PassOn {
+        /// Where it waits.
+        wait: Site,
+        /// Where it has looked before it leaves.
+        looked: Site,
+    },
     /// The statement around one place stands in front of the one around another. It has to be written down
     /// to be explored.
     MoveUp {

@@ -98,6 +98,10 @@ pub enum FixKind {
     Fence,
     /// A wait until an atomic holds what somebody else is about to store.
     Wait,
+    /// Something that is taken for nothing and given back.
+    GivenBack,
+    /// A notification that is not used and passed on.
+    PassedOn,
     /// Something waits for something else: a join, a flag.
     Order,
     /// A notification that wakes all.
@@ -129,6 +133,8 @@ impl FixKind {
             Self::Swap => "release sequence",
             Self::Fence => "memory fence",
             Self::Wait => "wait for a condition",
+            Self::GivenBack => "given back where it is not used",
+            Self::PassedOn => "notification passed on",
             Self::Order => "order",
             Self::WakeAll => "notification",
             Self::UnparkSelf => "park token",

@@ -7,19 +7,21 @@ pub mod freeing;
 pub mod guards;
 pub mod ordering;
 pub mod shapes;
+pub mod taken;
 pub mod told;
 pub mod updating;
 pub mod waits;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 10] = [
+pub const SOURCES: [(&str, &str); 11] = [
     ("tests/src/defects/changes.rs", include_str!("changes.rs")),
     ("tests/src/defects/channel.rs", include_str!("channel.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
     ("tests/src/defects/guards.rs", include_str!("guards.rs")),
     ("tests/src/defects/ordering.rs", include_str!("ordering.rs")),
     ("tests/src/defects/shapes.rs", include_str!("shapes.rs")),
+    ("tests/src/defects/taken.rs", include_str!("taken.rs")),
     ("tests/src/defects/told.rs", include_str!("told.rs")),
     ("tests/src/defects/updating.rs", include_str!("updating.rs")),
     ("tests/src/defects/waits.rs", include_str!("waits.rs")),

@@ -73,7 +73,7 @@ impl Retaken {
 }
 
 /// The path of fields in front of the name of a method.
-fn path_before(text: &str, name: usize) -> Option<Range<usize>> {
+pub(super) fn path_before(text: &str, name: usize) -> Option<Range<usize>> {
     let before = text[..name].strip_suffix('.')?;
     let start =
         before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);

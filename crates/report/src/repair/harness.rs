@@ -60,6 +60,7 @@ fn changed(edit: &Edit) -> Vec<&Site> {
         | Edit::NoYield { site }
         | Edit::TestAgain { wait: site }
         | Edit::MoveUp { statement: site, .. } => vec![site],
+        Edit::GiveBackTaken { looked, .. } | Edit::PassOn { looked, .. } => vec![looked],
         Edit::Update { load, store, .. } => vec![load, store],
         Edit::LoadAgain { load, .. } => vec![load],
         Edit::Fence { before, .. }

@@ -2,18 +2,21 @@
 
 mod calls;
 mod edits;
+mod given_back;
 mod guard;
 mod harness;
 mod law;
 mod lines;
 mod moved;
 mod one_step;
+mod passed_on;
 mod patch;
 #[cfg(feature = "json")]
 mod replaced;
 mod retest;
 mod update;
 mod waits;
+mod way_out;
 
 pub use harness::put_harness_last;
 pub use patch::{Patch, patch, patches, proposals};
@@ -138,6 +141,14 @@ fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
             }
             Edit::LoadAgain { .. } | Edit::WaitFor { .. } => {
                 complete &= waits::write(fix, edit, sources, names, &mut files);
+                continue;
+            }
+            Edit::GiveBackTaken { taken, was, looked } => {
+                complete &= given_back::write(taken, was, looked, sources, names, &mut files);
+                continue;
+            }
+            Edit::PassOn { wait, looked } => {
+                complete &= passed_on::write(wait, looked, sources, &mut files);
                 continue;
             }
             Edit::MoveUp { statement, before } => {

@@ -234,6 +234,8 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
             | Edit::WakeAll { .. }
             | Edit::NoYield { .. }
             | Edit::TestAgain { .. }
+            | Edit::GiveBackTaken { .. }
+            | Edit::PassOn { .. }
             | Edit::MoveUp { .. } => {}
         }
     }

@@ -163,6 +163,13 @@ pub(super) fn edit_words(edit: &Edit) -> String {
                 wait.line
             )
         }
+        Edit::GiveBackTaken { taken, looked, .. } => {
+            format!("what line {} takes is given back on the way out of line {}", taken.line, looked.line)
+        }
+        Edit::PassOn { wait, looked } => format!(
+            "who is woken on line {} and leaves on line {} notifies another one",
+            wait.line, looked.line
+        ),
         Edit::MoveUp { statement, before } => {
             format!("line {} moved in front of line {}", statement.line, before.line)
         }
