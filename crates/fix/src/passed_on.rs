@@ -24,13 +24,13 @@ impl Search<'_> {
                     let own: Vec<&Event> = events.1.iter().map(|at| &trace.events[*at]).collect();
                     let here = |event: &&Event| event.object == Some(condvar);
                     let woken = |event: &&Event| here(event) && event.verb == Verb::Woken;
-                    let Some(woken) = own.iter().rposition(|event| woken(event)) else { continue };
+                    let Some(woken) = own.iter().rposition(woken) else { continue };
                     let behind = &own[woken + 1..];
                     let notifies = |event: &&Event| {
                         matches!(event.verb, Verb::NotifyOne | Verb::NotifyAll) && here(event)
                     };
                     let waits_again = behind.iter().any(|event| here(event) && event.verb == Verb::Wait);
-                    if waits_again || behind.iter().any(|event| notifies(event)) {
+                    if waits_again || behind.iter().any(notifies) {
                         continue;
                     }
                     let wait = own[woken].site;
