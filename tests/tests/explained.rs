@@ -2,7 +2,7 @@
 //! still uses. What a new user would read, by fuzzing and by checking.
 
 use racefuzz::{Checker, Fuzzer, Style, render_with};
-use racefuzz_tests::defects::{SOURCES, freeing, ordering, told, waking};
+use racefuzz_tests::defects::{SOURCES, freeing, guards, ordering, told, waking};
 
 /// A program, with what its reports have to say in the headline, and of the cause.
 type Explained = (&'static str, fn(), &'static str, &'static [&'static str]);
@@ -88,6 +88,8 @@ const PROGRAMS: &[Explained] = &[
         "check-then-act on `generation`: an old write",
         &["because it had found 0 in `generation`"],
     ),
+    ("hits", guards::hits, "check-then-act on `count`: expected 2", &["took it again", "In between"]),
+    ("made_twice", guards::made_twice, "check-then-act on `made`", &["took it again", "In between"]),
 ];
 
 #[test]

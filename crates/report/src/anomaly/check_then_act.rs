@@ -195,6 +195,32 @@ fn stolen(view: &View<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// The failing thread was woken for no reason, and went on as if it had been notified.
+pub(super) fn woken_for_nothing(view: &View<'_>) -> Option<Finding> {
+    let thread = view.failure.thread;
+    let mut own = view.events.iter().rev().filter(|event| event.thread == thread);
+    let woken = own.find(|event| matches!(event.verb, Verb::Woken | Verb::Wait))?;
+    if woken.verb != Verb::Woken || woken.text.as_deref() != Some("for no reason") {
+        return None;
+    }
+    let lock = view.events.iter().filter(|event| event.thread == thread && event.step > woken.step);
+    let lock = lock.into_iter().find(|event| event.verb.takes_lock());
+    let name = view.thread(thread);
+    let condvar = woken.object.map_or_else(String::new, |object| view.object(object));
+    let paragraph = format!(
+        "{name} was woken on {condvar} for no reason (step {}), as every wait may be, and went on: nobody had \
+         notified it, and what it waited for need not have come: {}.",
+        view.step(woken),
+        outcome(view),
+    );
+    let object = lock.and_then(|event| event.object).or(woken.object);
+    let headline = headline(view, Anomaly::CheckThenAct, object);
+    let finding = Finding::new(Anomaly::CheckThenAct, headline, paragraph)
+        .mark(woken, "nobody has notified".to_owned())
+        .from(woken);
+    Some(finding)
+}
+
 /// The lock under which both happened, though not under one acquisition of it.
 fn given_back(view: &View<'_>, check: &Event, act: &Event) -> Option<ObjectId> {
     let before = view.held(check.thread, check.step);
@@ -208,6 +234,10 @@ fn relocked(view: &View<'_>) -> Option<Finding> {
     let thread = view.failure.thread;
     let takes = |event: &&Event| event.verb.takes_lock() && event.ok;
     let again = view.events.iter().rev().filter(takes).find(|event| event.thread == thread)?;
+    // A look when all others have ended finds what is there, and relies on nothing before.
+    if view.alone[again.step as usize] {
+        return None;
+    }
     let on = |event: &&Event| event.object == again.object && event.step < again.step;
     let given = view.events.iter().filter(on).rfind(|e| e.thread == thread && e.verb.gives_lock())?;
     let exclusive = |event: &&Event| !matches!(event.verb, Verb::ReadLock | Verb::TryReadLock);

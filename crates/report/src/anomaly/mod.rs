@@ -12,7 +12,7 @@
 //!    the order of execution, because such steps are only left in where the failure needs them;
 //!    then the wider patterns on one object (dirty read, non-repeatable read), then those over two objects (write skew, read skew), then the wide
 //!    ones (check-then-act, order violation), of which those come last that say least of how the
-//!    failing check came to see what it saw;
+//!    failing check came to see what it saw, and critical sections of which only the order is known;
 //! 4. what matches nothing is a failed assertion or a panic and is not called anything else.
 
 mod aba;
@@ -31,6 +31,7 @@ mod panic;
 mod read_skew;
 mod reordering;
 mod self_deadlock;
+mod two_sections;
 mod unsafe_publication;
 mod unseen;
 mod use_after_free;
@@ -126,6 +127,8 @@ const DETECTORS: &[(FailureKind, &[Detector])] = &[
             order_violation::detect,
             check_then_act::reread,
             check_then_act::elsewhere,
+            check_then_act::woken_for_nothing,
+            two_sections::detect,
         ],
     ),
 ];

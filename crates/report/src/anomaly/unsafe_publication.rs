@@ -144,7 +144,13 @@ pub(super) fn why(
     let releases = set.order.releases() || fence(first, set, MemoryOrder::releases);
     let acquires = flag.order.acquires() || fence(flag, second, MemoryOrder::acquires);
     let store = format!("the store in step {} is {}, not Release", view.step(set), order(set));
-    let load = format!("the load in step {} is {}, not Acquire", view.step(flag), order(flag));
+    // A read-modify-write that releases has to do both.
+    let (read, wanted) = match flag.kind {
+        OpKind::Rmw if flag.order.releases() => (flag.verb.word(), "AcqRel"),
+        OpKind::Rmw => (flag.verb.word(), "Acquire"),
+        _ => ("load", "Acquire"),
+    };
+    let load = format!("the {read} in step {} is {}, not {wanted}", view.step(flag), order(flag));
     match (releases, acquires) {
         (false, false) => format!("{store}, and {load}"),
         (false, true) => store,

@@ -70,7 +70,7 @@ fn stretch(region: &Region, sources: &dyn Sources) -> String {
         Ordering::Less => format!("{first}..{last}"),
         Ordering::Equal => first.to_string(),
         // The one is in a function that the other's calls.
-        Ordering::Greater => format!("{first} to {last}"),
+        Ordering::Greater => format!("{first} (in a call) to {last}"),
     }
 }
 
