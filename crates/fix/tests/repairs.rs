@@ -343,6 +343,64 @@ const CHANGES: &[Defect] = &[
     ),
 ];
 
+/// What was reported of published code, by the program that it is reduced to.
+const REPORTED: &[(&str, &[&str])] = &[
+    ("unlock_relaxed", &["RUSTSEC-2019-0031"]),
+    ("broadcast", &["tokio-rs/tokio 2134"]),
+    ("debts", &["vorner/arc-swap 200"]),
+    ("atomic_waker", &["tokio-rs/tokio 7450", "smol-rs/atomic-waker 25"]),
+    ("eaten_token", &["rust-lang/rust 145816"]),
+    ("get_mut", &["rust-lang/rust 51780"]),
+    ("into_unique", &["Manishearth/triomphe 103"]),
+    ("message_published", &["filipdulic/bus-queue 3"]),
+    ("slot_reused", &["eclipse-iceoryx/iceoryx2 119"]),
+    ("entry_iterated", &["RUSTSEC-2022-0006"]),
+    ("slab", &["tokio-rs/loom 260"]),
+    ("stable_interval", &["spacejam/sled 709"]),
+    ("update_in_two", &["majiayu000/litellm-rs 89"]),
+    ("two_locks", &["tier4/awkernel 162", "wasmCloud/wasmCloud 813"]),
+    ("discarded_twice", &["RUSTSEC-2025-0024"]),
+    ("list_channel", &["rust-lang/rust 110001", "crossbeam-rs/crossbeam 972"]),
+    ("latch", &["shadow/shadow 2369", "Detegr/rust-ctrlc 1"]),
+    ("taken_by_another", &["surrealdb/affinitypool 8", "estk/log4rs 212"]),
+    ("claimed_twice", &["rust-lang/cc-rs 1559"]),
+    ("answered_twice", &["mimblewimble/grin 3588", "rust-lang/rust-clippy 16431"]),
+    ("counted_in_two", &["tokio-rs/tokio 4725", "serenity-rs/poise 245"]),
+    ("registered_late", &["OpenDevicePartnership/embassy-imxrt 366"]),
+    ("neither_sees_the_other", &["smol-rs/concurrent-queue 18"]),
+    ("torn_read", &["eclipse-iceoryx/iceoryx2 125", "kaist-cp/cs431 344"]),
+    ("token_taken", &["seanmonstar/reqwest 1131", "async-rs/async-std 358"]),
+    ("joined_under_lock", &["Tr3kkR/Yuzu 2349"]),
+    ("received_under_lock", &["openai/codex 18178", "hermit-os/kernel 1065"]),
+    ("added_twice", &["hit-box/hitbox 208", "majiayu000/harness 429"]),
+    ("indexed_twice", &["ds1sqe/reovim 721", "palfrey/serial_test 45", "systeminit/si 4402"]),
+    ("gone_between", &["mmalmi/rod 23"]),
+    ("reserved_and_gone", &["tokio-rs/tokio 900"]),
+    ("counted_for_ever", &["bobmatnyc/trusty-tools 5020"]),
+    ("dropped_with_the_lock", &["asomers/futures-locks 1"]),
+    ("cancelled_when_notified", &["python/cpython"]),
+    ("abandoned_acquisition", &["awslabs/shuttle 167"]),
+    ("dropped_when_notified", &["tokio-rs/tokio 4618, 3652"]),
+];
+
+#[test]
+fn what_was_reported_stands_at_a_program_that_is_repaired() {
+    for (name, numbers) in REPORTED {
+        let tried = PROGRAMS.iter().chain(CHANGES).find(|(program, ..)| program == name);
+        let (_, file, ..) = tried.unwrap_or_else(|| panic!("nothing is asked of {name}"));
+        let text = text_of(file);
+        let at = text.find(&format!("pub fn {name}()")).expect("it stands in its file");
+        // The words of its own, and of its file where that is about it alone.
+        let own = text[..at].rsplit("\n\n").next().unwrap_or_default();
+        let about = text.lines().take_while(|line| line.starts_with("//!")).chain(own.lines());
+        let words = about.flat_map(|line| line.trim_start_matches(['/', '!']).split_whitespace());
+        let words = words.collect::<Vec<_>>().join(" ");
+        for number in *numbers {
+            assert!(words.contains(number), "{name} does not say {number}: {words}");
+        }
+    }
+}
+
 /// A repair's name with the lines in it, those of this text.
 fn wanted(name: &str, source: &str) -> String {
     let mut parts = name.split('{');

@@ -77,7 +77,7 @@ pub(super) fn path_before(text: &str, name: usize) -> Option<Range<usize>> {
     let before = text[..name].strip_suffix('.')?;
     let start =
         before.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.'))).map_or(0, |at| at + 1);
-    let whole = start < before.len() && !before[..start].ends_with([')', ']', '}', '?']);
+    let whole = start < before.len() && !before[..start].ends_with([')', ']', '}', '?', '$']);
     whole.then_some(start..before.len())
 }
 

@@ -196,15 +196,24 @@ fn conditional(
     {
         return Some((format!("{place}.compare_exchange({expected}, {value}, {order}, {failure})"), true));
     }
+    // A truth value is what is compared itself.
+    let is = match condition.strip_prefix('!').unwrap_or(condition).trim() == name {
+        true => Some(holds != condition.starts_with('!')),
+        false => None,
+    };
+    if let Some(expected) = is.filter(|_| is_plain(value) && !has_word(value, name)) {
+        return Some((format!("{place}.compare_exchange({expected}, {value}, {order}, {failure})"), true));
+    }
     let condition = match (holds, negated(condition)) {
         (true, _) => condition.to_owned(),
         (false, Some(negated)) => negated,
         (false, None) => format!("!({condition})"),
     };
     let pure = is_pure(&condition) && is_pure(value) && has_word(&condition, name);
-    let test = if condition.starts_with('!') { condition } else { format!("({condition})") };
     pure.then(|| {
-        (format!("{place}.fetch_update({order}, {failure}, |{name}| {test}.then(|| {value}))"), false)
+        let call =
+            format!("{place}.fetch_update({order}, {failure}, |{name}| ({condition}).then(|| {value}))");
+        (call, false)
     })
 }
 
@@ -408,6 +417,14 @@ mod tests {
         assert_eq!(
             one(&["if x.load(Acquire) {", "return;", "}", "x.store(true, Release);"]).unwrap(),
             ["if x.compare_exchange(false, true, AcqRel, Acquire).is_err() {", "return;", "}"]
+        );
+        assert_eq!(
+            one(&["let n = x.load(Acquire);", "if n {", "return;", "}", "x.store(true, Release);"]).unwrap(),
+            ["if x.compare_exchange(false, true, AcqRel, Acquire).is_err() {", "return;", "}"]
+        );
+        assert_eq!(
+            one(&["let n = x.load(Acquire);", "if !n {", "x.store(true, Release);", "}"]).unwrap(),
+            ["if x.compare_exchange(false, true, AcqRel, Acquire).is_ok() {", "}"]
         );
         assert_eq!(
             one(&["if x.load(Acquire) != 0 {", "return false;", "}", "x.store(1, Release);", "true"])

@@ -160,7 +160,9 @@ impl<'t> Bound<'t> {
         // A name, and a type perhaps.
         let rest = stated.strip_prefix(name)?.trim();
         let plain = rest == "=" || rest.starts_with(": ") && rest.ends_with('=') && !rest.contains('(');
-        let whole = RETURNS.contains(&method_name) && plain && text[end + 1..].starts_with(';');
+        // Nothing else is on the line: what comes there would be in front of the loop.
+        let rest_of_line = code(text[end + 1..].lines().next().unwrap_or_default());
+        let whole = RETURNS.contains(&method_name) && plain && rest_of_line.trim_end() == ";";
         let line = text[..begins].matches('\n').count() + 1;
         let name_at = begins + head.find(name)?;
         let last = text[..end].matches('\n').count() + 1;
@@ -185,7 +187,7 @@ fn path_before(text: &str, method: usize) -> Option<Range<usize>> {
     let path = &before[start..];
     let balanced = path.matches('[').count() == path.matches(']').count();
     let whole = path.starts_with(|c: char| c.is_alphabetic() || c == '_') && balanced;
-    (whole && !before[..start].ends_with([')', '}', '?', '*', '&', '!'])).then_some(start..before.len())
+    (whole && !before[..start].ends_with([')', '}', '?', '*', '&', '!', '$'])).then_some(start..before.len())
 }
 
 /// Whether a variable holds on a later line what it was made with: it is there, on the only way from the one
@@ -330,6 +332,7 @@ mod tests {
             "fn f(&self) {\n    let b = self.block.load(Acquire) == 1;\n}\n",
             "fn f(&self) {\n    let b = || self.block.load(Acquire);\n}\n",
             "fn f(&self) {\n    let self = self.block.load(Acquire);\n}\n",
+            "fn f(&self) {\n    let b = self.block.load(Acquire); g(b);\n}\n",
         ] {
             assert_eq!(condition(text, test.clone(), None), None, "{text}");
         }
