@@ -20,8 +20,8 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
         let same = |event: &&&Event| event.object == second.object;
         let before = sections[..at].iter().filter(same).rfind(|event| event.thread == second.thread)?;
         let inside = |event: &&&Event| event.step > before.step;
-        let others = sections[..at].iter().filter(same).filter(inside);
-        let between = others.filter(|event| changes(event)).last()?;
+        let mut others = sections[..at].iter().filter(same).filter(inside);
+        let between = others.rfind(|event| changes(event))?;
         let place = |event: &Event| view.failure.trace.site(event.site);
         let (one, other) = (place(before), place(second));
         let in_order = one.file == other.file && (one.line, one.column) < (other.line, other.column);

@@ -23,6 +23,7 @@ pub use patch::{Patch, patch, patches, proposals};
 #[cfg(feature = "json")]
 pub(crate) use replaced::replacements;
 pub(crate) use waits::in_words as wait_in_words;
+pub(crate) use way_out::function;
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};

@@ -37,7 +37,7 @@ pub(super) fn way_out(lines: &[&str], at: usize) -> Option<WayOut> {
 }
 
 /// The first line of the function around a line.
-pub(super) fn function(lines: &[&str], at: usize) -> Option<usize> {
+pub(crate) fn function(lines: &[&str], at: usize) -> Option<usize> {
     let around = |start: &usize| has_word(code(lines[start - 1]), "fn") && closing(lines, *start) >= at;
     (1..=at).rev().find(around)
 }

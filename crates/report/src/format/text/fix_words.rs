@@ -2,7 +2,7 @@
 
 use crate::Sources;
 use crate::message::outcome;
-use crate::repair::{first_line, wait_in_words, whole_regions};
+use crate::repair::{first_line, function, wait_in_words, whole_regions};
 use crate::words::{count, number};
 use racefuzz_trace::{
     Certainty, Certificate, Compare, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Region,
@@ -61,16 +61,19 @@ pub(in crate::format) fn title(fix: &Fix, sources: &dyn Sources) -> String {
 }
 
 fn stretch(region: &Region, sources: &dyn Sources) -> String {
-    let first = match sources.text(&region.first.file) {
-        Some(text) => first_line(region, &text.lines().collect::<Vec<_>>()),
-        None => region.first.line as usize,
-    };
+    let text = sources.text(&region.first.file);
+    let lines: Vec<&str> = text.as_deref().map(|text| text.lines().collect()).unwrap_or_default();
+    let first = if lines.is_empty() { region.first.line as usize } else { first_line(region, &lines) };
     let last = region.last.line as usize;
+    let in_one_file = region.first.file == region.last.file && last <= lines.len();
     match first.cmp(&last) {
         Ordering::Less => format!("{first}..{last}"),
         Ordering::Equal => first.to_string(),
-        // The one is in a function that the other's calls.
-        Ordering::Greater => format!("{first} (in a call) to {last}"),
+        // The one is in a function that the other's calls, or a loop begins anew in between.
+        Ordering::Greater if in_one_file && function(&lines, first) == function(&lines, last) => {
+            format!("{first} around to {last}")
+        }
+        Ordering::Greater => format!("{first} to {last}, in another function"),
     }
 }
 
