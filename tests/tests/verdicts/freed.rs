@@ -6,8 +6,8 @@ use racefuzz::sync::atomic::{
     AtomicPtr, AtomicU32, AtomicUsize,
     Ordering::{self, *},
 };
-use racefuzz::sync::{Arc, Condvar, Mutex};
-use racefuzz::{hint, thread};
+use racefuzz::sync::{Arc, Condvar, Mutex, mpsc};
+use racefuzz::{Checker, Outcome, hint, thread};
 use racefuzz_tests::defects::freeing::{Announced, used_by_main, used_by_other};
 use std::ptr::null_mut;
 
@@ -172,4 +172,44 @@ fn grace(waits: bool) {
 fn a_grace_period() {
     holds(|| grace(true));
     fails("use after free", || grace(false));
+}
+
+/// What nobody received is dropped with the receiver, in steps between which the sender goes, too: the
+/// channel is freed by whichever half went last.
+fn unreceived<S: Send + 'static, R>(
+    channel: impl FnOnce() -> (S, R),
+    send: impl Fn(&S, Counted) + Send + 'static,
+) {
+    let dropped = Arc::new(AtomicU32::new(0));
+    let (sender, receiver) = channel();
+    let theirs = Arc::clone(&dropped);
+    let other = thread::spawn(move || {
+        for _ in 0..2 {
+            send(&sender, Counted(Arc::clone(&theirs)));
+        }
+    });
+    drop(receiver);
+    other.join().unwrap();
+    assert_eq!(dropped.load(Relaxed), 2);
+}
+
+struct Counted(Arc<AtomicU32>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[test]
+fn messages_that_nobody_received() {
+    let unbounded = || unreceived(mpsc::channel, |sender, message| _ = sender.send(message));
+    let bounded =
+        |bound| move || unreceived(|| mpsc::sync_channel(bound), |sender, message| _ = sender.send(message));
+    let programs: [&(dyn Fn() + Sync); 4] = [&unbounded, &bounded(0), &bounded(1), &bounded(2)];
+    for program in programs {
+        holds(program);
+        let report = Checker::new().preemptions(20).check(program);
+        assert_eq!(report.outcome(), Outcome::Passed, "{}", racefuzz::render(&report));
+    }
 }

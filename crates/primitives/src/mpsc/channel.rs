@@ -306,8 +306,8 @@ impl<T> Channel<T> {
         self.dropped(Verb::DropSender, site, |state| state.senders -= 1);
     }
 
-    /// The receiver is dropped, and with it what nobody received.
-    pub(super) fn drop_receiver(&self, site: Site) {
+    /// The receiver is dropped: what nobody received, to be dropped with it.
+    pub(super) fn drop_receiver(&self, site: Site) -> Unreceived<T> {
         let rendezvous = self.bound == Some(0);
         let messages = self.dropped(Verb::DropReceiver, site, |state| {
             state.receiver = false;
@@ -315,12 +315,7 @@ impl<T> Channel<T> {
             // Offers go back to their senders.
             if rendezvous { VecDeque::new() } else { std::mem::take(&mut state.queue) }
         });
-        if ops::mode() == Err(Absent::TearDown) {
-            // A panic here would end the process and hide the failure that ended the execution.
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(messages))) {
-                std::mem::forget(payload);
-            }
-        }
+        Unreceived(messages)
     }
 
     /// Changes the state, in a step if the execution still goes on.
@@ -365,6 +360,21 @@ impl<T> State<T> {
                 Err(TryRecvError::Disconnected)
             }
             None => Err(TryRecvError::Empty),
+        }
+    }
+}
+
+/// Messages that nobody received, in the order in which they were sent.
+pub(super) struct Unreceived<T>(VecDeque<(u64, T)>);
+
+impl<T> Drop for Unreceived<T> {
+    fn drop(&mut self) {
+        if ops::mode() == Err(Absent::TearDown) {
+            // A panic here would end the process and hide the failure that ended the execution.
+            let messages = std::mem::take(&mut self.0);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(messages))) {
+                std::mem::forget(payload);
+            }
         }
     }
 }

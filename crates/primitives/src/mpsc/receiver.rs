@@ -6,6 +6,7 @@ use racefuzz_runtime::Site;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::Location;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 /// The receiving half of a channel, as `std::sync::mpsc::Receiver`. Messages that nobody received
 /// are dropped with it.
 pub struct Receiver<T> {
-    half: Half<T, std::sync::mpsc::Receiver<T>>,
+    /// Let go by hand: before the messages that are dropped with it.
+    half: ManuallyDrop<Half<T, std::sync::mpsc::Receiver<T>>>,
     created: &'static Location<'static>,
     /// One thread receives at a time.
     not_sync: PhantomData<Cell<()>>,
@@ -24,7 +26,7 @@ impl<T> Receiver<T> {
         half: Half<T, std::sync::mpsc::Receiver<T>>,
         created: &'static Location<'static>,
     ) -> Self {
-        Self { half, created, not_sync: PhantomData }
+        Self { half: ManuallyDrop::new(half), created, not_sync: PhantomData }
     }
 
     /// Waits for a message.
@@ -33,7 +35,7 @@ impl<T> Receiver<T> {
     /// If there is none and every sender was dropped.
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
-        match &self.half {
+        match &*self.half {
             Half::Inside(channel) => untimed(channel.recv(self.created, None, Site::caller())),
             Half::Outside(receiver) => {
                 Half::<T, ()>::check_outside(self.created);
@@ -48,7 +50,7 @@ impl<T> Receiver<T> {
     /// If there is none: whether one may still come.
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
-        match &self.half {
+        match &*self.half {
             Half::Inside(channel) => channel.try_recv(self.created, Site::caller()),
             Half::Outside(receiver) => {
                 Half::<T, ()>::check_outside(self.created);
@@ -64,7 +66,7 @@ impl<T> Receiver<T> {
     /// If no message came in time, or there is none and every sender was dropped.
     #[track_caller]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        match &self.half {
+        match &*self.half {
             Half::Inside(channel) => channel.recv(self.created, Some(timeout), Site::caller()),
             Half::Outside(receiver) => {
                 Half::<T, ()>::check_outside(self.created);
@@ -86,9 +88,17 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // A std half inside an execution just goes: that blocks nobody.
-        if let Half::Inside(channel) = &self.half {
-            channel.drop_receiver(Site::at(self.created));
+        // SAFETY: it is not used again.
+        match unsafe { ManuallyDrop::take(&mut self.half) } {
+            Half::Inside(channel) => {
+                let unreceived = channel.drop_receiver(Site::at(self.created));
+                // While the messages are dropped the senders may go, too: the channel goes with whoever
+                // drops its half last, as the steps say, and not with whoever is done last.
+                drop(channel);
+                drop(unreceived);
+            }
+            // A std half inside an execution just goes: that blocks nobody.
+            Half::Outside(receiver) => drop(receiver),
         }
     }
 }
