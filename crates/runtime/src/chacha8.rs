@@ -1,45 +1,70 @@
-//! ChaCha8, one block of many streams at a time (D. J. Bernstein, "ChaCha, a variant of Salsa20", 2008).
+//! ChaCha8, sixteen blocks at a time (D. J. Bernstein, "ChaCha, a variant of Salsa20", 2008).
 //!
-//! In goes a key and a range of streams, out come the words that a generator on each of the streams gives next.
-//! The streams lie side by side in vectors, as wide as the processor has them.
+//! In goes a key and a range of streams or of blocks, out come the words that a generator on each of the streams gives
+//! next. The blocks lie side by side in vectors, as wide as the processor has them.
 
 use crate::Words;
 
-/// Streams that are computed together.
+/// Blocks that are computed together.
 pub const LANES: usize = 16;
 
 const WORDS: usize = Words::COUNT;
 
-/// One block of so many streams, by word and stream.
+/// So many blocks, by word and lane.
 pub type Block = [[u32; LANES]; WORDS];
 
+/// The key of a seed: what PCG-32 makes of it (M. E. O'Neill, 2014), as `SeedableRng::seed_from_u64` of the crate
+/// `rand_core` does.
+#[must_use]
+pub fn key(seed: u64) -> [u32; 8] {
+    let mut state = seed;
+    std::array::from_fn(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(11_634_580_027_462_260_723);
+        let xorshifted = (((state >> 18) ^ state) >> 27) as u32;
+        xorshifted.rotate_right((state >> 59) as u32)
+    })
+}
+
 /// The block of this number of each of the streams from `first` on.
-pub fn block(key: &[u32; 8], block: u32, first: u64) -> Block {
+#[must_use]
+pub fn block(key: &[u32; 8], block: u64, first: u64) -> Block {
+    blocks(key, &[block; LANES], &std::array::from_fn(|lane| first + lane as u64))
+}
+
+/// The blocks from number `first` on of one stream.
+#[must_use]
+pub fn run(key: &[u32; 8], first: u64, stream: u64) -> Block {
+    blocks(key, &std::array::from_fn(|lane| first + lane as u64), &[stream; LANES])
+}
+
+/// For each lane the block of this number of this stream.
+fn blocks(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor was just asked.
-        return unsafe { compute_avx2(key, block, first) };
+        return unsafe { compute_avx2(key, numbers, streams) };
     }
-    compute(key, block, first)
+    compute(key, numbers, streams)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline(never)]
-fn compute_avx2(key: &[u32; 8], block: u32, first: u64) -> Block {
-    compute(key, block, first)
+fn compute_avx2(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
+    compute(key, numbers, streams)
 }
 
 #[inline(always)]
-fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
+fn compute(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
     const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
     let mut start = [[0; LANES]; WORDS];
     for (word, constant) in start.iter_mut().zip(CONSTANTS.iter().chain(key)) {
         *word = [*constant; LANES];
     }
-    start[12] = [block; LANES];
-    start[14] = std::array::from_fn(|continuation| (first + continuation as u64) as u32);
-    start[15] = std::array::from_fn(|continuation| ((first + continuation as u64) >> 32) as u32);
+    start[12] = numbers.map(|number| number as u32);
+    start[13] = numbers.map(|number| (number >> 32) as u32);
+    start[14] = streams.map(|stream| stream as u32);
+    start[15] = streams.map(|stream| (stream >> 32) as u32);
     let mut x = start;
     for _ in 0..4 {
         // No closures: they would not be compiled for the wide vectors.
@@ -51,8 +76,8 @@ fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
         }
     }
     for (word, start) in x.iter_mut().zip(&start) {
-        for continuation in 0..LANES {
-            word[continuation] = word[continuation].wrapping_add(start[continuation]);
+        for lane in 0..LANES {
+            word[lane] = word[lane].wrapping_add(start[lane]);
         }
     }
     x
@@ -63,9 +88,9 @@ fn compute(key: &[u32; 8], block: u32, first: u64) -> Block {
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "four rows are walked at once")]
 fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
-    for continuation in 0..LANES {
+    for lane in 0..LANES {
         let (mut a, mut b, mut c, mut d) =
-            (x[ia][continuation], x[ib][continuation], x[ic][continuation], x[id][continuation]);
+            (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]);
         a = a.wrapping_add(b);
         d = (d ^ a).rotate_left(16);
         c = c.wrapping_add(d);
@@ -74,6 +99,6 @@ fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
         d = (d ^ a).rotate_left(8);
         c = c.wrapping_add(d);
         b = (b ^ c).rotate_left(7);
-        (x[ia][continuation], x[ib][continuation], x[ic][continuation], x[id][continuation]) = (a, b, c, d);
+        (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]) = (a, b, c, d);
     }
 }

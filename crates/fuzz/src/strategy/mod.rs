@@ -52,7 +52,6 @@ pub(crate) fn at(strategy: Strategy, iteration: u64) -> Strategy {
 /// A worker's samplers, made when they are first needed.
 pub(crate) struct Samplers {
     strategy: Strategy,
-    seed: u64,
     depth: u32,
     cache: Rc<RefCell<BlockCache>>,
     made: Vec<(Strategy, Box<dyn Sampler>)>,
@@ -63,7 +62,7 @@ pub(crate) struct Samplers {
 impl Samplers {
     pub(crate) fn new(strategy: Strategy, seed: u64, depth: u32) -> Self {
         let cache = Rc::new(RefCell::new(BlockCache::new(seed)));
-        Self { strategy, seed, depth, cache, made: Vec::new(), last: 0 }
+        Self { strategy, depth, cache, made: Vec::new(), last: 0 }
     }
 
     /// The sampler of an iteration, ready to be run.
@@ -72,7 +71,7 @@ impl Samplers {
         let index = match self.made.iter().position(|(known, _)| *known == strategy) {
             Some(index) => index,
             None => {
-                let base = Base::new(self.seed, Rc::clone(&self.cache));
+                let base = Base::new(Rc::clone(&self.cache));
                 self.made.push((strategy, make(strategy, base, self.depth)));
                 self.made.len() - 1
             }
@@ -114,9 +113,9 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    fn new(seed: u64, cache: Rc<RefCell<BlockCache>>) -> Self {
+    fn new(cache: Rc<RefCell<BlockCache>>) -> Self {
         Self {
-            rng: IterationRng::new(seed, cache),
+            rng: IterationRng::new(cache),
             value_choices: ValueChoices::default(),
             profile: Arc::default(),
             iteration: 0,
