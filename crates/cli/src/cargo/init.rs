@@ -2,6 +2,7 @@
 
 use super::drive::{cannot, cargo};
 use crate::args::CargoInitArgs;
+use crate::confirm::sorted;
 use crate::error::Failure;
 use crate::{exit, output};
 use std::fs;
@@ -98,13 +99,57 @@ pub(super) fn init(args: &CargoInitArgs) -> Result<u8, Failure> {
     done.write(&package, "src/sync.rs", &switch.module())?;
     declare(&library, &mut done)?;
     done.write(&package, "tests/racefuzz.rs", &switch.test())?;
-    let next = format!(
-        "\nNext: import from `crate::sync` what src/lib.rs imports from `std::sync` and `std::thread`,\n\
-         put a type of yours into tests/racefuzz.rs, and type\n\n    {}\n",
-        switch.command()
-    );
-    output::print(&(done.text + &next))?;
+    let lines = to_switch(&package).map_err(|error| Failure::Read { file: package.join("src"), error })?;
+    output::print(&(done.text + &next(&lines, switch)))?;
     Ok(exit::OK)
+}
+
+/// What is left to do by hand.
+fn next(lines: &[String], switch: Switch) -> String {
+    const SHOWN: usize = 20;
+    let mut text =
+        "\nNext: import from `crate::sync` what comes from `std::sync` and `std::thread`".to_owned();
+    if lines.is_empty() {
+        text.push_str(",\nput");
+    } else {
+        text.push_str(" here:\n\n");
+        lines.iter().take(SHOWN).for_each(|line| text.push_str(&format!("    {line}\n")));
+        if lines.len() > SHOWN {
+            text.push_str(&format!("    and in {} more lines\n", lines.len() - SHOWN));
+        }
+        text.push_str("\nThen put");
+    }
+    text + &format!(" a type of yours into tests/racefuzz.rs, and type\n\n    {}\n", switch.command())
+}
+
+/// The lines of the package's sources that name std's types for threads: by an import, or where they are used.
+fn to_switch(package: &Path) -> std::io::Result<Vec<String>> {
+    let mut lines = Vec::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for file in sorted(&package.join(&folder))? {
+            let name = folder.join(file.file_name().unwrap_or_default());
+            if file.is_dir() {
+                folders.push(name);
+            } else if name.extension().is_some_and(|ending| ending == "rs")
+                && name != Path::new("src/sync.rs")
+            {
+                let text = fs::read_to_string(&file)?;
+                for (number, line) in text.lines().enumerate().filter(|(_, line)| names_threads(line)) {
+                    lines.push(format!("{}:{}  {}", name.display(), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether a line of a source is one that is to be switched.
+fn names_threads(line: &str) -> bool {
+    let has = |part| line.contains(part);
+    let is_comment = line.trim_start().starts_with("//");
+    let is_group = has("use std::{") && (has("sync") || has("thread") || line.trim_end().ends_with('{'));
+    !is_comment && (has("std::sync") || has("std::thread") || is_group)
 }
 
 /// What was done, a line each.
