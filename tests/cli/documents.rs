@@ -1,22 +1,7 @@
-//! README and the book show what the commands print, and their links lead somewhere.
+//! What README and the book name exists, and their links lead somewhere.
 
 use crate::support::markdown::{document, documents};
-use crate::support::{line, scenarios};
-
-#[test]
-fn commands_over_scenarios_print_what_is_shown() {
-    let mut compared = 0;
-    for mut document in documents() {
-        for block in document.blocks() {
-            let Some(command) = block.command() else { continue };
-            let plain = command.strip_prefix("cargo run --release -- ").or(command.strip_prefix("racefuzz "));
-            let Some(arguments) = plain else { continue };
-            document.compare(&block, &line(arguments).stdout);
-            compared += 1;
-        }
-    }
-    assert!(compared >= 8, "README and the book show commands: {compared}");
-}
+use crate::support::scenarios;
 
 #[test]
 fn every_scenario_that_is_named_exists() {

@@ -20,11 +20,16 @@ pub struct Block {
 }
 
 impl Block {
+    /// What is typed in a console block.
+    pub fn commands(&self) -> Vec<&str> {
+        let lines = self.lines.iter().filter(|_| self.language == "console");
+        lines.filter_map(|line| line.strip_prefix("$ ")).collect()
+    }
+
     /// The only command of a console block.
     pub fn command(&self) -> Option<&str> {
-        let commands = self.lines.iter().filter(|line| line.starts_with("$ ")).count();
         let first = self.lines.first().and_then(|line| line.strip_prefix("$ "));
-        first.filter(|_| self.language == "console" && commands == 1)
+        first.filter(|_| self.commands().len() == 1)
     }
 
     /// What the command is said to print.
@@ -54,6 +59,13 @@ pub fn documents() -> Vec<Document> {
 /// One of them.
 pub fn document(name: &str) -> Document {
     documents().into_iter().find(|document| document.path.ends_with(name)).expect("a document")
+}
+
+/// The chapters in the order of the table of contents.
+pub fn contents() -> Vec<Document> {
+    let contents = document("SUMMARY.md");
+    let names = contents.text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    names.map(document).collect()
 }
 
 impl Document {
