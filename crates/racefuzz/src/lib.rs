@@ -37,7 +37,29 @@
 //! * [`Var`]: a named plain shared variable, each access one step; [`note`](fn@note),
 //!   [`println!`], [`finally`], [`assume`], [`nondet`]: what programs tell the report, and ask.
 //! * [`scenario`]: programs with a name, for a command line of your own.
+//! * `Checker` and [`check`](fn@check): every execution that the memory model allows, one of each kind; `Fixer`: what
+//!   repairs a program, proved, and what of its synchronisation is needed.
+//! * [`strategy`](mod@strategy): schedules chosen your way.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! | --- | --- | --- |
+//! | `model` | yes | Code runs under racefuzz where an execution is active. Without it every type *is* std's, and [`test`](macro@test) runs its body once. |
+//! | `allocator` | yes | Be the global allocator of programs that link this crate. One with an allocator of its own wraps it in [`alloc::Allocator`] and leaves this out. |
+//! | `json` | no | Reports in files: `RACEFUZZ_REPORT_DIR`, as JSON, a page, SARIF and others. |
+//! | `checkpoint` | no | Explorations that are kept in a file, to be gone on with later. |
+//! | `tracing` | no | Logs runs, explorations and repairs that are tried through the crate `tracing`. |
+//!
+//! Features are unified: a dev-dependency switches `model` on for a package's benchmarks and examples, too. Outside an
+//! execution the types then behave as std's, and cost a little more.
+//!
+//! # Where to go on
+//!
+//! The [book](https://github.com/racefuzz/racefuzz/blob/main/crates/book/text/SUMMARY.md) has a tutorial from a bug to a proved
+//! repair, the commands, the anomalies, and limits.
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// What programs under test allocate is looked after: see [`Allocator`](alloc::Allocator).
 #[cfg(feature = "allocator")]
