@@ -89,8 +89,7 @@ fn compute(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Bl
 #[expect(clippy::needless_range_loop, reason = "four rows are walked at once")]
 fn quarter(x: &mut Block, ia: usize, ib: usize, ic: usize, id: usize) {
     for lane in 0..LANES {
-        let (mut a, mut b, mut c, mut d) =
-            (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]);
+        let (mut a, mut b, mut c, mut d) = (x[ia][lane], x[ib][lane], x[ic][lane], x[id][lane]);
         a = a.wrapping_add(b);
         d = (d ^ a).rotate_left(16);
         c = c.wrapping_add(d);

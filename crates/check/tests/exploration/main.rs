@@ -1,7 +1,6 @@
 //! Explorations as a whole: counts, verdicts, and what is kept of them.
 
 mod again;
-#[cfg(feature = "checkpoint")]
 mod checkpoint;
 mod counted;
 mod counts;

@@ -1,5 +1,4 @@
 //! What each primitive promises, in every schedule of small programs.
-#![cfg(feature = "model")]
 
 mod arc;
 mod atomic;
