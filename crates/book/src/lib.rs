@@ -20,6 +20,7 @@ chapters! {
     imports: "imports.md";
     continuous_integration: "ci.md";
     commands: "commands.md";
+    agents: "agents.md";
     strategies: "strategies.md";
     traces: "traces.md";
     reports: "reports.md";

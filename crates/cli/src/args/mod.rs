@@ -65,6 +65,9 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Show a scenario: what it teaches, its parameters, its source.
     Show(ShowArgs),
+    /// Serve these commands to an agent: the Model Context Protocol on standard input and output.
+    #[command(after_help = MCP_EXAMPLES)]
+    Mcp,
     /// Print a completion script for a shell.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -78,6 +81,17 @@ pub(crate) enum Command {
         command: Option<String>,
     },
 }
+
+const MCP_EXAMPLES: &str = "\
+Tools: list, run, check, explain, step, fix, verify_patch. An agent names a scenario, or a package and
+part of the path of its tests.
+
+Examples:
+  cargo install racefuzz-mcp                 what serves them
+  claude mcp add racefuzz -- racefuzz mcp    tell an agent of it
+
+In a configuration file:
+  { \"mcpServers\": { \"racefuzz\": { \"command\": \"racefuzz\", \"args\": [\"mcp\"] } } }";
 
 const RUN_EXAMPLES: &str = "\
 Strategies:

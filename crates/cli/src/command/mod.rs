@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod fix;
 mod list;
+mod mcp;
 mod replay;
 mod run;
 mod show;
@@ -27,6 +28,7 @@ pub(crate) fn dispatch(tool: &Tool<'_>, cli: &Cli) -> Result<u8, Failure> {
         Command::Replay(args) => replay::run(tool, args),
         Command::List(args) => list::run(tool, args),
         Command::Show(args) => show::run(tool, args),
+        Command::Mcp => mcp::run(),
         Command::Completions { shell } => manual::completions(*shell, Cli::command(), &tool.name),
         Command::Man { command } => manual::page(Cli::command(), &tool.name, command.as_deref()),
     }

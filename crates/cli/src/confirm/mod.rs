@@ -298,7 +298,7 @@ pub(crate) fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// The outermost folder around this one that has a `Cargo.lock`.
-pub(crate) fn workspace_of(folder: &Path) -> Option<PathBuf> {
+pub fn workspace_of(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().filter(|folder| folder.join("Cargo.lock").is_file()).last().map(Path::to_owned)
 }
 
