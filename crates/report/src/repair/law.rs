@@ -134,7 +134,7 @@ fn waits(lines: &[&str]) -> bool {
 }
 
 /// Whether lines call functions of the program in which something happens, or that are not known.
-fn calls_events(fix: &Fix, file: &str, lines: &[&str], sources: &dyn Sources) -> bool {
+pub(super) fn calls_events(fix: &Fix, file: &str, lines: &[&str], sources: &dyn Sources) -> bool {
     let mut files: BTreeSet<&str> = passed(fix).map(|site| site.file.as_str()).collect();
     files.insert(file);
     let texts: Vec<(&str, String)> =

@@ -27,7 +27,7 @@ pub(super) fn write(
         Edit::LoadAgain { load, .. } => {
             let Some(text) = sources.text(&load.file) else { return false };
             let lines: Vec<&str> = text.lines().collect();
-            let Some(again) = Again::of(edit, &text, &lines) else { return false };
+            let Some(again) = Again::of(fix, edit, &text, &lines, sources) else { return false };
             let white = indent(lines[again.bound.line - 1]);
             let changes = files.entry(load.file.clone()).or_default();
             if !again.bound.mutable {
@@ -75,7 +75,7 @@ pub(crate) fn in_words(fix: &Fix, edit: &Edit, sources: &dyn Sources) -> Option<
         Edit::LoadAgain { load, .. } => {
             let text = sources.text(&load.file)?;
             let lines: Vec<&str> = text.lines().collect();
-            let again = Again::of(edit, &text, &lines)?;
+            let again = Again::of(fix, edit, &text, &lines, sources)?;
             Some(format!("line {} loads again while {}", load.line, again.test))
         }
         Edit::WaitFor { before, .. } => {
@@ -95,7 +95,7 @@ struct Again<'t> {
 }
 
 impl<'t> Again<'t> {
-    fn of(edit: &Edit, text: &'t str, lines: &[&str]) -> Option<Self> {
+    fn of(fix: &Fix, edit: &Edit, text: &'t str, lines: &[&str], sources: &dyn Sources) -> Option<Self> {
         let Edit::LoadAgain { load, returns, when } = edit else { return None };
         let bound = Bound::at(text, lines, load).filter(|bound| bound.method == "load")?;
         // What is called on may not be hidden by what is made.
@@ -107,7 +107,10 @@ impl<'t> Again<'t> {
         if let Some((site, compare)) = when {
             let variable = |site: &Site| {
                 let made = Bound::at(text, lines, site).filter(|_| site.file == load.file)?;
-                stays(lines, &made, bound.line).then_some(made.name)
+                // What is called in between might come here again, and read something else.
+                let between = &lines[made.last.min(bound.line - 1)..bound.line - 1];
+                let again = law::calls_events(fix, &load.file, between, sources);
+                (stays(lines, &made, bound.line) && !again).then_some(made.name)
             };
             let name = variable(site)?;
             let other = match compare {
@@ -278,6 +281,7 @@ fn spin_loop(text: &str, names: Names) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use racefuzz_trace::{Certainty, FixKind, MemoryModel, Verdict};
 
     fn site(text: &str, call: &str) -> Site {
         let at = text.find(call).expect("it stands there");
@@ -292,7 +296,10 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         let when = when.map(|(call, test)| (site(text, call), test));
         let edit = Edit::LoadAgain { load: site(text, "self.block.load"), returns, when };
-        Again::of(&edit, text, &lines).map(|again| again.test)
+        let verdict = Verdict { certainty: Certainty::Verified, memory: MemoryModel::Rc11, executions: 1 };
+        let mut fix = Fix::new(FixKind::Wait, vec![edit.clone()].into(), verdict);
+        fix.unguarded = vec![site(text, "self.block.load")];
+        Again::of(&fix, &edit, text, &lines, &[("f.rs", text)]).map(|again| again.test)
     }
 
     const CODE: &str = "fn f(&self) {\n    let tail = self.tail.swap(1, SeqCst);\n    \
@@ -313,6 +320,7 @@ mod tests {
             ("    let head", "    let tail = 3;\n    let head"),
             ("    let head", "    g(&mut tail);\n    let head"),
             ("    let head", "    loop {\n    let head"),
+            ("    let head", "    self.f();\n    let head"),
             ("swap(1, SeqCst);", "swap(1, SeqCst) / 2;"),
             ("let tail = self", "let tail = 2 + self"),
         ] {
