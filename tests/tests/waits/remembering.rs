@@ -151,6 +151,24 @@ fn rounds_that_nobody_looks_at() {
 #[test]
 fn rounds_that_somebody_looks_at() {
     not_verified(counted_for_others(|rounds| assert!(rounds.load(Relaxed) < 6, "so many rounds")));
+    fails("two rounds", counted_for_others(|rounds| assert!(rounds.load(Relaxed) < 2, "two rounds")));
+}
+
+/// Loops that count for themselves, and wait for nobody.
+#[test]
+fn counting_to_a_number() {
+    verified(1, || {
+        let threads = [20, 30].map(|last| {
+            thread::spawn(move || {
+                let count = AtomicUsize::new(0);
+                for _ in 0..last {
+                    count.fetch_add(1, Relaxed);
+                }
+                assert_eq!(count.into_inner(), last);
+            })
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
 }
 
 /// What happens behind the loop is not ordered by it.

@@ -85,9 +85,6 @@ impl Explore {
         if effect == Effect::Lasting {
             return LoopState::GoesOn;
         }
-        if let Some(turn) = self.counts_in(thread, &round, &statistics) {
-            return turn;
-        }
         // State words are in real memory: what they were once cannot be read again. Nor can a thread that
         // has chosen otherwise do the same.
         let start = round.events.start;
@@ -100,6 +97,9 @@ impl Explore {
                 let is_state = |event: &Event| event.loc != NOWHERE && !is_told(event);
                 !is_state(self.graph.event(*id)) || self.finds_newest_write(*id)
             });
+        if let Some(turn) = self.counts_in(thread, &round, &statistics, repeatable) {
+            return turn;
+        }
         if self.loops.rounds(round.key).is_none() {
             if self.holds_lock(thread, &round.events) {
                 // The same loop is looked at again where it holds none.
@@ -220,7 +220,13 @@ impl Explore {
     }
 
     /// What becomes of a round that only counts in these locations; `None` if nobody else reads them.
-    fn counts_in(&mut self, thread: u32, round: &Round, statistics: &[u32]) -> Option<LoopState> {
+    fn counts_in(
+        &mut self,
+        thread: u32,
+        round: &Round,
+        statistics: &[u32],
+        repeatable: bool,
+    ) -> Option<LoopState> {
         let made = |loc: &u32| self.made.get(*loc as usize).copied().unwrap_or(0);
         let statistics: SmallVec<[u64; 2]> = statistics.iter().map(made).collect();
         if let Some(new) = statistics.iter().find(|made| !self.loops.is_statistic(**made)) {
@@ -230,11 +236,28 @@ impl Explore {
         if !statistics.iter().any(|made| self.loops.is_read(*made)) {
             return None;
         }
-        if (1..COUNTED_ROUNDS).all(|back| self.is_equal(thread, &round.events, back, true)) {
-            (self.dead, self.bounded) = (true, true);
+        let known = self.loops.rounds(round.key);
+        if known.is_some_and(|rounds| rounds < COUNTED_ROUNDS) {
+            // It was a wait while nobody read them.
+            self.learned = Some(Loops::counting(round.key));
             return Some(LoopState::Ends);
         }
-        Some(LoopState::GoesOn)
+        if !(1..COUNTED_ROUNDS).all(|back| self.is_equal(thread, &round.events, back, true)) {
+            return Some(LoopState::GoesOn);
+        }
+        if repeatable && known.is_none() {
+            // It may go round so often whatever others do.
+            return Some(self.try_loop(thread, round, Purpose::Learn));
+        }
+        self.bounded = true;
+        if self.quiet.is_some() || self.turn().is_some() {
+            self.dead = true;
+            return Some(LoopState::Ends);
+        }
+        // Others may still change what it read.
+        self.doomed = true;
+        self.front(thread).wait = Wait::Never;
+        Some(LoopState::Waits)
     }
 
     /// Notes where the object at a location was made.
