@@ -109,6 +109,14 @@ fn drive(name: &str, more: &[&str]) {
     assert!(replayed.stdout.contains("replayed"), "{}", replayed.stdout);
     assert_eq!(rows(&replayed.stdout), rows(&first.stdout));
 
+    #[cfg(target_os = "linux")]
+    {
+        let command = format!("{} replay '{token}' --step", env!("CARGO_BIN_EXE_cargo-racefuzz"));
+        let (screen, code) = package.typed_at(&command, "q quit", "q");
+        assert_eq!(code, Some(1), "{screen}");
+        assert!(screen.contains("lost update"), "{screen}");
+    }
+
     assert_eq!(run(&["run", "locked", "--iterations", "100"]).code, Some(0));
     let returning = run(&["run", "returning"]);
     assert_eq!(returning.code, Some(1), "{}", returning.stdout);

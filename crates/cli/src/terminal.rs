@@ -14,6 +14,11 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 /// Lines where the terminal does not say.
 const LINES: u16 = 24;
 
+/// Whether there is one to step through a failure in.
+pub(crate) fn is_there() -> bool {
+    stdin().is_terminal() && stdout().is_terminal()
+}
+
 /// Steps through until the user quits. Whether there was a terminal to do so in; without one nothing is
 /// written.
 ///
@@ -24,7 +29,7 @@ pub(crate) fn step_through(
     style: Style,
     width: Option<usize>,
 ) -> Result<bool, Failure> {
-    if !stdin().is_terminal() || !stdout().is_terminal() {
+    if !is_there() {
         return Ok(false);
     }
     let Some(_raw) = Raw::enter() else { return Ok(false) };

@@ -3,7 +3,7 @@
 use super::Ran;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The package, new for each test.
 pub struct Package {
@@ -46,6 +46,32 @@ impl Package {
         ran
     }
 
+    /// The command in a terminal, in which keys are typed as soon as it shows a text; what it shows, and its exit
+    /// code.
+    #[cfg(target_os = "linux")]
+    pub fn typed_at(&self, command: &str, shown: &str, keys: &str) -> (String, Option<i32>) {
+        use std::io::{Read, Write};
+        let arguments = ["300", "script", "-qec", command, "/dev/null"];
+        let mut terminal = command_in(self.folder.path(), "timeout", &arguments, "0");
+        terminal.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut terminal = terminal.spawn().expect("it runs");
+        let (mut typed, mut output) = (terminal.stdin.take(), terminal.stdout.take().unwrap());
+        let (mut screen, mut bytes, mut kept) = (Vec::new(), [0; 4096], None);
+        while let Ok(read @ 1..) = output.read(&mut bytes) {
+            screen.extend_from_slice(&bytes[..read]);
+            if String::from_utf8_lossy(&screen).contains(shown)
+                && let Some(mut typed) = typed.take()
+            {
+                typed.write_all(keys.as_bytes()).unwrap();
+                // What ends the input of a terminal may end what runs there, too: it stays open.
+                kept = Some(typed);
+            }
+        }
+        let code = terminal.wait().unwrap().code();
+        drop(kept);
+        (String::from_utf8_lossy(&screen).into_owned(), code)
+    }
+
     /// A program in the package's folder, with `RUST_BACKTRACE` as given.
     pub fn ran(&self, program: &str, arguments: &[&str], backtrace: &str) -> Ran {
         ran_in(self.folder.path(), program, arguments, backtrace)
@@ -65,6 +91,10 @@ pub fn share_features(manifest: &Path) {
 
 /// A program in a folder, without the habits of what runs the tests.
 pub fn ran_in(folder: &Path, program: &str, arguments: &[&str], backtrace: &str) -> Ran {
+    command_in(folder, program, arguments, backtrace).output().expect("it runs").into()
+}
+
+fn command_in(folder: &Path, program: &str, arguments: &[&str], backtrace: &str) -> Command {
     let mut command = Command::new(program);
     // `cargo racefuzz` switches the imports; cargo has to be told to.
     let flags = (program == env!("CARGO")).then_some(("RUSTFLAGS", "--cfg racefuzz"));
@@ -95,5 +125,5 @@ pub fn ran_in(folder: &Path, program: &str, arguments: &[&str], backtrace: &str)
         .env("RUST_BACKTRACE", backtrace)
         .envs(flags)
         .args(arguments);
-    command.output().expect("it runs").into()
+    command
 }

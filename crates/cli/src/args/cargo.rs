@@ -177,6 +177,9 @@ pub(crate) struct CargoRunArgs {
 pub(crate) struct CargoReplayArgs {
     /// The token.
     pub(crate) token: String,
+    /// Step through the failure in the terminal; the report as text where there is none.
+    #[arg(long, conflicts_with_all = ["format", "report"])]
+    pub(crate) step: bool,
     #[command(flatten)]
     pub(crate) form: FormArgs,
     #[command(flatten)]

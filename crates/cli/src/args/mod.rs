@@ -6,7 +6,8 @@ mod unmodified;
 mod values;
 
 pub(crate) use cargo::{
-    CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoRunArgs,
+    CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoReplayArgs,
+    CargoRunArgs,
 };
 pub(crate) use output::{FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, check_writable};
 pub(crate) use unmodified::{BuildArgs, CargoTestArgs};

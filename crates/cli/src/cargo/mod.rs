@@ -3,13 +3,14 @@
 mod drive;
 mod init;
 mod reports;
+mod stepping;
 mod switch;
 mod typed;
 mod unmodified;
 
-use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoRunArgs, FormArgs};
+use crate::args::{CargoCheckArgs, CargoCli, CargoCommand, CargoReplayArgs, CargoRunArgs, FormArgs};
 use crate::error::Failure;
-use crate::{output, reporting};
+use crate::{exit, output, reporting, terminal};
 use clap::CommandFactory;
 use drive::{Driven, Reports, Shown};
 use racefuzz::{Inject, Schedule};
@@ -37,17 +38,7 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             let settings = settings_of_repair("RACEFUZZ_AUDIT", args.memory);
             drive(Some(&args.name), Shown::All, &args.cargo, settings, &args.form)
         }
-        CargoCommand::Replay(args) => {
-            let schedule: Schedule =
-                args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
-            if unmodified::is_unmodified(&schedule) {
-                return unmodified::replay(&schedule, &args.token, &args.cargo, &args.form);
-            }
-            // A test's path within its binary is its name without the crate.
-            let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
-            let settings = vec![("RACEFUZZ_REPLAY", args.token.clone())];
-            drive(Some(path), Shown::AllOfOne, &args.cargo, settings, &args.form)
-        }
+        CargoCommand::Replay(args) => replay(args),
         CargoCommand::Init(args) => init::init(args),
         CargoCommand::Completions { shell } => {
             crate::manual::completions(*shell, CargoCli::command(), "cargo-racefuzz")
@@ -56,6 +47,40 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             crate::manual::page(CargoCli::command(), "cargo-racefuzz", command.as_deref())
         }
     }
+}
+
+/// One schedule of a test again; stepped through where that is wanted, and there is a terminal.
+fn replay(args: &CargoReplayArgs) -> Result<u8, Failure> {
+    let schedule: Schedule =
+        args.token.parse().map_err(|error| Failure::Token { text: args.token.clone(), error })?;
+    let steps = args.step && terminal::is_there();
+    if unmodified::is_unmodified(&schedule) {
+        if steps && stepping::through(&unmodified::replay_as_json(&schedule, &args.token, &args.cargo)?)? {
+            return Ok(exit::BUG);
+        }
+        return unmodified::replay(&schedule, &args.token, &args.cargo, &args.form);
+    }
+    // A test's path within its binary is its name without the crate.
+    let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
+    let settings = || vec![("RACEFUZZ_REPLAY", args.token.clone())];
+    if steps && stepping::through(&drive_to_json(path, &args.cargo, settings())?)? {
+        return Ok(exit::BUG);
+    }
+    drive(Some(path), Shown::AllOfOne, &args.cargo, settings(), &args.form)
+}
+
+/// Runs one test; its report as JSON.
+fn drive_to_json(
+    path: &str,
+    cargo: &crate::args::CargoArgs,
+    mut settings: Settings,
+) -> Result<String, Failure> {
+    let folder = reports::Folder::new("step")?;
+    settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
+    settings.push(("RACEFUZZ_REPORT_FORMATS", Format::Json.name().to_owned()));
+    let reports = Reports::OnStdout;
+    Driven { name: Some(path), shown: Shown::AllOfOne, cargo, settings: &settings, reports }.run()?;
+    folder.collect(Format::Json)
 }
 
 /// Settings of one kind of run, as the tests read them from their environment.

@@ -88,8 +88,40 @@ pub(super) fn replay(
     args: &crate::args::CargoArgs,
     form: &FormArgs,
 ) -> Result<u8, Failure> {
-    check_platform()?;
     let format = form.plain("that of an unmodified test")?;
+    replayed(schedule, token, args, |done, build| {
+        let style = output::style(LookArgs { ascii: false, width: None });
+        for divergence in done.iter().filter_map(Done::divergence) {
+            output::note_line(divergence).map_err(Failure::Output)?;
+        }
+        if code(done) == exit::OK {
+            output::note_line("the schedule of this token does not fail").map_err(Failure::Output)?;
+        }
+        output::print(&match format {
+            PlainFormat::Text => show::text(done, &style, build),
+            PlainFormat::Json => show::json(done),
+        })?;
+        Ok(code(done))
+    })
+}
+
+/// Repeats a schedule; what came of it as JSON.
+pub(super) fn replay_as_json(
+    schedule: &Schedule,
+    token: &str,
+    args: &crate::args::CargoArgs,
+) -> Result<String, Failure> {
+    replayed(schedule, token, args, |done, _| Ok(show::json(done)))
+}
+
+/// Builds the test of a schedule, repeats the schedule, and makes something of what came of it.
+fn replayed<T>(
+    schedule: &Schedule,
+    token: &str,
+    args: &crate::args::CargoArgs,
+    make: impl Fn(&[Done<'_>], &BuildArgs) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    check_platform()?;
     let build = BuildArgs { package: args.package.clone(), rest: args.rest.clone(), ..BuildArgs::default() };
     let built = build::build(&build)?;
     let tests = built.tests(None)?;
@@ -111,18 +143,7 @@ pub(super) fn replay(
         answer: String::new(),
     };
     let done = run::all(&[test], 1, run::PATIENCE, &request, &|_| {})?;
-    let style = output::style(LookArgs { ascii: false, width: None });
-    for divergence in done.iter().filter_map(Done::divergence) {
-        output::note_line(divergence).map_err(Failure::Output)?;
-    }
-    if code(&done) == exit::OK {
-        output::note_line("the schedule of this token does not fail").map_err(Failure::Output)?;
-    }
-    output::print(&match format {
-        PlainFormat::Text => show::text(&done, &style, &build),
-        PlainFormat::Json => show::json(&done),
-    })?;
-    Ok(code(&done))
+    make(&done, &build)
 }
 
 /// Whether unmodified programs can run here at all.
