@@ -255,7 +255,7 @@ function passing(stepping) {
 function parts(text) {
   /** @type {{ kind: "text" | "code" | "step", text: string }[]} */
   const all = [];
-  const pattern = /`([^`]+)`|\bsteps? (\d+)(?:((?:, \d+)*)( to | and |\.\.)(\d+))?/g;
+  const pattern = /`([^`]+)`|\bsteps? (\d+)(?:(?:, \d+)*(?: to | and |\.\.|, )\d+)?/g;
   let from = 0;
   for (const match of text.matchAll(pattern)) {
     const at = match.index;
@@ -301,6 +301,28 @@ function address(hash) {
     return value !== null && /^\d+$/.test(value) ? Number(value) : null;
   };
   return { step: number("step"), repair: number("repair") };
+}
+
+/**
+ * The name of the function that a line stands in: of the nearest one above it that is indented less.
+ * @param {SourceFile["parts"]} parts of the file
+ * @param {number} number of the line
+ * @returns {string | null}
+ */
+function functionAt(parts, number) {
+  const part = parts.find(([first, text]) => first <= number && number < first + text.split("\n").length);
+  if (!part) return null;
+  const lines = part[1].split("\n");
+  const indent = (/** @type {string} */ line) => line.length - line.trimStart().length;
+  let most = Infinity;
+  for (let at = number - part[0]; at >= 0; at -= 1) {
+    const line = lines[at];
+    if (!line.trim() || line.trimStart().startsWith("//")) continue;
+    const name = /^\s*(?:[\w()]+\s+|"[^"]*"\s+)*fn\s+(\w+)/.exec(line)?.[1];
+    if (name && (indent(line) < most || at === number - part[0])) return name;
+    most = Math.min(most, indent(line));
+  }
+  return null;
 }
 
 /**

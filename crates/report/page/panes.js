@@ -50,7 +50,9 @@ function showSource(pane, shown, stop, place, others, label, steps) {
     pane.lines.replaceChildren(h("p", { class: "muted" }, "The source of this step is not known."));
     return;
   }
-  pane.path.textContent = place && place[0] === shown ? `${file.name}:${place[1]}` : file.name;
+  const within = place && place[0] === shown ? functionAt(file.parts, place[1]) : null;
+  const where = place && place[0] === shown ? `${file.name}:${place[1]}` : file.name;
+  pane.path.textContent = within ? `${where} in ${within}` : where;
   /** @type {HTMLElement | null} */
   let current = null;
   const content = file.parts.flatMap(([first, text], part) => {

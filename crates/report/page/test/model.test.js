@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 
-const names = ["stops", "now", "values", "waiting", "arrows", "arrowsAt", "relation", "passing", "parts", "ranges", "address", "rust"];
+const names = ["stops", "now", "values", "waiting", "arrows", "arrowsAt", "relation", "passing", "parts", "functionAt", "ranges", "address", "rust"];
 const text = readFileSync(new URL("../model.js", import.meta.url), "utf8");
 const model = runInNewContext(`${text}\n({ ${names.join(", ")} })`, { URLSearchParams });
 // What another context makes has other prototypes.
@@ -82,7 +82,17 @@ test("numbers of steps and code are found in a text", () => {
   const kinds = (text) => model.parts(text).filter((part) => part.kind !== "text").map((part) => `${part.kind} ${part.text}`);
   same(kinds("stored 6 in `n` (step 6), out of steps 1 to 4"), ["code n", "step 6", "step 1", "step 4"]);
   same(kinds("steps 1 and 2; 3 threads; step by step"), ["step 1", "step 2"]);
+  same(kinds("nothing orders it after steps 1, 2"), ["step 1", "step 2"]);
   assert.equal(model.parts("steps 1 to 4 `x`").map((part) => part.text).join(""), "steps 1 to 4 x");
+});
+
+test("a line is named by the function around it", () => {
+  const text = "impl Stack {\n    pub(crate) fn pop(&self) -> u32 {\n        // fn not(\n        loop {\n            self.head.load()\n        }\n    }\n}\nstatic N: u32 = 0;";
+  const parts = [[10, text]];
+  assert.equal(model.functionAt(parts, 14), "pop");
+  assert.equal(model.functionAt(parts, 11), "pop");
+  assert.equal(model.functionAt(parts, 18), null);
+  assert.equal(model.functionAt(parts, 99), null);
 });
 
 test("numbers are written as ranges", () => {
