@@ -2,7 +2,7 @@
 
 use crate::command::Failed;
 use crate::document::{Explained, Explanation, FixDocument, ListDocument, Row, RunDocument};
-use racefuzz_report::{DiskSources, Sources, Style, fix_text, patches, proposals};
+use racefuzz_report::{DiskSources, Sources, Style, fix_text, is_typed, patches, proposals};
 use racefuzz_trace::{Certainty, Outcome, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -312,7 +312,8 @@ pub(crate) struct Repairs {
 struct Repair {
     number: usize,
     kind: &'static str,
-    /// `verified`, `no bug found` where schedules were sampled, or `proposal`, which is explored by nobody until it is typed in: see `verify_patch`.
+    /// `verified`, or `no bug found` where schedules were sampled; `advice` is explored as its words say it, and no
+    /// text is the whole of it; a `proposal` is explored by nobody until it is typed in: see `verify_patch`.
     certainty: &'static str,
     /// The whole repair as a unified diff; none if words have to say it.
     patch: Option<String>,
@@ -323,11 +324,12 @@ struct Repair {
     notes: Vec<String>,
 }
 
-fn certainty(certainty: Certainty) -> &'static str {
+fn certainty(certainty: Certainty, is_typed: bool) -> &'static str {
     match certainty {
+        Certainty::Untried => "proposal",
+        _ if !is_typed => "advice",
         Certainty::Verified => "verified",
         Certainty::Sampled => "no bug found",
-        Certainty::Untried => "proposal",
     }
 }
 
@@ -341,7 +343,7 @@ impl Repairs {
         let repairs = report.fixes.iter().enumerate().map(|(at, fix)| Repair {
             number: at + 1,
             kind: fix.kind.word(),
-            certainty: certainty(fix.verdict.certainty),
+            certainty: certainty(fix.verdict.certainty, is_typed(fix, &sources)),
             patch: typed.iter().find(|patch| patch.number == at + 1).map(|patch| patch.text.clone()),
             keeps: fix.kept.as_ref().map(|kept| format!("{}/{}", kept.schedules, kept.of)),
             parallelism: fix.parallelism.as_ref().map(|parallelism| parallelism.mean),

@@ -105,6 +105,10 @@ fn a_scenario_is_found_run_explained_repaired_and_proved() {
         let (text, repairs) = agent.told("fix", json!({ "name": "refcount" })).await;
         snapshot("fix", &text);
         assert_eq!(repairs["repairs"][0]["certainty"], "verified");
+        assert_eq!(
+            (&repairs["repairs"][1]["certainty"], &repairs["repairs"][1]["patch"]),
+            (&json!("advice"), &Value::Null)
+        );
         let (text, result) =
             agent.told("check", json!({ "name": "refcount-locked", "params": { "threads": 3 } })).await;
         snapshot("check", &text);
