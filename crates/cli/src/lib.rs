@@ -30,6 +30,7 @@ mod cargo;
 mod command;
 pub mod confirm;
 mod error;
+pub mod installed;
 mod manual;
 mod output;
 mod progress;

@@ -1,13 +1,10 @@
 //! Runs of the command line: what is typed, and what comes of it.
 
-use crate::requests::{Check, Fix, List, Program, Run};
+use crate::requests::{Check, List, Program, Run};
+use racefuzz_cli::installed::{TOOL, beside};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-
-/// Names the command line that is run, where it is another one than the `racefuzz` that lies beside this
-/// program or on the path: one over scenarios of its own.
-pub(crate) const TOOL: &str = "RACEFUZZ_TOOL";
 
 /// Seconds that a run may take where nothing else was said.
 const PATIENCE: u32 = 60;
@@ -49,8 +46,8 @@ impl Command {
         command.json()
     }
 
-    pub(crate) fn fix(request: &Fix) -> Self {
-        Self::of("fix", &request.program).json()
+    pub(crate) fn fix(program: &Program) -> Self {
+        Self::of("fix", program).json()
     }
 
     /// The schedule of a token once more.
@@ -76,11 +73,8 @@ impl Command {
         command
     }
 
-    /// A name, which is not taken for an option.
     fn positional(&mut self, name: &str) {
-        if name.starts_with('-') {
-            self.refused = Some(Failed(format!("`{name}` is no name")));
-        }
+        self.refused = self.refused.take().or(not_an_option(name).err());
         self.arguments.push(name.to_owned());
     }
 
@@ -141,6 +135,14 @@ impl Command {
     }
 }
 
+/// Whether a name is one, and not taken for an option.
+///
+/// # Errors
+/// If it is an option.
+pub(crate) fn not_an_option(name: &str) -> Result<(), Failed> {
+    if name.starts_with('-') { Err(Failed(format!("`{name}` is no name"))) } else { Ok(()) }
+}
+
 /// What a command said at its end: the lines behind its error, or its last ones.
 fn last_words(errors: &str, printed: &str) -> String {
     const MOST: usize = 20;
@@ -151,13 +153,6 @@ fn last_words(errors: &str, printed: &str) -> String {
     let words = lines[first..].join("\n");
     let words = words.strip_prefix("error: ").map_or(words.clone(), str::to_owned);
     if words.is_empty() { "the command ended without a word".to_owned() } else { words }
-}
-
-/// The program of a name that lies beside this one, or whichever is on the path.
-fn beside(name: &str) -> OsString {
-    let own = std::env::current_exe().ok();
-    let path = own.map(|own| own.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
-    path.filter(|path| path.is_file()).map_or_else(|| name.into(), PathBuf::into_os_string)
 }
 
 #[cfg(test)]

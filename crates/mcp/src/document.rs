@@ -59,7 +59,7 @@ pub(crate) struct ListDocument {
     pub(crate) scenarios: Vec<Value>,
 }
 
-/// A printed document, or those of several tests; `none` of them has anything to say is an error.
+/// The printed document, or those of several tests.
 ///
 /// # Errors
 /// If it is not what was expected: the command line is of another version.

@@ -1,6 +1,6 @@
 //! Patches typed into a copy of a package, and checked there.
 
-use crate::command::Failed;
+use crate::command::{Failed, not_an_option};
 use crate::requests::VerifyPatch;
 use crate::results::Patched;
 use racefuzz_cli::confirm::{Check, Confirmed, Repair, Scratch};
@@ -15,9 +15,7 @@ pub(crate) fn verify(request: &VerifyPatch) -> Result<Patched, Failed> {
     let package = folder.canonicalize().ok().filter(|path| path.join("Cargo.toml").is_file());
     let package =
         package.ok_or_else(|| Failed(format!("`{}` is no folder of a package", folder.display())))?;
-    if request.name.starts_with('-') {
-        return Err(Failed(format!("`{}` is no name", request.name)));
-    }
+    not_an_option(&request.name)?;
     let workspace = racefuzz_cli::confirm::workspace_of(&package).unwrap_or_else(|| package.clone());
     let files = patched(&request.patch, &[&package, &workspace])?;
     let manifest = package.join("Cargo.toml");

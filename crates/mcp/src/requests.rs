@@ -13,7 +13,7 @@ pub(crate) struct List {
     pub(crate) filter: Option<String>,
 }
 
-/// A program under test.
+/// A program under test; it is all that `fix` is told.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Program {
     /// A scenario's name, or part of the path of `#[racefuzz::test]`s where a package is named.
@@ -59,13 +59,6 @@ pub(crate) struct Check {
     /// Seconds after which it stops; 60 if it is left out.
     #[serde(default)]
     pub(crate) max_seconds: Option<u32>,
-}
-
-/// Arguments of `fix`.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub(crate) struct Fix {
-    #[serde(flatten)]
-    pub(crate) program: Program,
 }
 
 /// Arguments of `explain`.

@@ -265,8 +265,7 @@ impl Moment {
         let row = &rows[at];
         let same = |other: &&Row| other.thread == row.thread && other.number.is_some();
         let site = row.site.and_then(|site| trace.sites.get(site));
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let sources = DiskSources::in_directories([folder]);
+        let sources = sources_in(folder);
         let text = site.and_then(|site| sources.text(&site.file));
         let line = site.and_then(|site| text.as_deref()?.lines().nth((site.line as usize).checked_sub(1)?));
         let names = explanation.objects.iter().map(|object| explanation.object_names.get(*object));
@@ -336,8 +335,7 @@ fn certainty(certainty: Certainty, is_typed: bool) -> &'static str {
 impl Repairs {
     pub(crate) fn of(document: FixDocument, folder: &Path) -> Self {
         let report = document.report;
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let sources = DiskSources::in_directories([folder]);
+        let sources = sources_in(folder);
         let mut typed = patches(&report, &sources);
         typed.extend(proposals(&report, &sources));
         let repairs = report.fixes.iter().enumerate().map(|(at, fix)| Repair {
@@ -391,4 +389,9 @@ impl Worded for Patched {
 fn lines(lines: impl Iterator<Item = String>, none: &str) -> String {
     let lines: Vec<String> = lines.collect();
     if lines.is_empty() { none.to_owned() } else { lines.join("\n") }
+}
+
+/// The sources of a program that was run in a folder.
+fn sources_in(folder: &Path) -> DiskSources {
+    DiskSources::in_directories([std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned())])
 }

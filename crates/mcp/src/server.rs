@@ -2,7 +2,7 @@
 
 use crate::command::{Command, Failed};
 use crate::document::{self, FixDocument, RunDocument};
-use crate::requests::{Check, Explain, Fix, List, Run, Step, VerifyPatch};
+use crate::requests::{Check, Explain, List, Program, Run, Step, VerifyPatch};
 use crate::results::{Moment, Patched, Repairs, Scenarios, Story, Verdicts, Worded};
 use rmcp::handler::server::common::schema_for_output;
 use rmcp::handler::server::tool::IntoCallToolResult;
@@ -71,8 +71,8 @@ impl Server {
 
     /// Search for changes that repair a program, and prove them; those that can be typed in come as patches.
     #[tool(output_schema = schema_for_output::<Repairs>(), annotations(read_only_hint = true))]
-    async fn fix(&self, Parameters(request): Parameters<Fix>) -> Answer<Repairs> {
-        let command = Command::fix(&request);
+    async fn fix(&self, Parameters(program): Parameters<Program>) -> Answer<Repairs> {
+        let command = Command::fix(&program);
         let printed = command.output().await.and_then(|printed| document::read::<FixDocument>(&printed));
         Answer(printed.map(|document| Repairs::of(document, command.folder())))
     }

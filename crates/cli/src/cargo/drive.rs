@@ -5,6 +5,7 @@ use super::switch;
 use crate::args::CargoArgs;
 use crate::error::Failure;
 use crate::exit;
+use racefuzz_report::Format;
 use std::process::{Command, Stdio};
 
 pub(super) fn cargo() -> Command {
@@ -53,6 +54,17 @@ pub(super) enum Reports {
 }
 
 impl Driven<'_> {
+    /// Builds and runs the tests, each of which leaves its report in these forms: the exit code, and the folder.
+    pub(super) fn run_for(&self, formats: &[Format]) -> Result<(u8, Folder), Failure> {
+        let folder = Folder::new("reports")?;
+        let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+        let mut settings = self.settings.to_vec();
+        settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
+        settings.push(("RACEFUZZ_REPORT_FORMATS", names.join(",")));
+        let code = Driven { settings: &settings, ..*self }.run()?;
+        Ok((code, folder))
+    }
+
     /// Builds and runs the tests; the exit code.
     pub(super) fn run(&self) -> Result<u8, Failure> {
         let exact = self.shown == Shown::AllOfOne;

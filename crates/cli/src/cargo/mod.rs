@@ -63,24 +63,20 @@ fn replay(args: &CargoReplayArgs) -> Result<u8, Failure> {
     // A test's path within its binary is its name without the crate.
     let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
     let settings = || vec![("RACEFUZZ_REPLAY", args.token.clone())];
-    if steps && stepping::through(&drive_to_json(path, &args.cargo, settings())?)? {
-        return Ok(exit::BUG);
+    if steps {
+        let driven = Driven {
+            name: Some(path),
+            shown: Shown::AllOfOne,
+            cargo: &args.cargo,
+            settings: &settings(),
+            reports: Reports::OnStdout,
+        };
+        let (_, folder) = driven.run_for(&[Format::Json])?;
+        if stepping::through(&folder.collect(Format::Json)?)? {
+            return Ok(exit::BUG);
+        }
     }
     drive(Some(path), Shown::AllOfOne, &args.cargo, settings(), &args.form)
-}
-
-/// Runs one test; its report as JSON.
-fn drive_to_json(
-    path: &str,
-    cargo: &crate::args::CargoArgs,
-    mut settings: Settings,
-) -> Result<String, Failure> {
-    let folder = reports::Folder::new("step")?;
-    settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
-    settings.push(("RACEFUZZ_REPORT_FORMATS", Format::Json.name().to_owned()));
-    let reports = Reports::OnStdout;
-    Driven { name: Some(path), shown: Shown::AllOfOne, cargo, settings: &settings, reports }.run()?;
-    folder.collect(Format::Json)
 }
 
 /// Settings of one kind of run, as the tests read them from their environment.
@@ -125,22 +121,23 @@ fn drive(
     name: Option<&str>,
     shown: Shown,
     cargo: &crate::args::CargoArgs,
-    mut settings: Settings,
+    settings: Settings,
     form: &FormArgs,
 ) -> Result<u8, Failure> {
     let on_stdout = (form.format != Format::Text).then_some(form.format);
     let mut formats: Vec<Format> = form.report.iter().map(|file| file.format).chain(on_stdout).collect();
     formats.dedup();
+    let reports = match (formats.is_empty(), on_stdout) {
+        (true, _) => Reports::None,
+        (false, None) => Reports::InFiles,
+        (false, Some(_)) => Reports::OnStdout,
+    };
+    let driven = Driven { name, shown, cargo, settings: &settings, reports };
     if formats.is_empty() {
-        return Driven { name, shown, cargo, settings: &settings, reports: Reports::None }.run();
+        return driven.run();
     }
     reporting::check_writable(form)?;
-    let folder = reports::Folder::new("reports")?;
-    settings.push(("RACEFUZZ_REPORT_DIR", folder.path().to_string_lossy().into_owned()));
-    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    settings.push(("RACEFUZZ_REPORT_FORMATS", names.join(",")));
-    let reports = if on_stdout.is_some() { Reports::OnStdout } else { Reports::InFiles };
-    let code = Driven { name, shown, cargo, settings: &settings, reports }.run()?;
+    let (code, folder) = driven.run_for(&formats)?;
     form.report.iter().try_for_each(|file| folder.write(file))?;
     if let Some(format) = on_stdout {
         output::print(&folder.collect(format)?)?;
