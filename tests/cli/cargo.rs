@@ -1,7 +1,7 @@
 //! `cargo racefuzz` over a package of somebody else's.
 
-use crate::support::Ran;
 use crate::support::package::Package;
+use crate::support::{Ran, has_nextest};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -57,13 +57,6 @@ async fn awaiting() {
     assert_eq!(n.get(), 2);
 }
 "#;
-
-fn has_nextest() -> bool {
-    Command::new(env!("CARGO"))
-        .args(["nextest", "--version"])
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
 
 /// The token in the report of a failing test.
 fn token(output: &str) -> &str {

@@ -1,6 +1,7 @@
 //! `cargo racefuzz test` over a package that knows nothing of racefuzz.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
+use crate::support::has_nextest;
 use crate::support::package::repository;
 use crate::support::{Ran, folder, snapshot};
 use std::fs;
@@ -361,6 +362,25 @@ fn passes_a_message() {
 }
 "#;
 
+/// A program whose `main` loses an update, with as many threads as its argument says.
+const MAIN: &str = r#"
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+static HITS: AtomicU32 = AtomicU32::new(0);
+
+fn main() {
+    let threads: u32 = std::env::args().nth(1).map_or(1, |text| text.parse().unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| HITS.store(HITS.load(SeqCst) + 1, SeqCst));
+        }
+    });
+    if HITS.load(SeqCst) != threads {
+        std::process::exit(3);
+    }
+}
+"#;
+
 /// The library that programs under test are linked to, built once for the tests of this file.
 pub fn library() -> PathBuf {
     // What it depends on is there, for the most part.
@@ -462,6 +482,47 @@ fn a_package_is_tested_without_a_change() {
     assert_eq!(weak("sc").code, Some(0));
     let stale = weak("rc11");
     assert_eq!(stale.code, Some(1), "{}{}", stale.stdout, stale.stderr);
+
+    // An expression is cargo-nextest's to read.
+    let mut filtered = vec!["test", "-E", "test(/s_over$/)", "--lib", "--iterations", "10"];
+    let absent = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"))
+        .args(&filtered)
+        .current_dir(folder.path())
+        .envs([("PATH", folder.path()), ("CARGO_HOME", folder.path())])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(absent.stderr).unwrap();
+    assert_eq!((absent.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(said.contains("cargo-nextest is not there"), "{said}");
+    if has_nextest() {
+        let matching = run(&filtered);
+        assert_eq!(matching.code, Some(0), "{}{}", matching.stdout, matching.stderr);
+        assert!(
+            matching.stderr.contains("bank/lib::tests::hands_over  10 executions"),
+            "{}",
+            matching.stderr
+        );
+        assert!(matching.stderr.contains(" 1 test, "), "{}", matching.stderr);
+        filtered[2] = "test((";
+        assert_eq!(run(&filtered).code, Some(2));
+    }
+
+    // A `main`, by its name and with arguments of its own.
+    fs::create_dir(path("src/bin")).unwrap();
+    fs::write(path("src/bin/hits.rs"), MAIN).unwrap();
+    let two = ["run", "hits", "--seed", "42", "--", "--", "2"];
+    let main = run(&two);
+    assert_eq!(main.code, Some(1), "{}{}", main.stdout, main.stderr);
+    snapshot("cli__unmodified_main", &format!("{}\n{}", lines(&main.stderr), main.stdout));
+    let kept = fs::read_to_string(path("racefuzz-regressions/tests.txt")).unwrap();
+    let token = kept.lines().find(|line| line.starts_with("bank/bin/hits:")).unwrap();
+    let token = token.split(" #").next().unwrap();
+    let replayed = run(&["replay", token, "--", "--", "2"]);
+    assert_eq!(replayed.code, Some(1), "{}{}", replayed.stdout, replayed.stderr);
+    let alone = run(&["run", "--bin", "hits"]);
+    assert_eq!(alone.code, Some(0), "{}{}", alone.stdout, alone.stderr);
+    let wrong = run(&["run", "--bin", "hits", "--workers", "2"]);
+    assert_eq!((wrong.code, wrong.stderr.lines().count()), (Some(2), 1), "{}", wrong.stderr);
 
     let passes = run(&["test", "hands_over", "--iterations", "100"]);
     assert_eq!(passes.code, Some(0), "{}{}", passes.stdout, passes.stderr);

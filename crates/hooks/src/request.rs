@@ -5,7 +5,7 @@ use racefuzz_trace::{RunReport, Settings, Strategy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// What a test binary is asked to do with the test that its arguments name.
+/// What an executable is asked to do: with the test that its arguments name, or with its `main`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Request {
     /// The name of the program in reports and tokens.
@@ -16,6 +16,8 @@ pub struct Request {
     pub iterations: u64,
     /// How schedules are chosen.
     pub strategy: Strategy,
+    /// See `racefuzz_fuzz::Options`; its default if it is left out.
+    pub depth: Option<u32>,
     /// The settings of every execution.
     pub settings: Settings,
     /// A limit on wall-clock time.

@@ -34,6 +34,13 @@ impl Ran {
     }
 }
 
+/// Whether cargo-nextest is installed here.
+pub fn has_nextest() -> bool {
+    let mut version = Command::new(env!("CARGO"));
+    version.args(["nextest", "--version"]);
+    version.output().is_ok_and(|output| output.status.success())
+}
+
 /// The command, with arguments.
 pub fn racefuzz(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_racefuzz"));

@@ -18,6 +18,7 @@ Examples:
   cargo racefuzz run counts --report FAIL.html        a page to step through the failure
   cargo racefuzz run counts -- --features fast --release
   cargo racefuzz test                                 any crate's own tests, without a change
+  cargo racefuzz run --bin server -- --release -- 80  any crate's `main`, with its arguments
   cargo racefuzz init                                 set up a package: imports, a first test
 
 A package whose manifest speaks of `cfg(racefuzz)` is compiled with `--cfg racefuzz`.
@@ -138,8 +139,15 @@ pub(crate) struct CargoInitArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CargoRunArgs {
-    /// Part of the path of the tests; all of them if it is left out.
+    /// Part of the path of the tests; all of them if it is left out. In a package that has nothing of racefuzz: the
+    /// binary or example whose `main` is run.
     pub(crate) name: Option<String>,
+    /// Run the `main` of a binary, of any crate, unmodified.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["name", "example"])]
+    pub(crate) bin: Option<String>,
+    /// Run the `main` of an example, of any crate, unmodified.
+    #[arg(long, value_name = "NAME", conflicts_with = "name")]
+    pub(crate) example: Option<String>,
     /// Seed of all random choices.
     #[arg(long, value_name = "N", value_parser = number::<u64>(0, u64::MAX), allow_negative_numbers = true)]
     pub(crate) seed: Option<u64>,

@@ -10,7 +10,7 @@ pub(crate) use cargo::{
     CargoRunArgs,
 };
 pub(crate) use output::{FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, check_writable};
-pub(crate) use unmodified::{BuildArgs, CargoTestArgs};
+pub(crate) use unmodified::{BuildArgs, CargoTestArgs, MAX_STEPS};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};

@@ -7,7 +7,7 @@ use racefuzz::{Inject, MemoryModel, Strategy};
 use std::time::Duration;
 
 /// The default of `--max-steps`: tests of real crates repeat what they do thousands of times.
-const MAX_STEPS: u32 = 5_000_000;
+pub(crate) const MAX_STEPS: u32 = 5_000_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +15,7 @@ Examples:
   cargo racefuzz test counts                          those whose path contains `counts`
   cargo racefuzz test -p mycrate --lib --iterations 100000 --max-time 5m
   cargo racefuzz test --release -- --features fast
+  cargo racefuzz test -E 'test(/^queue::/) and not test(slow)'
 
 The crate needs no change. Its tests are compiled with the compiler's hooks for the thread sanitizer, and
 run on racefuzz's runtime, in a target directory of their own. Linux on x86-64 with glibc only.
@@ -25,6 +26,10 @@ Exit codes: 0 no bug, 1 a bug, 2 wrong usage or a package that does not build, 3
 pub(crate) struct CargoTestArgs {
     /// Part of the path of the tests; all of them if it is left out.
     pub(crate) name: Option<String>,
+    /// Only tests that match an expression of cargo-nextest's filter language, which it must be there for; may be
+    /// repeated.
+    #[arg(long, short = 'E', value_name = "EXPR")]
+    pub(crate) filterset: Vec<String>,
     /// Number of executions of each test that has more than one thread.
     #[arg(long, short = 'n', value_name = "N", default_value_t = 1_000, value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) iterations: u64,

@@ -16,7 +16,7 @@ pub(super) fn cannot(error: &std::io::Error) -> Failure {
     Failure::Cargo(format!("cannot run cargo: {error}"))
 }
 
-fn has_nextest() -> bool {
+pub(super) fn has_nextest() -> bool {
     let version = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok_and(|status| status.success())
 }

@@ -19,6 +19,9 @@ use racefuzz_report::Format;
 pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
     match &cli.command {
         CargoCommand::Run(args) => {
+            if let Some(main) = unmodified::main_of(args)? {
+                return unmodified::main(args, &main);
+            }
             let name = args.name.as_deref();
             drive(name, Shown::Failing, &args.cargo, settings_of_run(args), &args.form)
         }

@@ -36,6 +36,7 @@ pub(crate) fn answer(request: &Request, program: Program) {
         seed: request.seed,
         iterations: request.iterations,
         strategy: request.strategy,
+        depth: request.depth.unwrap_or(Options::DEFAULT_DEPTH),
         settings: request.settings.clone(),
         keep_going: request.keep_going,
         max_time: request.max_time,

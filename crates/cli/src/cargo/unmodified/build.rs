@@ -1,21 +1,20 @@
-//! Building the tests of a package with the compiler's hooks, and listing them.
+//! Building the tests of a package, or an executable, with the compiler's hooks, and listing what there is to run.
 
 use super::super::drive::{cannot, cargo};
 use super::library::{Toolchain, library};
-use super::roots;
+use super::{nextest, roots};
 use crate::args::BuildArgs;
 use crate::error::Failure;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A test.
-pub(super) struct Test {
-    /// The test binary.
+/// A test, or the `main` of an executable.
+pub(super) struct Runnable {
+    /// The executable.
     pub(super) binary: PathBuf,
-    /// Its path within the binary.
-    pub(super) path: String,
-    /// `PACKAGE/TARGET::path`: its name in reports and tokens.
+    pub(super) entry: Entry,
+    /// `PACKAGE/TARGET::path` of a test, `PACKAGE/TARGET` of a `main`: its name in reports and tokens.
     pub(super) program: String,
     /// The folder of its package.
     pub(super) package: PathBuf,
@@ -23,7 +22,42 @@ pub(super) struct Test {
     pub(super) roots: Vec<String>,
 }
 
-/// A test binary.
+/// What of an executable is run.
+pub(super) enum Entry {
+    /// The test of that path, by the standard library's harness.
+    Test(String),
+    /// `main`, with these arguments.
+    Main(Vec<String>),
+}
+
+/// The name of an executable whose `main` is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cargo) enum Main {
+    Bin(String),
+    Example(String),
+}
+
+impl Main {
+    /// Cargo's option for it, and its name.
+    pub(super) fn option(&self) -> [&str; 2] {
+        match self {
+            Self::Bin(name) => ["--bin", name],
+            Self::Example(name) => ["--example", name],
+        }
+    }
+
+    /// The one that a program's name in a report stands for.
+    pub(super) fn of_program(program: &str) -> Option<Self> {
+        let (_, target) = program.split_once('/').filter(|(_, target)| !target.contains("::"))?;
+        match target.split_once('/')? {
+            ("bin", name) => Some(Self::Bin(name.to_owned())),
+            ("examples", name) => Some(Self::Example(name.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+/// An executable.
 struct Binary {
     file: PathBuf,
     /// `PACKAGE/TARGET`.
@@ -41,28 +75,85 @@ pub(super) struct Built {
     workspace: PathBuf,
 }
 
-/// Builds the tests, and what they run on.
-pub(super) fn build(args: &BuildArgs) -> Result<Built, Failure> {
-    let (workspace, target) = folders()?;
-    let folder = target.join("racefuzz-hooks");
-    let host = Toolchain::find()?.host;
-    let library = library(&folder)?;
-    let mut build = cargo();
-    build.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
-    // All that `cargo test` builds: a test may run an example. Build scripts and procedural macros are compiled for the host, without the hooks.
-    build.args(["--target", &host]).arg("--target-dir").arg(&folder).args(args.arguments());
-    // The hooks are the compiler's, but not yet for everybody to switch on: for this build, and no other.
-    build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags(&library));
-    let built = build.stderr(Stdio::inherit()).output().map_err(|error| cannot(&error))?;
-    if !built.status.success() {
-        return Err(Failure::Cargo("the tests do not build; see cargo's messages above".to_owned()));
+/// How cargo builds with the hooks.
+pub(super) struct Hooked {
+    host: String,
+    folder: PathBuf,
+    flags: String,
+    workspace: PathBuf,
+}
+
+impl Hooked {
+    /// Builds what programs under test are linked to, if need be.
+    pub(super) fn prepare() -> Result<Self, Failure> {
+        let (workspace, target) = folders()?;
+        let folder = target.join("racefuzz-hooks");
+        let host = Toolchain::find()?.host;
+        let flags = flags(&library(&folder)?);
+        Ok(Self { host, folder, flags, workspace })
     }
-    let messages = String::from_utf8_lossy(&built.stdout);
-    let messages: Vec<Value> = messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let (macros, binaries) =
-        messages.iter().filter_map(binary).partition::<Vec<Binary>, _>(|binary| binary.is_macro);
-    let macros = macros.into_iter().map(|binary| binary.name).collect();
-    Ok(Built { binaries, macros, workspace })
+
+    /// A command of cargo's that builds with the hooks.
+    pub(super) fn cargo(&self, command: &[&str]) -> Command {
+        let mut build = cargo();
+        // Build scripts and procedural macros are compiled for the host, without the hooks.
+        build.args(command).args(["--target", &self.host]).arg("--target-dir").arg(&self.folder);
+        // The hooks are the compiler's, but not yet for everybody to switch on: for this build, and no other.
+        build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", &self.flags);
+        build
+    }
+
+    /// Builds the tests.
+    pub(super) fn tests(&self, args: &BuildArgs) -> Result<Built, Failure> {
+        // All that `cargo test` builds: a test may run an example.
+        let build = self.cargo(&["test", "--no-run", FORMAT]);
+        self.build(build, args, "the tests do not build", is_test)
+    }
+
+    /// Builds an executable.
+    pub(super) fn main(&self, main: &Main, args: &BuildArgs) -> Result<Built, Failure> {
+        let [option, name] = main.option();
+        let build = self.cargo(&["build", FORMAT, option, name]);
+        self.build(build, args, "the program does not build", |message| is_main(message, main))
+    }
+
+    fn build(
+        &self,
+        mut build: Command,
+        args: &BuildArgs,
+        fails: &str,
+        which: impl Fn(&Value) -> bool,
+    ) -> Result<Built, Failure> {
+        build.args(args.arguments()).stderr(Stdio::inherit());
+        let built = build.output().map_err(|error| cannot(&error))?;
+        if !built.status.success() {
+            return Err(Failure::Cargo(format!("{fails}; see cargo's messages above")));
+        }
+        let messages = String::from_utf8_lossy(&built.stdout);
+        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let binaries = messages.filter(which).filter_map(|message| binary(&message));
+        let (macros, binaries) = binaries.partition::<Vec<Binary>, _>(|binary| binary.is_macro);
+        let macros = macros.into_iter().map(|binary| binary.name).collect();
+        Ok(Built { binaries, macros, workspace: self.workspace.clone() })
+    }
+}
+
+/// How cargo says what it has built.
+const FORMAT: &str = "--message-format=json-render-diagnostics";
+
+/// Whether a message of cargo's tells of a test binary.
+fn is_test(message: &Value) -> bool {
+    message["profile"]["test"] == true
+}
+
+/// Whether a message of cargo's tells of this executable.
+fn is_main(message: &Value, main: &Main) -> bool {
+    let (kind, name) = match main {
+        Main::Bin(name) => ("bin", name),
+        Main::Example(name) => ("example", name),
+    };
+    let target = &message["target"];
+    !is_test(message) && target["kind"][0] == kind && target["name"].as_str() == Some(name)
 }
 
 /// The compiler's flags: the user's, and the hooks.
@@ -101,9 +192,9 @@ fn folders() -> Result<(PathBuf, PathBuf), Failure> {
     })
 }
 
-/// The test binary that a message of cargo's tells of.
+/// The executable that a message of cargo's tells of.
 fn binary(message: &Value) -> Option<Binary> {
-    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+    if message["reason"] != "compiler-artifact" {
         return None;
     }
     let file = PathBuf::from(message["executable"].as_str()?);
@@ -132,8 +223,24 @@ fn package_name(id: &str) -> Option<String> {
 }
 
 impl Built {
-    /// The tests that have a text in their path.
-    pub(super) fn tests(&self, name: Option<&str>) -> Result<Vec<Test>, Failure> {
+    /// The executables as what is run, by their `main` with these arguments.
+    pub(super) fn mains(&self, arguments: &[String]) -> Vec<Runnable> {
+        let main = |binary: &Binary| Runnable {
+            binary: binary.file.clone(),
+            entry: Entry::Main(arguments.to_vec()),
+            program: binary.name.clone(),
+            package: binary.package.clone(),
+            roots: roots(&binary.package, &self.workspace),
+        };
+        self.binaries.iter().map(main).collect()
+    }
+
+    /// The tests that have a text in their path, of those that a filter lets pass.
+    pub(super) fn tests(
+        &self,
+        name: Option<&str>,
+        filter: Option<&nextest::Matches>,
+    ) -> Result<Vec<Runnable>, Failure> {
         let mut tests = Vec::new();
         for name in &self.macros {
             let text = format!(
@@ -146,17 +253,23 @@ impl Built {
             let Some(paths) = list(binary, &[])? else { continue };
             let ignored = list(binary, &["--ignored"])?.unwrap_or_default();
             let selected = paths.into_iter().filter(|path| !ignored.contains(path));
-            let selected = selected.filter(|path| name.is_none_or(|name| path.contains(name)));
-            tests.extend(selected.map(|path| Test {
+            let selected = selected.filter(|path| {
+                name.is_none_or(|name| path.contains(name))
+                    && filter.is_none_or(|filter| filter.has(&binary.file, path))
+            });
+            tests.extend(selected.map(|path| Runnable {
                 binary: binary.file.clone(),
                 program: format!("{}::{path}", binary.name),
-                path,
+                entry: Entry::Test(path),
                 package: binary.package.clone(),
                 roots: roots(&binary.package, &self.workspace),
             }));
         }
         match (tests.is_empty(), name) {
             (false, _) => Ok(tests),
+            (true, _) if filter.is_some() => {
+                Err(Failure::Cargo("no test matches the expression and the name".to_owned()))
+            }
             (true, Some(name)) => Err(Failure::Cargo(format!("no test matches `{name}`"))),
             (true, None) => Err(Failure::Cargo("there is no test".to_owned())),
         }
@@ -203,8 +316,24 @@ mod tests {
         };
         assert_eq!(binary(&message("test")).unwrap().name, "my-crate/tests/it");
         assert_eq!(binary(&message("lib")).unwrap().name, "my-crate/lib");
+        assert!(is_test(&message("lib")));
         let unnamed = json!({ "reason": "compiler-artifact", "profile": { "test": false } });
-        assert!(binary(&unnamed).is_none());
+        assert!(binary(&unnamed).is_none() && !is_test(&unnamed));
+    }
+
+    #[test]
+    fn an_executable_goes_by_package_and_target() {
+        for main in [Main::Bin("it".to_owned()), Main::Example("it".to_owned())] {
+            let (kind, folder) = match main {
+                Main::Bin(_) => ("bin", "bin"),
+                Main::Example(_) => ("example", "examples"),
+            };
+            let message = json!({ "target": { "kind": [kind], "name": "it" }, "profile": { "test": false } });
+            assert!(is_main(&message, &main));
+            assert_eq!(Main::of_program(&format!("mine/{folder}/it")), Some(main));
+        }
+        assert_eq!(Main::of_program("mine/lib::tests::it"), None);
+        assert_eq!(Main::of_program("mine/bin/it::tests::it"), None);
     }
 
     #[test]

@@ -1,49 +1,57 @@
-//! `cargo racefuzz test`: the tests of any package, unmodified, under many schedules.
+//! `cargo racefuzz test`: the tests of any package, unmodified, under many schedules; and `cargo racefuzz run` for
+//! the `main` of a binary or example.
 //!
-//! The package's tests are compiled with the compiler's hooks and linked to the library of `racefuzz-hooks`,
-//! which is built once for each toolchain; each test then runs in a process of its own, which answers a
+//! What is run is compiled with the compiler's hooks and linked to the library of `racefuzz-hooks`,
+//! which is built once for each toolchain; each test, or the `main`, then runs in a process of its own, which answers a
 //! request with a report.
 
 mod build;
 mod library;
+mod main_program;
+mod nextest;
 mod run;
 mod show;
 
 use crate::args::{BuildArgs, CargoTestArgs, FormArgs, LookArgs, PlainFormat};
 use crate::error::Failure;
 use crate::{exit, output};
-use build::Test;
+use build::{Entry, Hooked, Main, Runnable};
 use racefuzz::{Inject, Schedule};
 use racefuzz_hooks::Request;
 use run::{Done, Verdict};
 use show::Shown;
 use std::path::Path;
 
-/// What tells the name of a test that runs unmodified from the path of another: no path has it.
+pub(super) use main_program::{main, main_of};
+
+/// What tells the name of a program that runs unmodified from the path of another: no path has it.
 const MARK: char = '/';
 
 /// Runs the tests; the exit code.
 pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
     check_platform()?;
-    let built = build::build(&args.build)?;
-    let tests = built.tests(args.name.as_deref())?;
-    let selected: Vec<&Test> = tests.iter().collect();
-    let shown = Shown::begin(&selected, args);
+    if !args.filterset.is_empty() {
+        nextest::check()?;
+    }
+    let hooked = Hooked::prepare()?;
+    let built = hooked.tests(&args.build)?;
+    let filter = match &*args.filterset {
+        [] => None,
+        expressions => Some(nextest::Matches::of(&hooked, &args.build, expressions)?),
+    };
+    let tests = built.tests(args.name.as_deref(), filter.as_ref())?;
+    let selected: Vec<&Runnable> = tests.iter().collect();
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let request = |test: &Test| Request {
-        program: test.program.clone(),
+    let asked = Request {
         seed: args.seed,
         iterations: args.iterations,
         strategy: args.strategy,
         settings: settings(args),
         max_time: Some(args.max_time),
-        keep_going: false,
-        harness: true,
-        roots: test.roots.clone(),
-        first: Vec::new(),
-        replay: None,
-        answer: String::new(),
+        ..request()
     };
+    let shown = Shown::begin(&selected, &asked);
+    let request = |test: &Runnable| about(test, &asked);
     let done = run::all(&selected, jobs, args.max_time, &request, &|done| shown.line(done))?;
     for done in &done {
         done.keep();
@@ -56,6 +64,35 @@ pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
     };
     output::print(&text)?;
     Ok(code(&done))
+}
+
+/// What is asked for where nothing else is said.
+fn request() -> Request {
+    Request {
+        program: String::new(),
+        seed: 0,
+        iterations: 1,
+        strategy: racefuzz::Strategy::default(),
+        depth: None,
+        settings: racefuzz::Settings::default(),
+        max_time: None,
+        keep_going: false,
+        harness: true,
+        roots: Vec::new(),
+        first: Vec::new(),
+        replay: None,
+        answer: String::new(),
+    }
+}
+
+/// What is asked, of one test or `main`.
+fn about(test: &Runnable, asked: &Request) -> Request {
+    Request {
+        program: test.program.clone(),
+        harness: matches!(test.entry, Entry::Test(_)),
+        roots: test.roots.clone(),
+        ..asked.clone()
+    }
 }
 
 /// What holds for every execution.
@@ -76,7 +113,7 @@ fn code(done: &[Done]) -> u8 {
     }
 }
 
-/// Whether a schedule is one of a test that runs unmodified.
+/// Whether a schedule is one of a test or `main` that runs unmodified.
 pub(super) fn is_unmodified(schedule: &Schedule) -> bool {
     schedule.program.contains(MARK)
 }
@@ -114,7 +151,7 @@ pub(super) fn replay_as_json(
     replayed(schedule, token, args, |done, _| Ok(show::json(done)))
 }
 
-/// Builds the test of a schedule, repeats the schedule, and makes something of what came of it.
+/// Builds the program of a schedule, repeats the schedule, and makes something of what came of it.
 fn replayed<T>(
     schedule: &Schedule,
     token: &str,
@@ -122,27 +159,18 @@ fn replayed<T>(
     make: impl Fn(&[Done<'_>], &BuildArgs) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     check_platform()?;
-    let build = BuildArgs { package: args.package.clone(), rest: args.rest.clone(), ..BuildArgs::default() };
-    let built = build::build(&build)?;
-    let tests = built.tests(None)?;
+    let (rest, arguments) = main_program::split(&args.rest);
+    let build = BuildArgs { package: args.package.clone(), rest: rest.to_vec(), ..BuildArgs::default() };
+    let hooked = Hooked::prepare()?;
+    let tests = match Main::of_program(&schedule.program) {
+        Some(main) => hooked.main(&main, &build)?.mains(arguments),
+        None => hooked.tests(&build)?.tests(None, None)?,
+    };
     let Some(test) = tests.iter().find(|test| test.program == schedule.program) else {
         return Err(Failure::Cargo(format!("no test matches `{}`", schedule.program)));
     };
-    let request = |test: &Test| Request {
-        program: test.program.clone(),
-        seed: 0,
-        iterations: 1,
-        strategy: racefuzz::Strategy::default(),
-        settings: schedule.settings.clone(),
-        max_time: None,
-        keep_going: false,
-        harness: true,
-        roots: test.roots.clone(),
-        first: Vec::new(),
-        replay: Some(token.to_owned()),
-        answer: String::new(),
-    };
-    let done = run::all(&[test], 1, run::PATIENCE, &request, &|_| {})?;
+    let asked = Request { settings: schedule.settings.clone(), replay: Some(token.to_owned()), ..request() };
+    let done = run::all(&[test], 1, run::PATIENCE, &|test| about(test, &asked), &|_| {})?;
     make(&done, &build)
 }
 
@@ -151,7 +179,7 @@ fn check_platform() -> Result<(), Failure> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         return Ok(());
     }
-    let text = "unmodified tests run on Linux on x86-64 with glibc only; here, use racefuzz's own types \
+    let text = "unmodified programs run on Linux on x86-64 with glibc only; here, use racefuzz's own types \
                 (`cargo racefuzz init`)";
     Err(Failure::Cargo(text.to_owned()))
 }

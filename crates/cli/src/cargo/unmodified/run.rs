@@ -1,6 +1,6 @@
 //! Running tests, each in a process of its own, some side by side.
 
-use super::build::Test;
+use super::build::{Entry, Runnable};
 use crate::error::Failure;
 use racefuzz::{FailureKind, Outcome, Report};
 use racefuzz_hooks::{Answer, Request};
@@ -29,7 +29,7 @@ pub(super) enum Verdict {
 
 /// A test that was run.
 pub(super) struct Done<'a> {
-    pub(super) test: &'a Test,
+    pub(super) test: &'a Runnable,
     /// The answer, or why there is none.
     pub(super) answer: Result<Answer, String>,
     pub(super) time: Duration,
@@ -81,17 +81,17 @@ fn is_no_verdict(kind: FailureKind) -> bool {
 }
 
 /// Where the schedules of a test are kept.
-fn kept(test: &Test) -> racefuzz::regressions::Regressions {
+fn kept(test: &Runnable) -> racefuzz::regressions::Regressions {
     racefuzz::regressions::Regressions::of(&test.package, &test.program)
 }
 
 /// Runs the tests, as many side by side as `jobs` says; `told` of each that is done, in the order of the tests
 /// in the end.
 pub(super) fn all<'a>(
-    tests: &[&'a Test],
+    tests: &[&'a Runnable],
     jobs: usize,
     time: Duration,
-    request: &(dyn Fn(&Test) -> Request + Sync),
+    request: &(dyn Fn(&Runnable) -> Request + Sync),
     told: &(dyn Fn(&Done<'_>) + Sync),
 ) -> Result<Vec<Done<'a>>, Failure> {
     let folder = super::super::reports::Folder::new("requests")?;
@@ -122,7 +122,7 @@ pub(super) fn all<'a>(
 }
 
 /// Runs one test: its answer, or why there is none.
-fn one(test: &Test, mut request: Request, base: &Path, patience: Duration) -> Result<Answer, String> {
+fn one(test: &Runnable, mut request: Request, base: &Path, patience: Duration) -> Result<Answer, String> {
     let file = |extension: &str| -> PathBuf { base.with_extension(extension) };
     if request.replay.is_none() {
         request.first = kept(test).load().iter().map(ToString::to_string).collect();
@@ -133,10 +133,16 @@ fn one(test: &Test, mut request: Request, base: &Path, patience: Duration) -> Re
     let output = File::create(file("output")).map_err(|error| error.to_string())?;
     let errors = output.try_clone().map_err(|error| error.to_string())?;
     let mut process = Command::new(&test.binary);
-    // The test's own panics are announced many times: without a backtrace, which takes milliseconds.
-    process.args(["--exact", &test.path, "--test-threads=1", "--nocapture"]).env("RUST_BACKTRACE", "0");
+    match &test.entry {
+        Entry::Test(path) => {
+            process.args(["--exact", path, "--test-threads=1", "--nocapture"]).current_dir(&test.package);
+        }
+        Entry::Main(arguments) => _ = process.args(arguments),
+    }
+    // The program's own panics are announced many times: without a backtrace, which takes milliseconds.
+    process.env("RUST_BACKTRACE", "0");
     process.env(Request::VARIABLE, file("request")).env("CARGO_MANIFEST_DIR", &test.package);
-    process.current_dir(&test.package).stdin(Stdio::null()).stdout(output).stderr(errors);
+    process.stdin(Stdio::null()).stdout(output).stderr(errors);
     let mut child = process.spawn().map_err(|error| error.to_string())?;
     let ended = wait(&mut child, patience);
     if let Ok(text) = fs::read_to_string(file("answer")) {

@@ -1,9 +1,10 @@
 //! What a person sees: a line for each test, and the reports of those that fail.
 
-use super::build::Test;
+use super::build::{Entry, Runnable};
 use super::run::{Done, Verdict};
-use crate::args::{BuildArgs, CargoTestArgs};
+use crate::args::BuildArgs;
 use racefuzz::Style;
+use racefuzz_hooks::Request;
 use racefuzz_report::{Command, Content, DiskSources, Document, Format};
 use serde_json::json;
 use std::io::Write as _;
@@ -18,19 +19,16 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn begin(tests: &[&Test], args: &CargoTestArgs) -> Self {
-        let tests = match tests.len() {
-            1 => "1 test".to_owned(),
-            count => format!("{count} tests"),
-        };
+    pub(super) fn begin(tests: &[&Runnable], asked: &Request) -> Self {
+        let time = asked.max_time.map_or(String::new(), |time| format!(" or {}", seconds(time)));
         say(&format!(
-            "{:>12} {tests}: {} executions or {} each, seed {}, {}, memory model {}",
+            "{:>12} {}: {} executions{time} each, seed {}, {}, memory model {}",
             "Running",
-            number(args.iterations),
-            seconds(args.max_time),
-            args.seed,
-            args.strategy,
-            args.memory
+            counted(tests),
+            number(asked.iterations),
+            asked.seed,
+            asked.strategy,
+            asked.settings.memory
         ));
         Self { begun: Instant::now() }
     }
@@ -61,9 +59,9 @@ impl Shown {
         let executions: u64 =
             done.iter().filter_map(Done::report).map(|report| report.stats.executions).sum();
         say(&format!(
-            "{:>12} {} tests, {} executions in {:.1}s: {}",
+            "{:>12} {}, {} executions in {:.1}s: {}",
             "Summary",
-            done.len(),
+            counted(&done.iter().map(|done| done.test).collect::<Vec<&Runnable>>()),
             number(executions),
             self.begun.elapsed().as_secs_f64(),
             parts.join(", ")
@@ -119,6 +117,13 @@ pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> Strin
     for done in done.iter().filter(|done| done.verdict() == Verdict::Bug) {
         let Some(report) = done.report() else { continue };
         let replays = report.failures.iter().take(1).filter(|failure| failure.is_replayable());
+        let rest = match &done.test.entry {
+            Entry::Main(arguments) if !arguments.is_empty() => {
+                let given = arguments.iter().map(|argument| quoted(argument));
+                rest.iter().cloned().chain(["--".to_owned()]).chain(given).collect()
+            }
+            _ => rest.clone(),
+        };
         let next: Vec<Command> = replays
             .map(|failure| Command {
                 label: "replay".to_owned(),
@@ -135,6 +140,22 @@ pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> Strin
 /// Arguments behind `--`.
 fn behind(rest: &[String]) -> String {
     if rest.is_empty() { String::new() } else { format!(" -- {}", rest.join(" ")) }
+}
+
+/// An argument as it is typed in a shell.
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+/// How many there are, and of what.
+fn counted(tests: &[&Runnable]) -> String {
+    let is_main = tests.iter().any(|test| matches!(test.entry, Entry::Main(_)));
+    let (one, more) = if is_main { ("program", "programs") } else { ("test", "tests") };
+    format!("{} {}", tests.len(), if tests.len() == 1 { one } else { more })
 }
 
 /// All reports, for programs.
@@ -174,6 +195,13 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_argument_is_quoted_where_it_must_be() {
+        assert_eq!(quoted("--port=80"), "--port=80");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
+    }
 
     #[test]
     fn thousands_are_apart() {

@@ -1,0 +1,154 @@
+//! `cargo racefuzz run` for the `main` of a binary or example, unmodified.
+
+use super::super::drive::{cannot, cargo};
+use super::build::{Hooked, Main, Runnable};
+use super::show::{self, Shown};
+use super::{Request, about, check_platform, code, request, run};
+use crate::args::{BuildArgs, CargoRunArgs, LookArgs, MAX_STEPS, PlainFormat};
+use crate::error::Failure;
+use crate::output;
+use racefuzz::{Inject, MemoryModel, Settings};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The number of executions, unless another is asked for.
+const ITERATIONS: u64 = 1_000;
+/// The time, unless another is asked for.
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+/// The `main` that is asked for, if it is one: by its option, or by its name in a package that has no tests over
+/// racefuzz's own types.
+pub(in crate::cargo) fn main_of(args: &CargoRunArgs) -> Result<Option<Main>, Failure> {
+    let bin = args.bin.clone().map(Main::Bin);
+    if let Some(main) = bin.or_else(|| args.example.clone().map(Main::Example)) {
+        return Ok(Some(main));
+    }
+    let Some(name) = &args.name else { return Ok(None) };
+    let mut metadata = cargo();
+    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata = metadata.output().map_err(|error| cannot(&error))?;
+    // Where there is nothing to read, whoever builds the tests says so.
+    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(None) };
+    Ok(named(name, args.cargo.package.as_deref(), &metadata))
+}
+
+/// The binary or example of that name.
+fn named(name: &str, package: Option<&str>, metadata: &Value) -> Option<Main> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let packages = list(&metadata["packages"]);
+    let mut packages = packages.iter().filter(|known| package.is_none_or(|name| known["name"] == name));
+    packages.find_map(|package| {
+        let is_modelled = list(&package["dependencies"]).iter().any(|dependency| {
+            let name = dependency["name"].as_str().unwrap_or_default();
+            name.starts_with("racefuzz") || name == "loom" || name == "shuttle"
+        });
+        let targets = list(&package["targets"]);
+        let mut targets = targets.iter().filter(|target| !is_modelled && target["name"] == name);
+        targets.find_map(|target| match target["kind"][0].as_str()? {
+            "bin" => Some(Main::Bin(name.to_owned())),
+            "example" => Some(Main::Example(name.to_owned())),
+            _ => None,
+        })
+    })
+}
+
+/// Arguments of cargo's, and, behind another `--`, of the program's.
+pub(super) fn split(rest: &[String]) -> (&[String], &[String]) {
+    match rest.iter().position(|argument| argument == "--") {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, &[]),
+    }
+}
+
+/// Runs it; the exit code.
+pub(in crate::cargo) fn main(args: &CargoRunArgs, main: &Main) -> Result<u8, Failure> {
+    check_platform()?;
+    check(args)?;
+    let format = args.form.plain("that of an unmodified program")?;
+    let (rest, arguments) = split(&args.cargo.rest);
+    let build =
+        BuildArgs { package: args.cargo.package.clone(), rest: rest.to_vec(), ..BuildArgs::default() };
+    let programs = Hooked::prepare()?.main(main, &build)?.mains(arguments);
+    let selected: Vec<&Runnable> = programs.iter().collect();
+    let time = args.max_time.unwrap_or(MAX_TIME);
+    let asked = Request {
+        seed: args.seed.unwrap_or(0),
+        iterations: args.iterations.unwrap_or(ITERATIONS),
+        strategy: args.strategy.unwrap_or_default(),
+        depth: args.depth,
+        settings: Settings {
+            memory: args.memory.unwrap_or(MemoryModel::Sc),
+            max_steps: args.max_steps.unwrap_or(MAX_STEPS),
+            inject: args.inject.iter().fold(Inject::default(), |all, one| all.union(*one)),
+            ..Settings::default()
+        },
+        max_time: Some(time),
+        ..request()
+    };
+    let shown = Shown::begin(&selected, &asked);
+    let done = run::all(&selected, 1, time, &|program| about(program, &asked), &|done| shown.line(done))?;
+    done.iter().for_each(run::Done::keep);
+    shown.summary(&done);
+    output::print(&match format {
+        PlainFormat::Text => {
+            show::text(&done, &output::style(LookArgs { ascii: false, width: None }), &build)
+        }
+        PlainFormat::Json => show::json(&done),
+    })?;
+    Ok(code(&done))
+}
+
+/// Refuses what has no meaning here, rather than passing it over.
+fn check(args: &CargoRunArgs) -> Result<(), Failure> {
+    let own = args.inject.iter().any(|fault| fault.panic || fault.kill || fault.reuse);
+    let given = [
+        ("--workers", args.workers.is_some()),
+        ("--report", !args.form.report.is_empty()),
+        ("--no-nextest", args.cargo.no_nextest),
+        ("--inject", own),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some(("--inject", _)) => {
+            Err(Failure::Usage("an unmodified program can be given `timeout` and `spurious` only".to_owned()))
+        }
+        Some((option, _)) => {
+            Err(Failure::Usage(format!("`{option}` has no meaning for an unmodified program's `main`")))
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_name_is_that_of_an_executable_where_nothing_is_modelled() {
+        let metadata = |dependency: &str| {
+            json!({ "packages": [{
+                "name": "mine",
+                "dependencies": [{ "name": dependency }],
+                "targets": [
+                    { "kind": ["lib"], "name": "mine" },
+                    { "kind": ["bin"], "name": "serve" },
+                    { "kind": ["example"], "name": "demo" },
+                ],
+            }] })
+        };
+        let plain = metadata("serde");
+        assert_eq!(named("serve", None, &plain), Some(Main::Bin("serve".to_owned())));
+        assert_eq!(named("demo", Some("mine"), &plain), Some(Main::Example("demo".to_owned())));
+        for (name, package) in [("mine", None), ("serv", None), ("serve", Some("other"))] {
+            assert_eq!(named(name, package, &plain), None);
+        }
+        assert_eq!(named("serve", None, &metadata("racefuzz")), None);
+    }
+
+    #[test]
+    fn arguments_of_the_program_stand_behind_another_mark() {
+        let rest = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
+        assert_eq!(split(&rest("--release -- 3 -- 4")), (&*rest("--release"), &*rest("3 -- 4")));
+        assert_eq!(split(&rest("--release")), (&*rest("--release"), &[][..]));
+    }
+}
