@@ -2,7 +2,8 @@
 
 use crate::iteration_rng::IterationRng;
 use racefuzz_trace::ThreadId;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// An event, as far as it is the same in another execution.
 pub(crate) type Abstract = u32;
@@ -26,7 +27,7 @@ pub(crate) struct Reads {
 #[derive(Clone, Default)]
 pub(crate) struct Corpus {
     /// How often each pair was seen.
-    seen: BTreeMap<(Abstract, Abstract), u32>,
+    seen: HashMap<(Abstract, Abstract), u32, BuildHasherDefault<PairHasher>>,
     pairs: Vec<(Abstract, Abstract)>,
     cases: Vec<Case>,
 }
@@ -116,6 +117,8 @@ pub(crate) struct PerObject {
 pub(crate) struct Accessed {
     /// The last write.
     pub(crate) written: Abstract,
+    /// Some constraint asks for a read of that: `None` while nobody has found out.
+    pub(crate) is_awaited: Option<bool>,
     /// How often each thread has touched it.
     pub(crate) touched: Vec<(ThreadId, u32)>,
 }
@@ -153,10 +156,30 @@ impl PerObject {
             self.objects.resize(index + 1, Accessed::default());
         }
         while self.used <= index {
-            self.objects[self.used].written = 0;
+            (self.objects[self.used].written, self.objects[self.used].is_awaited) = (0, None);
             self.objects[self.used].touched.clear();
             self.used += 1;
         }
+    }
+}
+
+/// The numbers of a pair are hashes already.
+#[derive(Clone, Default)]
+struct PairHasher(u64);
+
+impl Hasher for PairHasher {
+    fn finish(&self) -> u64 {
+        self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = self.0.rotate_left(32) ^ u64::from(number);
     }
 }
 

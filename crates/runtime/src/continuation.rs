@@ -5,13 +5,12 @@
 //! the stack is warm. A coroutine is made anew where its predecessor was abandoned, or where a
 //! thread asks for a larger stack.
 
-use crate::execution::current;
+use crate::execution::{Execution, NOBODY, Phase, current};
+use crate::fiber::Fiber;
 use crate::stacks::{StackPool, bounds};
-use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use std::convert::Infallible;
 use std::mem::MaybeUninit;
-
-type Fiber = Coroutine<(), (), (), DefaultStack>;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Threads of an execution whose stacks are kept for the next one though they are of a size of their own.
 const LARGE_KEPT: u32 = 16;
@@ -55,24 +54,22 @@ impl Continuation {
         self.clear(stacks);
         self.stack = bounds(&stack);
         self.large = size.unwrap_or(0);
-        // SAFETY: `parked_loop` borrows nothing.
-        self.fiber = Some(unsafe { Fiber::with_stack_unchecked(stack, parked_loop) });
+        self.fiber = Some(Fiber::new(stack, run_bodies));
         Ok(())
     }
 
-    /// The thread of this number has ended: a stack of a size of its own is given back, unless it is one
-    /// of the first threads, of which the next execution will most probably have one like it.
+    /// Whether the stack is to be given back when the thread of this number has ended: if it is of a size of its
+    /// own, unless it is one of the first threads, of which the next execution will most probably have one like it.
     #[inline]
-    pub(crate) fn ended(&mut self, number: u32, stacks: &mut StackPool) {
-        if self.large != 0 && number >= LARGE_KEPT {
-            self.clear(stacks);
-        }
+    fn is_given_back(&self, number: u32) -> bool {
+        self.large != 0 && number >= LARGE_KEPT
     }
 
     #[cold]
     fn clear(&mut self, stacks: &mut StackPool) {
         let large = std::mem::take(&mut self.large);
-        let stack = self.fiber.take().map(into_stack);
+        // SAFETY: it is parked, where nothing on its stack is used.
+        let stack = self.fiber.take().map(|fiber| unsafe { fiber.into_stack() });
         if let Some(stack) = stack.filter(|_| large == 0) {
             stacks.give(stack);
         }
@@ -113,23 +110,48 @@ impl Continuation {
         }
     }
 
-    /// Runs its body on; whether it is suspended again (and not at the end of the body).
+    /// Runs the coroutine of the current thread on, and those that it goes on with, until one has nobody to go on
+    /// with.
     ///
     /// # Safety
-    /// `continuation` is that of the current thread of the current execution, with a body that has not
-    /// ended, and no reference into either is live.
+    /// `execution` is current, its current thread has a body that has not ended, and no reference into it is
+    /// live.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) unsafe fn resume(continuation: *mut Self) -> bool {
-        // SAFETY: nobody else touches the coroutine while it runs.
+    pub(crate) unsafe fn enter(execution: *mut Execution) {
+        // SAFETY: continuations are boxed, so they stay where they are when a spawn grows the table; nobody else
+        // touches the fiber while it runs.
         unsafe {
-            let Some(fiber) = &mut (*continuation).fiber else {
-                unreachable!("a thread without a coroutine")
-            };
-            match fiber.resume(()) {
-                CoroutineResult::Yield(()) => !std::mem::take(&mut (*current()).coroutines.parked),
-                // A panic that nothing caught; the loop itself has no end.
-                CoroutineResult::Return(()) => false,
+            let fiber = fiber_of(execution, (*execution).current);
+            Fiber::enter(fiber, &raw mut (*execution).coroutines.home);
+            if (*execution).coroutines.is_left.is_some() {
+                settle(execution);
             }
+        }
+    }
+
+    /// Suspends the running thread `me` in favour of the current one.
+    ///
+    /// # Safety
+    /// The caller runs on the coroutine of thread `me` of this execution, the coroutine of the current thread is
+    /// suspended, and no reference into the execution is live.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) unsafe fn pass(execution: *mut Execution, me: u32) {
+        // SAFETY: as in `enter`.
+        unsafe {
+            let (fiber, next) = (fiber_of(execution, me), fiber_of(execution, (*execution).current));
+            Fiber::pass(fiber, next, &raw mut (*execution).coroutines.home);
+        }
+    }
+
+    /// Suspends the running thread, the current one, in favour of whoever has entered.
+    ///
+    /// # Safety
+    /// As [`pass`](Self::pass).
+    pub(crate) unsafe fn leave(execution: *mut Execution) {
+        // SAFETY: as in `enter`.
+        unsafe {
+            let fiber = fiber_of(execution, (*execution).current);
+            Fiber::leave(fiber, &raw mut (*execution).coroutines.home);
         }
     }
 
@@ -156,7 +178,9 @@ impl Abandoned {
     /// Nobody uses what is on the stack any more: the threads of its execution have ended, or were abandoned.
     pub(crate) unsafe fn reclaim(self, stacks: &mut StackPool) {
         let fiber = std::mem::ManuallyDrop::into_inner(self.fiber);
-        if let Some(stack) = fiber.map(into_stack).filter(|_| !self.large) {
+        // SAFETY: passed on to the caller.
+        let stack = fiber.map(|fiber| unsafe { fiber.into_stack() });
+        if let Some(stack) = stack.filter(|_| !self.large) {
             stacks.give(stack);
         }
     }
@@ -164,35 +188,101 @@ impl Abandoned {
 
 unsafe fn nothing(_: *mut Continuation) {}
 
-/// What every coroutine does: bodies, one after another.
-fn parked_loop(yielder: &Yielder<(), ()>, (): ()) {
-    loop {
-        // SAFETY: a coroutine is resumed only by `resume`, as the current thread of the current
-        // execution, which lives as long as it runs; continuations are boxed and stay where they are; no
-        // reference is live while the body runs.
-        unsafe {
-            let execution = current();
-            let me = (*execution).current as usize;
-            (&mut (*execution).threads)[me].coroutine.yielder = yielder;
-            let continuation: *mut Continuation = &raw mut *(&mut (*execution).coroutines.continuations)[me];
-            ((*continuation).call)(continuation);
-            (&mut (*execution).threads)[me].coroutine.yielder = std::ptr::null();
-            (*execution).coroutines.parked = true;
+/// The fiber of a thread that has one.
+///
+/// # Safety
+/// `execution` is current, it has a thread of this number, and no reference to its continuations is live.
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn fiber_of(execution: *mut Execution, thread: u32) -> *mut Fiber {
+    // SAFETY: each thread was given its coroutine before it was counted.
+    unsafe {
+        let continuations = &mut (*execution).coroutines.continuations;
+        debug_assert!((thread as usize) < continuations.len());
+        match &mut continuations.get_unchecked_mut(thread as usize).fiber {
+            Some(fiber) => fiber,
+            None => unreachable!("a thread without a coroutine"),
         }
-        yielder.suspend(());
     }
 }
 
-/// Takes a coroutine apart that is parked, or was abandoned.
-fn into_stack(mut fiber: Fiber) -> DefaultStack {
-    // SAFETY: it stands in `parked_loop`, which holds nothing that would have to be dropped, or is one of
-    // which nothing is used any more.
-    unsafe { fiber.force_reset() };
-    fiber.into_stack()
+/// Why a coroutine was left that does not wait for its turn.
+pub(crate) enum Left {
+    /// The thread of this number has ended, and its stack is to be given back.
+    Ended(u32),
+    /// A panic that nothing caught.
+    Panicked(Box<dyn std::any::Any + Send>),
+}
+
+/// Does what a coroutine was left for.
+///
+/// # Safety
+/// As [`Continuation::enter`].
+#[cold]
+#[inline(never)]
+unsafe fn settle(execution: *mut Execution) {
+    // SAFETY: passed on to the caller.
+    let coroutines = unsafe { &mut (*execution).coroutines };
+    match coroutines.is_left.take() {
+        Some(Left::Ended(thread)) => coroutines.continuations[thread as usize].clear(&mut coroutines.stacks),
+        Some(Left::Panicked(payload)) => resume_unwind(payload),
+        None => {}
+    }
+}
+
+/// What every coroutine does: bodies, one after another.
+extern "C" fn run_bodies() -> ! {
+    loop {
+        let Err(payload) = catch_unwind(AssertUnwindSafe(park_and_run));
+        let here = std::ptr::from_ref(&payload) as usize;
+        // SAFETY: as in `park_and_run`; the continuation whose stack this is.
+        unsafe {
+            let execution = current();
+            let coroutines = &mut (*execution).coroutines;
+            coroutines.is_left = Some(Left::Panicked(payload));
+            let mine = |known: &&mut Box<Continuation>| (known.stack.0..known.stack.1).contains(&here);
+            let fiber: *mut Option<Fiber> = match coroutines.continuations.iter_mut().find(mine) {
+                Some(continuation) => &raw mut continuation.fiber,
+                None => std::process::abort(),
+            };
+            let home = &raw mut coroutines.home;
+            if let Some(fiber) = &mut *fiber {
+                Fiber::leave(fiber, home);
+            }
+        }
+    }
+}
+
+/// Runs the body of the current thread, goes on with the next thread, and so on.
+fn park_and_run() -> Infallible {
+    loop {
+        // SAFETY: a coroutine is entered, or passed to, only as the current thread of the current execution, which
+        // lives as long as it runs; continuations are boxed and stay where they are; no reference is live while
+        // the body runs, nor across a switch.
+        unsafe {
+            let execution = current();
+            let me = (*execution).current;
+            (&mut (*execution).threads)[me as usize].coroutine.runs = true;
+            let continuation: *mut Continuation =
+                &raw mut *(&mut (*execution).coroutines.continuations)[me as usize];
+            ((*continuation).call)(continuation);
+            let thread = &mut (&mut (*execution).threads)[me as usize];
+            (thread.coroutine.runs, thread.coroutine.live) = (false, false);
+            (*execution).coroutines.live -= 1;
+            let goes_on = me != 0 && (*execution).current != NOBODY && (*execution).phase() == Phase::Running;
+            if (*continuation).is_given_back(me) {
+                (*execution).coroutines.is_left = Some(Left::Ended(me));
+            } else if Fiber::DIRECT && goes_on {
+                Continuation::pass(execution, me);
+                continue;
+            }
+            Fiber::leave(fiber_of(execution, me), &raw mut (*execution).coroutines.home);
+        }
+    }
 }
 
 impl Drop for Continuation {
     fn drop(&mut self) {
-        drop(self.fiber.take().map(into_stack));
+        // SAFETY: it is parked, or what is on its stack is lost.
+        drop(self.fiber.take().map(|fiber| unsafe { fiber.into_stack() }));
     }
 }

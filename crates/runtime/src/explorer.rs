@@ -47,11 +47,13 @@ pub struct ThreadChoice<'a> {
 
 impl ThreadChoice<'_> {
     /// What `thread` will do if it goes on.
+    #[inline]
     pub fn pending(&self, thread: ThreadId) -> Op {
         self.execution.threads[thread.index()].pending.op
     }
 
     /// Whether `thread` gave way at its last step (a yield, a spin, a repeated read of one value).
+    #[inline]
     pub fn yielded(&self, thread: ThreadId) -> bool {
         self.execution.threads[thread.index()].spinning.yielded
     }

@@ -306,7 +306,7 @@ fn is_on_stack(execution: *mut Execution, here: usize) -> bool {
         let threads = &(*execution).threads;
         threads.get(current).is_some_and(|thread| {
             let (low, high) = thread.coroutine.stack;
-            (low..high).contains(&here) && !thread.coroutine.yielder.is_null()
+            (low..high).contains(&here) && thread.coroutine.runs
         })
     }
 }

@@ -25,8 +25,8 @@
 //! 4. The load is stated: it becomes the thread's pending operation. One comparison, of the number of steps, says
 //!    that nothing has happened since somebody has last looked at who may run (*calm*); then the explorer chooses
 //!    among the enabled threads, or, if it chooses uniformly, its next random word does.
-//! 5. If that is another thread, the coroutine is suspended; [`Runner::run`]'s loop resumes the chosen one, and
-//!    some time this one, which looks at the object's identity again: it may have been released.
+//! 5. If that is another thread, the coroutine is suspended and the chosen one goes on, and some time this one,
+//!    which looks at the object's identity again: it may have been released.
 //! 6. The event is counted; the load reads the newest word (where histories are kept: one of the stores that the
 //!    memory model allows, which the explorer chooses, and it learns what that store releases), adds its edge to
 //!    the sum that tells executions apart and a word to the log, and returns the word.
@@ -70,6 +70,7 @@ mod deadlock;
 mod execution;
 mod explorer;
 mod failure;
+mod fiber;
 mod foreign;
 mod frames;
 mod graph;

@@ -292,10 +292,7 @@ fn abort(execution: &mut Execution) {
 }
 
 fn on_coroutine(execution: &Execution) -> bool {
-    execution
-        .threads
-        .get(execution.current as usize)
-        .is_some_and(|thread| !thread.coroutine.yielder.is_null())
+    execution.threads.get(execution.current as usize).is_some_and(|thread| thread.coroutine.runs)
 }
 
 /// Says, once for the process, what the standard library is about to announce again and again.

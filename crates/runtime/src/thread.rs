@@ -7,7 +7,6 @@ use crate::overlay::Overlaid;
 use crate::site::Site;
 use crate::store_history::Seen;
 use crate::touched::{Reset, Touched};
-use corosensei::Yielder;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 use smallvec::SmallVec;
 use std::any::Any;
@@ -153,8 +152,8 @@ pub(crate) struct Spinning {
 pub(crate) struct CoroutineState {
     /// It has a body that has not ended.
     pub(crate) live: bool,
-    /// Set while the body is started and not done.
-    pub(crate) yielder: *const Yielder<(), ()>,
+    /// The body is started and not done.
+    pub(crate) runs: bool,
     /// The lowest and highest address of its stack.
     pub(crate) stack: (usize, usize),
     /// Operations attempted while being torn down.
@@ -255,13 +254,7 @@ impl Thread {
             pending: Pending::start(site),
             waiting: Waiting::default(),
             spinning: Spinning::default(),
-            coroutine: CoroutineState {
-                live: false,
-                yielder: std::ptr::null(),
-                stack: (0, 0),
-                torn: 0,
-                given_up: false,
-            },
+            coroutine: CoroutineState { live: false, runs: false, stack: (0, 0), torn: 0, given_up: false },
             clock: Clock::default(),
             path: 0,
             origin: Origin {
@@ -292,7 +285,7 @@ impl Thread {
         self.waiting = Waiting { joiners, ..Waiting::default() };
         self.spinning = Spinning::default();
         (self.coroutine.live, self.coroutine.given_up, self.coroutine.torn) = (false, false, 0);
-        self.coroutine.yielder = std::ptr::null();
+        self.coroutine.runs = false;
         self.clock.clear();
         self.path = 0;
         if self.origin.name.is_some() {

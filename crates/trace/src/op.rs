@@ -34,11 +34,13 @@ pub enum OpKind {
 
 impl OpKind {
     /// Whether the event may change the object it names.
+    #[inline]
     pub const fn writes(self) -> bool {
         matches!(self, Self::Store | Self::Rmw | Self::Write | Self::Alloc | Self::Free | Self::Print)
     }
 
     /// Whether the event depends on the object it names.
+    #[inline]
     pub const fn reads(self) -> bool {
         matches!(self, Self::Load | Self::Rmw | Self::Read)
     }

@@ -4,9 +4,10 @@ use super::mix;
 use crate::alloc::Region;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::continuation::Continuation;
+use crate::continuation::{Continuation, Left};
 use crate::explorer::{Explorer, Op, Words};
 use crate::failure::Detected;
+use crate::fiber::Home;
 use crate::graph::Memory;
 use crate::heap::Heap;
 use crate::object::WriteRef;
@@ -281,8 +282,10 @@ pub(crate) struct Coroutines {
     pub(crate) continuations: Vec<Box<Continuation>>,
     /// Bodies of threads that have not ended.
     pub(crate) live: usize,
-    /// The coroutine that was just suspended is at the end of its thread.
-    pub(crate) parked: bool,
+    /// Where the operating-system thread goes on when no coroutine does.
+    pub(crate) home: Home,
+    /// What a coroutine was left for, but for those that wait for their turn.
+    pub(crate) is_left: Option<Left>,
     /// Suspended coroutines that are in the middle of unwinding, and whatever unwound on this
     /// operating-system thread before the execution began: what `std::thread::panicking` counts
     /// besides the running coroutine.
@@ -297,7 +300,8 @@ impl Coroutines {
         Self {
             continuations: Vec::new(),
             live: 0,
-            parked: false,
+            home: Home::default(),
+            is_left: None,
             unwinding_elsewhere: 0,
             stacks,
             spare: Spare::default(),

@@ -307,7 +307,7 @@ fn sum_modification_orders(execution: &mut Execution) {
     execution.order.class = execution.order.class.wrapping_add(sum);
 }
 
-/// Resumes the chosen thread until none is left.
+/// Runs threads until none is left to go on.
 ///
 /// # Safety
 /// `execution` is current, and no reference into it is live.
@@ -319,31 +319,25 @@ unsafe fn work(execution: *mut Execution) {
             if next == NOBODY || (*execution).phase() == Phase::TearDown {
                 return;
             }
-            if !resume(execution, next) && next == 0 && (*execution).current == 0 {
+            resume(execution);
+            if (*execution).current == 0 && !(&(*execution).threads)[0].coroutine.live {
                 return;
             }
         }
     }
 }
 
-/// Resumes a thread; whether it is suspended again (and not done).
+/// Resumes the current thread; whether that has not ended when somebody leaves.
 ///
 /// # Safety
 /// As [`work`].
 #[cfg_attr(not(debug_assertions), inline(always))]
-unsafe fn resume(execution: *mut Execution, thread: u32) -> bool {
-    // SAFETY: the continuation is boxed, so it stays where it is when a spawn grows the table, and nothing
-    // else touches it while its coroutine runs.
+unsafe fn resume(execution: *mut Execution) -> bool {
+    // SAFETY: passed on to the caller.
     unsafe {
-        let continuation: *mut Continuation =
-            &raw mut *(&mut (*execution).coroutines.continuations)[thread as usize];
-        let suspended = Continuation::resume(continuation);
-        if !suspended {
-            (&mut (*execution).threads)[thread as usize].coroutine.live = false;
-            (*execution).coroutines.live -= 1;
-            (*continuation).ended(thread, &mut (*execution).coroutines.stacks);
-        }
-        suspended
+        let thread = (*execution).current as usize;
+        Continuation::enter(execution);
+        (&(*execution).threads)[thread].coroutine.live
     }
 }
 

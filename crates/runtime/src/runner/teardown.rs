@@ -27,7 +27,7 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
             abandoned = end_bodies(execution);
         }
         while release_one_by_one(&mut *execution) {
-            if resume(execution, 0) {
+            if resume(execution) {
                 abandoned.push(abandon(&mut *execution, 0));
             }
             (*execution).storage.statics.put_back();
@@ -60,7 +60,7 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
             let candidate = &(&(*execution).threads)[thread as usize];
             if candidate.coroutine.live && candidate.panicking {
                 (*execution).current = thread;
-                resume(execution, thread);
+                resume(execution);
             }
         }
         let mut lenders: Vec<u32> = Vec::new();
@@ -71,7 +71,7 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
             (*execution).current = thread;
             let given_up =
                 (&(*execution).threads)[thread as usize].coroutine.given_up || lenders.contains(&thread);
-            if given_up || resume(execution, thread) {
+            if given_up || resume(execution) {
                 // It goes on in spite of everything, or somebody who does borrows from it.
                 let coroutine = abandon(&mut *execution, thread);
                 if (*execution).outcome.left != Some(thread) {

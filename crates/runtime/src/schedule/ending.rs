@@ -1,6 +1,7 @@
 //! How threads unwind when their execution is over.
 
 use crate::alloc::runtime_scope;
+use crate::continuation::Continuation;
 use crate::deadlock;
 use crate::execution::{Absent, Execution, current};
 use crate::thread::Pending;
@@ -101,7 +102,7 @@ fn count_torn(weight: u32) {
         let threads = &mut (*execution).threads;
         let Some(thread) = threads.get_mut(me) else { return };
         thread.coroutine.torn = thread.coroutine.torn.saturating_add(weight);
-        if thread.coroutine.torn > TORN_LIMIT && !thread.coroutine.yielder.is_null() {
+        if thread.coroutine.torn > TORN_LIMIT && thread.coroutine.runs {
             give_up(execution);
         }
     }
@@ -117,7 +118,7 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
         let me = (*execution).current as usize;
         let thread = &mut (&mut (*execution).threads)[me];
         thread.coroutine.given_up = true;
-        let (yielder, unwinding) = (thread.coroutine.yielder, thread.panicking);
+        let unwinding = thread.panicking;
         if (*execution).coroutines.unwinding_elsewhere == 0 {
             // Its panic will never be caught, and is nobody else's.
             crate::panics::disown();
@@ -126,7 +127,7 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
             (*execution).coroutines.unwinding_elsewhere += 1;
         }
         loop {
-            (*yielder).suspend(());
+            Continuation::leave(execution);
         }
     }
 }
@@ -138,11 +139,9 @@ pub(crate) unsafe fn give_up(execution: *mut Execution) -> ! {
 pub(crate) unsafe fn stay(execution: *mut Execution) -> ! {
     // SAFETY: as in `switch_to`.
     unsafe {
-        let thread = (*execution).running();
-        thread.coroutine.given_up = true;
-        let yielder = thread.coroutine.yielder;
+        (*execution).running().coroutine.given_up = true;
         loop {
-            (*yielder).suspend(());
+            Continuation::leave(execution);
         }
     }
 }

@@ -15,11 +15,11 @@ pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};
 
 use crate::alloc::runtime_scope;
+use crate::continuation::Continuation;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive};
 use crate::explorer::Op;
 use crate::site::Site;
 use crate::thread::{Condition, Pending};
-use corosensei::Yielder;
 use ending::ending;
 use faults::inject_fault;
 
@@ -114,7 +114,7 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
     // SAFETY: see `execution::with`; the references end before the switch and before a thread unwinds.
     unsafe {
         let me = (*pointer).current;
-        let next = (*pointer).offer(op, site);
+        let next = (*pointer).offer_plain(op, site);
         let switches = next != me;
         if switches {
             if next == NOBODY {
@@ -173,17 +173,17 @@ pub(crate) fn visible(op: Op, site: Site) -> Pending {
 /// Inlined into the operation itself: a `ret` after a switch is one that the processor predicts wrong.
 #[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn switch_to(execution: *mut Execution, next: u32) {
-    // SAFETY: the yielder belongs to the coroutine the caller runs on, so it is live; the worker
-    // resumes this coroutine only after setting `current` back to it.
+    // SAFETY: passed on to the caller; whoever goes on with this coroutine sets `current` back to it before.
     unsafe {
+        let me = (*execution).current;
         let thread = (*execution).running();
         thread.spinning.alone = 0;
-        let (yielder, unwinding) = (thread.coroutine.yielder, thread.panicking);
+        let unwinding = thread.panicking;
         (*execution).current = next;
         if unwinding {
-            suspend_unwinding(execution, yielder);
+            pass_unwinding(execution, me);
         } else {
-            (*yielder).suspend(());
+            Continuation::pass(execution, me);
         }
     }
 }
@@ -192,15 +192,15 @@ unsafe fn switch_to(execution: *mut Execution, next: u32) {
 /// theirs.
 ///
 /// # Safety
-/// As [`switch_to`]; the yielder is that of the running coroutine.
+/// As [`switch_to`], whose caller's thread is `me`.
 #[cold]
 #[inline(never)]
-unsafe fn suspend_unwinding(execution: *mut Execution, yielder: *const Yielder<(), ()>) {
+unsafe fn pass_unwinding(execution: *mut Execution, me: u32) {
     // SAFETY: the execution lives as long as its coroutines run; no reference is live across the
     // suspension.
     unsafe {
         (*execution).coroutines.unwinding_elsewhere += 1;
-        (*yielder).suspend(());
+        Continuation::pass(execution, me);
         (*execution).coroutines.unwinding_elsewhere -= 1;
     }
 }
@@ -212,14 +212,10 @@ unsafe fn suspend_unwinding(execution: *mut Execution, yielder: *const Yielder<(
 pub(crate) unsafe fn rest(execution: *mut Execution) {
     // SAFETY: as in `switch_to`.
     unsafe {
-        let unwinding = (*execution).unwinds();
-        let me = (*execution).current as usize;
-        let yielder = (&(*execution).threads)[me].coroutine.yielder;
-        if unwinding {
-            suspend_unwinding(execution, yielder);
-        } else {
-            (*yielder).suspend(());
-        }
+        let unwinds = u32::from((*execution).unwinds());
+        (*execution).coroutines.unwinding_elsewhere += unwinds;
+        Continuation::leave(execution);
+        (*execution).coroutines.unwinding_elsewhere -= unwinds;
     }
 }
 

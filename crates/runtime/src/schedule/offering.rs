@@ -8,10 +8,17 @@ use crate::site::Site;
 use crate::thread::{Condition, Pending, ThreadState};
 
 impl Execution {
-    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
-    /// next; `NOBODY` if the execution has ended.
+    /// [`offer_plain`](Self::offer_plain) behind a call: for all but the most common operations.
     #[inline(never)]
     pub(super) fn offer(&mut self, op: Op, site: Site) -> u32 {
+        self.offer_plain(op, site)
+    }
+
+    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
+    /// next; `NOBODY` if the execution has ended. Compiled into the operation, whose constant parts are then
+    /// written where they belong instead of being passed on.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(super) fn offer_plain(&mut self, op: Op, site: Site) -> u32 {
         self.heartbeat.beat(site);
         let me = self.current;
         let thread = self.running();
@@ -23,7 +30,7 @@ impl Execution {
         if calm && !std::thread::panicking() { self.ask_for_any(me) } else { self.offer_carefully() }
     }
 
-    /// [`offer`](Self::offer), where more has to be looked at than who may run.
+    /// [`offer_plain`](Self::offer_plain), where more has to be looked at than who may run.
     #[cold]
     #[inline(never)]
     fn offer_carefully(&mut self) -> u32 {

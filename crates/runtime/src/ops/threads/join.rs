@@ -101,15 +101,15 @@ pub fn outlive(thread: ThreadId) {
         return;
     }
     // SAFETY: see `execution::with`; plain reads, and no reference is live across the suspension.
-    // The yielder is that of the coroutine this runs on. The worker resumes it after all younger
-    // threads; one that it abandoned keeps its yielder, and the caller then waits for ever.
+    // The worker resumes the coroutine that this runs on after all younger threads; one that it abandoned is not
+    // done, and the caller then waits for ever.
     unsafe {
         loop {
             if (*execution).phase() != Phase::TearDown {
                 return;
             }
             let thread = &(&(*execution).threads)[thread.index()];
-            if !thread.coroutine.live && thread.coroutine.yielder.is_null() {
+            if !thread.coroutine.live && !thread.coroutine.runs {
                 return;
             }
             rest(execution);
