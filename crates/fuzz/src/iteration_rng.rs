@@ -21,7 +21,6 @@ pub(crate) struct IterationRng {
     blocks: usize,
 }
 
-const WORDS: usize = Words::COUNT;
 const LANES: usize = chacha8::LANES;
 /// Blocks of a stream that are computed together with those of others.
 const SHARED_BLOCKS: usize = 32;
@@ -55,20 +54,16 @@ impl IterationRng {
 
     #[cold]
     fn refill(&mut self) {
-        let mut words = [0; WORDS];
         if self.blocks < SHARED_BLOCKS {
-            self.cache.borrow_mut().copy(self.stream, self.blocks, &mut words);
+            self.cache.borrow_mut().fill(self.stream, self.blocks, &self.words);
         } else {
             let lane = (self.blocks - SHARED_BLOCKS) % LANES;
             if lane == 0 {
                 *self.own = chacha8::run(&self.cache.borrow().key, self.blocks as u64, self.stream);
             }
-            for (into, word) in words.iter_mut().zip(self.own.iter()) {
-                *into = word[lane];
-            }
+            self.words.fill(|place| self.own[place][lane]);
         }
         self.blocks += 1;
-        self.words.fill(&words);
     }
 
     /// A number below `bound`, which is not 0. Multiplied, not rejected: the bias is below 2^-32
@@ -126,7 +121,7 @@ impl BlockCache {
     }
 
     #[inline]
-    fn copy(&mut self, stream: u64, block: usize, into: &mut [u32; WORDS]) {
+    fn fill(&mut self, stream: u64, block: usize, words: &Words) {
         let group = stream / LANES as u64;
         if self.group != group {
             self.group = group;
@@ -136,9 +131,8 @@ impl BlockCache {
             self.blocks.push(chacha8::block(&self.key, self.blocks.len() as u64, group * LANES as u64));
         }
         let lane = stream as usize % LANES;
-        for (into, word) in into.iter_mut().zip(&self.blocks[block]) {
-            *into = word[lane];
-        }
+        let block = &self.blocks[block];
+        words.fill(|place| block[place][lane]);
     }
 }
 

@@ -155,9 +155,10 @@ impl Words {
         self.choices.set(0);
     }
 
-    /// A new block.
-    pub fn fill(&self, words: &[u32; Self::COUNT]) {
-        self.words.iter().zip(words).for_each(|(place, word)| place.set(*word));
+    /// A new block, of which `word` gives the word at each place.
+    #[inline]
+    pub fn fill(&self, word: impl Fn(usize) -> u32) {
+        self.words.iter().enumerate().for_each(|(place, into)| into.set(word(place)));
         self.taken.set(0);
     }
 

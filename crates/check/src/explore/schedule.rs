@@ -46,7 +46,9 @@ impl Explore {
         // An operation that begins with a choice goes on to what it reads, which others may have to do first;
         // where the graph ends with the choice that is new, and happens behind all of the graph.
         let whole = |explore: &Self, thread: u32| {
-            explore.behind_choices(thread).is_some_and(|at| explore.is_ready(thread, at, false))
+            // Where there is no choice it was just seen to be due.
+            let done = explore.fronts[thread as usize].done;
+            explore.behind_choices(thread).is_some_and(|at| at == done || explore.is_ready(thread, at, false))
         };
         let is_whole = |thread: &u32| due(self, *thread, false) && whole(self, *thread);
         let up_to_date = |thread: &u32| is_whole(thread) && !self.reads_old_value(*thread);

@@ -190,6 +190,15 @@ impl<T: Clone + Default> PerThread<T> {
         &mut self.0[thread.index()]
     }
 
+    /// The values of the threads from the first to the last of these.
+    #[inline]
+    fn up_to(&mut self, options: &[ThreadId]) -> &mut [T] {
+        if let Some(last) = options.last().filter(|last| last.index() >= self.0.len()) {
+            self.grow(*last);
+        }
+        &mut self.0
+    }
+
     #[cold]
     fn grow(&mut self, thread: ThreadId) {
         self.0.resize(thread.index() + 1, T::default());

@@ -39,10 +39,13 @@ impl Priorities {
     #[inline]
     pub(super) fn renew(&mut self, choice: &ThreadChoice<'_>) {
         let Some((thread, op)) = self.last.take() else { return };
-        *self.drawn.get(thread) = 0;
+        let drawn = self.drawn.up_to(choice.options);
+        if let Some(drawn) = drawn.get_mut(thread.index()) {
+            *drawn = 0;
+        }
         for other in choice.options {
-            if *other != thread && choice.pending(*other).races_with(&op) {
-                *self.drawn.get(*other) = 0;
+            if choice.pending(*other).races_with(&op) {
+                drawn[other.index()] = 0;
             }
         }
     }

@@ -60,8 +60,25 @@ impl Execution {
         match self.schedule.enabled[..] {
             [] => self.fire_timeout(),
             [only] => Some(only.0),
-            _ => Some(self.ask()),
+            _ => Some(self.ask_uniformly().unwrap_or_else(|| self.ask())),
         }
+    }
+
+    /// [`ask`](Self::ask) where every thread may be chosen and an explorer does so uniformly: by its next random
+    /// word, if one is left.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn ask_uniformly(&mut self) -> Option<u32> {
+        if self.schedule.yielded != 0 || !self.schedule.chooses_freely {
+            return None;
+        }
+        let options = &self.schedule.enabled[..];
+        let place = self.driver.uniform.as_ref()?.choose(options.len())?;
+        let chosen = options[place];
+        let goes_on = self.threads.get(self.current as usize).is_some_and(|thread| thread.waiting.listed);
+        let default = if goes_on { ThreadId(self.current) } else { options[0] };
+        let index = if chosen == default { 0 } else { place as u32 + u32::from(chosen < default) };
+        self.driver.choices.push(Choice::new(Point::Thread, index));
+        Some(chosen.0)
     }
 
     #[inline(never)]
