@@ -519,6 +519,13 @@ fn a_package_is_tested_without_a_change() {
     let token = token.split(" #").next().unwrap();
     let replayed = run(&["replay", token, "--", "--", "2"]);
     assert_eq!(replayed.code, Some(1), "{}{}", replayed.stdout, replayed.stderr);
+    assert!(!replayed.stdout.contains("internal step on"), "{}", replayed.stdout);
+    let unfolded = run(&["replay", token, "--all-steps", "--", "--", "2"]);
+    assert!(unfolded.stdout.contains("  spawn thread 1\n"), "{}", unfolded.stdout);
+    assert!(unfolded.stdout.contains("internal step on"), "{}", unfolded.stdout);
+    // Without debug information nobody could tell what is the standard library's: a profile cannot leave it out.
+    let optimised = run(&["run", "hits", "--", "--release", "--", "2"]);
+    assert!(optimised.stdout.contains("src/bin/hits.rs:10 "), "{}", optimised.stdout);
     let alone = run(&["run", "--bin", "hits"]);
     assert_eq!(alone.code, Some(0), "{}{}", alone.stdout, alone.stderr);
     let wrong = run(&["run", "--bin", "hits", "--workers", "2"]);

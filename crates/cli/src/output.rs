@@ -49,7 +49,7 @@ pub(crate) fn style(args: LookArgs) -> Style {
         || terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
     let width = args.width.or_else(columns).unwrap_or(PIPED_WIDTH).max(NARROWEST);
     let color = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
-    Style { width, ascii: args.ascii, color }
+    Style { width, ascii: args.ascii, color, all_steps: args.steps.all_steps }
 }
 
 /// The text, for a terminal that has nothing but ASCII.

@@ -38,8 +38,11 @@ pub(crate) fn print(document: &Document<'_>, args: &OutputArgs) -> Result<(), Fa
 /// If one cannot be written.
 pub(crate) fn write_files(document: &Document<'_>, args: &OutputArgs) -> Result<(), Failure> {
     // A file is no terminal.
-    let style =
-        Style { color: false, width: args.look.width.unwrap_or(output::PIPED_WIDTH), ascii: args.look.ascii };
+    let style = Style {
+        color: false,
+        width: args.look.width.unwrap_or(output::PIPED_WIDTH),
+        ..output::style(args.look)
+    };
     args.form.report.iter().try_for_each(|file| {
         let text = render(document, file.format, &style);
         write_file(file, &in_characters(text, file.format, args.look))

@@ -62,6 +62,7 @@ pub(crate) fn style_from_env() -> Style {
     if let Some(width) = std::env::var("RACEFUZZ_WIDTH").ok().and_then(|width| width.parse().ok()) {
         style.width = width;
     }
+    style.all_steps = std::env::var_os("RACEFUZZ_ALL_STEPS").is_some_and(|value| value == "1");
     style
 }
 

@@ -1,7 +1,7 @@
 //! The arguments of `cargo racefuzz`.
 
 use super::values::{memory_model, named, number};
-use super::{FormArgs, MOST_ITERATIONS};
+use super::{FormArgs, MOST_ITERATIONS, StepArgs};
 use clap::{Args, Parser, Subcommand};
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::path::PathBuf;
@@ -178,6 +178,8 @@ pub(crate) struct CargoRunArgs {
     #[command(flatten)]
     pub(crate) form: FormArgs,
     #[command(flatten)]
+    pub(crate) steps: StepArgs,
+    #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }
 
@@ -190,6 +192,8 @@ pub(crate) struct CargoReplayArgs {
     pub(crate) step: bool,
     #[command(flatten)]
     pub(crate) form: FormArgs,
+    #[command(flatten)]
+    pub(crate) steps: StepArgs,
     #[command(flatten)]
     pub(crate) cargo: CargoArgs,
 }

@@ -9,7 +9,9 @@ pub(crate) use cargo::{
     CargoArgs, CargoCheckArgs, CargoCli, CargoCommand, CargoFixArgs, CargoInitArgs, CargoReplayArgs,
     CargoRunArgs,
 };
-pub(crate) use output::{FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, check_writable};
+pub(crate) use output::{
+    FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, StepArgs, check_writable,
+};
 pub(crate) use unmodified::{BuildArgs, CargoTestArgs, MAX_STEPS};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

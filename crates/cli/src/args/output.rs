@@ -8,7 +8,7 @@ use racefuzz_report::Format;
 use std::path::{Path, PathBuf};
 
 /// How text looks.
-#[derive(Args, Clone, Copy, Debug)]
+#[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct LookArgs {
     /// Write nothing outside ASCII.
     #[arg(help_heading = OUTPUT, long)]
@@ -16,6 +16,16 @@ pub(crate) struct LookArgs {
     /// Columns to write in; the terminal's by default.
     #[arg(help_heading = OUTPUT, long, value_name = "COLUMNS", value_parser = number::<usize>(30, 1000), allow_negative_numbers = true)]
     pub(crate) width: Option<usize>,
+    #[command(flatten)]
+    pub(crate) steps: StepArgs,
+}
+
+/// Which steps a trace in text shows.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct StepArgs {
+    /// Show every step in text: those inside libraries, too, and none folded.
+    #[arg(help_heading = OUTPUT, long)]
+    pub(crate) all_steps: bool,
 }
 
 /// The forms of what is no report.

@@ -16,7 +16,7 @@ pub(super) fn through(document: &str) -> Result<bool, Failure> {
     let Some(report) = failing(document) else { return Ok(false) };
     let sources = DiskSources::new();
     let stepper = report.failures.first().and_then(|failure| Stepper::new(failure, &sources));
-    let look = LookArgs { ascii: false, width: None };
+    let look = LookArgs::default();
     match stepper {
         Some(stepper) => terminal::step_through(&stepper, output::style(look), None),
         None => Ok(false),

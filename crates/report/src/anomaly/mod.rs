@@ -38,6 +38,7 @@ mod use_after_free;
 mod write_skew;
 
 use crate::explanation::{Anomaly, Explanation, Place};
+use crate::rows::Rows;
 use crate::view::View;
 use crate::{Sources, decision, message, rows, words};
 use racefuzz_trace::{Event, Failure, FailureKind, ObjectId, SiteId};
@@ -135,12 +136,21 @@ const DETECTORS: &[(FailureKind, &[Detector])] = &[
 
 /// Explains a failure: its name, its story, its trace as people read it.
 pub fn explain(failure: &Failure, sources: &dyn Sources) -> Explanation {
+    explain_in(failure, sources, Rows::Telling)
+}
+
+/// What happened in an execution that failed, with every step of it in a row.
+pub(crate) fn explain_all(failure: &Failure, sources: &dyn Sources) -> Explanation {
+    explain_in(failure, sources, Rows::All)
+}
+
+fn explain_in(failure: &Failure, sources: &dyn Sources, which: Rows) -> Explanation {
     let view = View::new(failure, sources);
     let mut finding = find(&view);
     finding.objects.sort_unstable();
     finding.objects.retain(|object| rows::has_state(&view, *object));
     finding.objects.truncate(3);
-    let rows = rows::build(&view, &mut finding);
+    let rows = rows::build(&view, &mut finding, which);
     let decision = failure.decision.as_ref().and_then(|decision| decision::sentence(decision, &rows));
     Explanation {
         anomaly: finding.anomaly,

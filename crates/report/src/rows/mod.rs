@@ -18,14 +18,29 @@ use fold::Piece;
 use racefuzz_trace::{Event, FailureDetail, FailureKind, SiteId, ThreadEnd, ThreadId, Verb};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Which events have rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// Those that tell something, with loops folded.
+    Telling,
+    /// All.
+    All,
+}
+
 /// Builds the rows and puts row numbers into the finding's texts.
-pub(crate) fn build(view: &View<'_>, finding: &mut Finding) -> Vec<Row> {
+pub(crate) fn build(view: &View<'_>, finding: &mut Finding, which: Rows) -> Vec<Row> {
     mark_stale(view, finding);
     let keys = keys(finding);
-    let selected = select::select(view, finding, &keys);
+    let selected = match which {
+        Rows::Telling => select::select(view, finding, &keys),
+        Rows::All => view.events.iter().map(|event| event.step).collect(),
+    };
     let orders = matters(view, finding, &selected);
     let texts: Vec<String> = selected.iter().map(|step| action(view, view.event(*step), orders)).collect();
-    let pieces = select::thin(fold::fold(view, &selected, &texts, &keys), view, finding, &keys);
+    let pieces = match which {
+        Rows::Telling => select::thin(fold::fold(view, &selected, &texts, &keys), view, finding, &keys),
+        Rows::All => (0..selected.len()).map(Piece::Step).collect(),
+    };
     let numbers: BTreeMap<u32, u32> = pieces
         .iter()
         .filter_map(|piece| match piece {

@@ -59,7 +59,7 @@ proptest! {
 
     #[test]
     fn lines_keep_to_the_width((fixture, failure) in story(), width in 60usize..140, ascii: bool) {
-        let style = Style { width, ascii, color: false };
+        let style = Style { width, ascii, color: false, ..Style::default() };
         let (_, text) = rendered(&fixture, failure, &style);
         for line in text.lines().filter(|line| !line.contains(FILE) && !line.contains("racefuzz replay")) {
             prop_assert!(line.width() <= width, "{} columns: {line:?}\n{text}", line.width());
@@ -82,7 +82,7 @@ proptest! {
         let names = names.chain(trace.threads.iter().filter_map(|thread| thread.name.as_ref()));
         let texts = names.chain(trace.events.iter().filter_map(|event| event.text.as_ref()));
         let inputs = texts.cloned().collect::<String>() + &failure.message;
-        let style = Style { width, ascii: true, color };
+        let style = Style { width, ascii: true, color, ..Style::default() };
         let (_, text) = rendered(&fixture, failure, &style);
         let strange = text.chars().find(|c| !c.is_ascii() && !inputs.contains(*c));
         prop_assert!(strange.is_none(), "{strange:?} in {text}");

@@ -34,7 +34,7 @@ fn a_screen_fills_the_terminal_and_no_more() {
         let stepper = Stepper::new(&failure, &fixture).unwrap();
         for (width, height) in [(80, 24), (40, 12), (200, 60), (100, 10)] {
             for ascii in [false, true] {
-                let style = Style { width, ascii, color: false };
+                let style = Style { width, ascii, color: false, ..Style::default() };
                 for at in 0..stepper.stops().min(40) {
                     let lines = stepper.screen(at, &style, height);
                     assert_eq!(lines.len(), height, "{name} at {at}");

@@ -170,6 +170,11 @@ fn flags(library: &Path) -> String {
         "-Cunsafe-allow-abi-mismatch=sanitizer",
         "-Cforce-frame-pointers=yes",
         "-Cllvm-args=-tsan-distinguish-volatile=1",
+        // Places, and which operations are the standard library's own: on this rests what is known of code that is
+        // not instrumented. A profile may leave it out, as `release` does.
+        "-Cdebuginfo=1",
+        "-Cstrip=none",
+        "-Csplit-debuginfo=off",
         &linked,
     ];
     let all = encoded.split('\x1f').filter(|flag| !flag.is_empty()).chain(own);

@@ -91,7 +91,7 @@ pub(in crate::cargo) fn main(args: &CargoRunArgs, main: &Main) -> Result<u8, Fai
     shown.summary(&done);
     output::print(&match format {
         PlainFormat::Text => {
-            show::text(&done, &output::style(LookArgs { ascii: false, width: None }), &build)
+            show::text(&done, &output::style(LookArgs { steps: args.steps, ..LookArgs::default() }), &build)
         }
         PlainFormat::Json => show::json(&done),
     })?;

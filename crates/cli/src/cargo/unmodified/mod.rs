@@ -12,7 +12,7 @@ mod nextest;
 mod run;
 mod show;
 
-use crate::args::{BuildArgs, CargoTestArgs, FormArgs, LookArgs, PlainFormat};
+use crate::args::{BuildArgs, CargoReplayArgs, CargoTestArgs, LookArgs, PlainFormat};
 use crate::error::Failure;
 use crate::{exit, output};
 use build::{Entry, Hooked, Main, Runnable};
@@ -119,15 +119,10 @@ pub(super) fn is_unmodified(schedule: &Schedule) -> bool {
 }
 
 /// Repeats a schedule; the exit code.
-pub(super) fn replay(
-    schedule: &Schedule,
-    token: &str,
-    args: &crate::args::CargoArgs,
-    form: &FormArgs,
-) -> Result<u8, Failure> {
-    let format = form.plain("that of an unmodified test")?;
-    replayed(schedule, token, args, |done, build| {
-        let style = output::style(LookArgs { ascii: false, width: None });
+pub(super) fn replay(schedule: &Schedule, args: &CargoReplayArgs) -> Result<u8, Failure> {
+    let format = args.form.plain("that of an unmodified test")?;
+    replayed(schedule, &args.token, &args.cargo, |done, build| {
+        let style = output::style(LookArgs { steps: args.steps, ..LookArgs::default() });
         for divergence in done.iter().filter_map(Done::divergence) {
             output::note_line(divergence).map_err(Failure::Output)?;
         }

@@ -11,6 +11,7 @@ mod trace;
 mod verdict;
 mod warnings;
 
+use crate::anomaly::explain_all;
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
 pub use audit::audit_text;
@@ -43,11 +44,13 @@ pub struct Style {
     pub ascii: bool,
     /// Whether to use colours.
     pub color: bool,
+    /// Whether every step has a row of its own; else what tells nothing is left out, and loops are folded.
+    pub all_steps: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: 100, ascii: false, color: false }
+        Self { width: 100, ascii: false, color: false, all_steps: false }
     }
 }
 
@@ -81,7 +84,8 @@ pub fn text(report: &RunReport, sources: &dyn Sources, style: &Style, next: &[Co
     let mut blocks: Vec<Vec<String>> = Vec::new();
     match report.failures.split_first() {
         Some((failure, others)) => {
-            let story = explain(failure, sources);
+            let story =
+                if style.all_steps { explain_all(failure, sources) } else { explain(failure, sources) };
             let mut head = verdict::bug(report, failure, &story).lines(&pen);
             head.extend(own_words(&pen, failure, &story));
             blocks.push(head);
