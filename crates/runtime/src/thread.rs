@@ -172,6 +172,8 @@ pub(crate) struct Origin {
     /// The thread whose local values and park token it uses: itself, or for a task the thread that
     /// runs its executor.
     pub(crate) host: u32,
+    /// The thread that destroys its local values, if it has left that to one.
+    pub(crate) epilogue: Option<u32>,
     /// Threads that it has spawned.
     pub(crate) children: u32,
 }
@@ -264,6 +266,7 @@ impl Thread {
                 scoped: false,
                 task: false,
                 host: 0,
+                epilogue: None,
                 children: 0,
             },
             coherence: Touched::default(),
@@ -294,7 +297,7 @@ impl Thread {
         self.origin.parent = None;
         self.origin.spawned_at = None;
         (self.origin.scoped, self.origin.task) = (false, false);
-        (self.origin.host, self.origin.children) = (0, 0);
+        (self.origin.host, self.origin.children, self.origin.epilogue) = (0, 0, None);
         self.coherence.reset();
         self.enumerated.reset();
         self.panics.reset();
@@ -340,6 +343,8 @@ impl Thread {
 pub(crate) struct Locals {
     slots: Vec<(usize, Option<Box<dyn Any>>)>,
     destroyed: bool,
+    /// Whether destroying one of them may run the program's code.
+    droppable: bool,
 }
 
 impl Locals {
@@ -358,7 +363,17 @@ impl Locals {
         if !self.slots.is_empty() {
             self.slots.clear();
         }
-        self.destroyed = false;
+        (self.destroyed, self.droppable) = (false, false);
+    }
+
+    /// The destruction of a value of this type may run the program's code if the type has any to run.
+    pub(crate) fn note_type<T>(&mut self) {
+        self.droppable |= std::mem::needs_drop::<T>();
+    }
+
+    /// Some value's destruction may run the program's code.
+    pub(crate) fn is_droppable(&self) -> bool {
+        self.droppable
     }
 
     /// No value was ever made.

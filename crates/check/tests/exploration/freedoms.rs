@@ -299,6 +299,58 @@ fn a_thread_is_seen_to_have_finished_or_not() {
     assert_eq!(seen, BTreeSet::from(["finished", "not yet"]));
 }
 
+/// Writes a word when the local values of the thread that keeps it are destroyed.
+struct Farewell(Arc<AtomicUsize>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.store(1, Ordering::Relaxed);
+    }
+}
+
+racefuzz_primitives::local::thread_local! {
+    static FAREWELL: std::cell::RefCell<Option<Farewell>> = const { std::cell::RefCell::new(None) };
+}
+
+#[test]
+fn the_values_of_a_thread_are_destroyed_before_it_is_joined_but_not_before_its_scope_ends() {
+    fn keeps(word: &Arc<AtomicUsize>) -> impl FnOnce() + Send + 'static {
+        let word = Arc::clone(word);
+        move || FAREWELL.set(Some(Farewell(word)))
+    }
+    let of_scope = outcomes(|| {
+        let word = Arc::new(AtomicUsize::new(0));
+        thread::scope(|scope| {
+            scope.spawn(keeps(&word));
+        });
+        if word.load(Ordering::Relaxed) == 1 { "destroyed" } else { "not yet" }
+    });
+    assert_eq!(of_scope, BTreeSet::from(["destroyed", "not yet"]));
+    let of_join = outcomes(|| {
+        let word = Arc::new(AtomicUsize::new(0));
+        thread::scope(|scope| scope.spawn(keeps(&word)).join().unwrap());
+        if word.load(Ordering::Relaxed) == 1 { "destroyed" } else { "not yet" }
+    });
+    assert_eq!(of_join, BTreeSet::from(["destroyed"]));
+    let of_asking = outcomes(|| {
+        let word = Arc::new(AtomicUsize::new(0));
+        let other = thread::spawn(keeps(&word));
+        match (other.is_finished(), word.load(Ordering::Relaxed)) {
+            (true, 1) => "finished, destroyed",
+            (true, _) => "finished, not destroyed yet",
+            (false, 1) => "not finished, destroyed",
+            (false, _) => "not finished, not destroyed",
+        }
+    });
+    let all = [
+        "finished, destroyed",
+        "finished, not destroyed yet",
+        "not finished, destroyed",
+        "not finished, not destroyed",
+    ];
+    assert_eq!(of_asking, BTreeSet::from(all));
+}
+
 #[test]
 fn a_poisoned_lock_is_seen_by_whoever_comes_later() {
     let seen = outcomes(|| {

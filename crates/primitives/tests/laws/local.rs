@@ -219,3 +219,49 @@ fn outside_an_execution_it_is_std() {
     assert_eq!(*PLAIN, 3);
     assert!(std::ptr::eq(&*PLAIN, &*PLAIN));
 }
+
+thread_local! {
+    static FAREWELL: RefCell<Option<Farewell>> = const { RefCell::new(None) };
+}
+
+/// Writes a word when the thread's local values are destroyed.
+struct Farewell(Word);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.store(1);
+    }
+}
+
+#[test]
+fn a_scope_ends_and_a_thread_is_finished_before_its_values_are_destroyed() {
+    let through_scope = outcomes(|| {
+        let word = Word::new();
+        thread::scope(|scope| {
+            scope.spawn(|| FAREWELL.set(Some(Farewell(word.clone()))));
+        });
+        word.load()
+    });
+    assert_eq!(through_scope, [0, 1].into());
+    let joined = outcomes(|| {
+        let word = Word::new();
+        thread::scope(|scope| {
+            scope.spawn(|| FAREWELL.set(Some(Farewell(word.clone())))).join().unwrap();
+        });
+        word.load()
+    });
+    assert_eq!(joined, [1].into());
+    let asked = outcomes(|| {
+        let word = Word::new();
+        let theirs = word.clone();
+        let other = thread::spawn(move || {
+            theirs.load();
+            FAREWELL.set(Some(Farewell(theirs)));
+        });
+        let finished = other.is_finished();
+        let seen = word.load();
+        other.join().unwrap();
+        (finished, seen, word.load())
+    });
+    assert_eq!(asked, [(false, 0, 1), (false, 1, 1), (true, 0, 1), (true, 1, 1)].into());
+}

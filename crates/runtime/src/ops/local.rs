@@ -249,7 +249,9 @@ fn with_slot<T: 'static, R>(
             // SAFETY: as above.
             unsafe {
                 (*execution).storage.any_locals = true;
-                slots(&mut *execution).insert(key, made);
+                let slots = slots(&mut *execution);
+                slots.insert(key, made);
+                slots.note_type::<T>();
             }
             value
         }

@@ -51,7 +51,7 @@ pub(super) unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
 /// The root thread: the program, then, when every thread has ended, the oracles.
 fn root(program: &dyn Fn()) {
     let result = catch_unwind(AssertUnwindSafe(|| by_program(program)));
-    ops::destroy_locals();
+    ops::destroy_locals(0);
     // SAFETY: see `execution::with`; the references end before anything of the program runs.
     let execution = || unsafe { &mut *current() };
     if let Err(payload) = result {

@@ -27,6 +27,10 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
         return Err(Absent::Outside);
     }
     let panicked = join_thread(spawned.thread, false, site)?;
+    let epilogue = with(|execution| execution.threads[spawned.thread.index()].origin.epilogue);
+    if let Ok(Some(epilogue)) = epilogue {
+        join_own(epilogue, false, true, site)?;
+    }
     // SAFETY: the thread has ended, and this handle, the only one, is consumed.
     let result = unsafe { spawned.packet.take() };
     if panicked {
@@ -52,12 +56,19 @@ fn take_panic(thread: ThreadId, is_result: bool) -> Result<(), Absent> {
 
 /// Waits for a thread's end, whoever may take what it left. Whether it panicked; if it did, `take`
 /// makes that the caller's affair, and no longer a failure by itself.
+///
+/// The end of a thread is that of its body. Its local values are destroyed later, and only [`join`] waits for
+/// that, as std does: neither the end of a scope nor `is_finished` tells anything about them.
 pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Absent> {
     overlay::before_local(site)?;
-    let target = thread.0;
     if let Some(session) = backend::hosted() {
-        return session.join(target, take);
+        return session.join(thread.0, take);
     }
+    join_own(thread.0, take, false, site)
+}
+
+/// [`join_thread`] on this engine; an `implied` one is not shown.
+fn join_own(target: u32, take: bool, implied: bool, site: Site) -> Result<bool, Absent> {
     let op = Op {
         kind: OpKind::Join,
         verb: Verb::Join,
@@ -87,7 +98,10 @@ pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Abs
             unsafe { (*memory).joined(me as u32, target as u32) };
         }
         execution.complete(&now, &op, target as u64);
-        execution.record(&op, site, |_, event| event.other = Some(ThreadId(target as u32)));
+        execution.record(&op, site, |_, event| {
+            event.other = Some(ThreadId(target as u32));
+            event.implied = implied;
+        });
         panicked
     })
 }

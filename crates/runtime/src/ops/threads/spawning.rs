@@ -92,6 +92,26 @@ where
     };
     // SAFETY: see `execution::with`.
     let execution = unsafe { &mut *pointer };
+    let epoch = execution.epoch;
+    // SAFETY: passed on to the caller.
+    let thread = unsafe { begin(execution, options, false, site, run) };
+    if execution.is_spent() {
+        step_limit()?;
+    }
+    Ok(Spawned { thread: ThreadId(thread), epoch, packet })
+}
+
+/// Gives the next thread its stack, what it runs and its entry.
+///
+/// # Safety
+/// What `run` borrows must live as long as the worker may run the coroutine.
+unsafe fn begin(
+    execution: &mut Execution,
+    options: SpawnOptions,
+    implied: bool,
+    site: Site,
+    run: impl FnOnce(),
+) -> u32 {
     let thread = execution.schedule.thread_count;
     match execution.continuation(thread, options.stack_size) {
         // SAFETY: passed on to the caller; the worker runs whatever is live.
@@ -101,16 +121,12 @@ where
              stack_size, or raise vm.max_map_count"
         ),
     }
-    let epoch = execution.epoch;
-    add_thread(execution, options, site);
-    if execution.is_spent() {
-        step_limit()?;
-    }
-    Ok(Spawned { thread: ThreadId(thread as u32), epoch, packet })
+    add_thread(execution, options, implied, site);
+    thread as u32
 }
 
 /// Makes the entry of a thread whose coroutine is ready.
-fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
+fn add_thread(execution: &mut Execution, options: SpawnOptions, implied: bool, site: Site) {
     let child = execution.schedule.thread_count as u32;
     let parent = execution.current;
     if execution.schedule.thread_count == execution.threads.len() {
@@ -129,7 +145,10 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, site: Site) {
         lock: false,
     };
     let now = execution.event(&op);
-    execution.record(&op, site, |_, event| event.other = Some(ThreadId(child)));
+    execution.record(&op, site, |_, event| {
+        event.other = Some(ThreadId(child));
+        event.implied = implied;
+    });
     if let Some(recorder) = &mut execution.recorder {
         recorder.thread(Some(parent), options.name.clone(), Some(site), options.task);
     }
@@ -197,23 +216,15 @@ where
     Ok(Spawned { thread: ThreadId(thread), epoch: session.epoch(), packet })
 }
 
-/// Destroys the running thread's local values.
-pub(crate) fn destroy_locals() {
-    // SAFETY: see `execution::with`; a plain read.
-    if unsafe {
-        let execution = &*current();
-        execution.threads[execution.current as usize].locals.is_unused()
-    } {
-        return;
-    }
-    loop {
+/// Destroys the local values of a thread, which is the running one or has left that to it.
+pub(crate) fn destroy_locals(thread: u32) {
+    let take_next = || {
         // SAFETY: see `execution::with`; the reference ends before the value is dropped, which runs
         // the program's code.
-        let value = unsafe {
-            let execution = &mut *current();
-            let me = execution.current as usize;
-            execution.threads[me].locals.take_next()
-        };
+        unsafe { (&mut (*current()).threads)[thread as usize].locals.take_next() }
+    };
+    loop {
+        let value = take_next();
         let Some(value) = value else { return };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| by_program(|| drop(value)))) {
             // SAFETY: as above. Std ends the process here.
@@ -235,9 +246,45 @@ pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
     }
 }
 
+/// Has a new thread destroy the running one's local values.
+#[cold]
+fn begin_epilogue(execution: &mut Execution) {
+    let _runtime = runtime_scope();
+    let me = execution.current;
+    let site = execution.threads[me as usize].pending.site;
+    let name = match &execution.threads[me as usize].origin.name {
+        Some(name) => format!("{name}'s locals"),
+        None => {
+            let before = execution.threads[..me as usize].iter().filter(|other| !other.origin.task).count();
+            format!("thread {before}'s locals")
+        }
+    };
+    let options = SpawnOptions { name: Some(name), ..SpawnOptions::default() };
+    let run = move || {
+        destroy_locals(me);
+        end_thread();
+    };
+    // SAFETY: it borrows nothing.
+    let epilogue = unsafe { begin(execution, options, true, site, run) };
+    execution.threads[epilogue as usize].origin.host = me;
+    execution.threads[me as usize].origin.epilogue = Some(epilogue);
+}
+
 /// The tail of every thread but the root: its end, and who runs next.
+///
+/// In std its result is there, its scope may go on and `is_finished` is true before its local values are
+/// destroyed. If that may run the program's code it is therefore left to a thread of its own, the epilogue, which
+/// runs on the same thread as far as the program can tell.
 fn end_thread() {
-    destroy_locals();
+    // SAFETY: see `execution::with`; the reference ends before the program's code runs.
+    let execution = unsafe { &mut *current() };
+    let me = execution.current;
+    let locals = &execution.threads[me as usize].locals;
+    if locals.is_droppable() && execution.phase() == Phase::Running {
+        begin_epilogue(execution);
+    } else if !locals.is_unused() {
+        destroy_locals(me);
+    }
     if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
         // Torn down while it gave back what an overlay had it take.
         return;
