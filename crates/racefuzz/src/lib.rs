@@ -47,6 +47,7 @@
 //! | --- | --- | --- |
 //! | `model` | yes | Code runs under racefuzz where an execution is active. Without it every type *is* std's, and [`test`](macro@test) runs its body once. |
 //! | `allocator` | yes | Be the global allocator of programs that link this crate. One with an allocator of its own wraps it in [`alloc::Allocator`] and leaves this out. |
+//! | `fix` | yes | `Fixer`: repairs and audits. `cargo racefuzz fix` and `audit` switch it on for their runs, so a dependency that is to be built soon leaves it out. |
 //! | `json` | no | Reports in files: `RACEFUZZ_REPORT_DIR`, as JSON, a page, SARIF and others. |
 //! | `checkpoint` | no | Explorations that are kept in a file, to be gone on with later. |
 //! | `tracing` | no | Logs runs, explorations and repairs that are tried through the crate `tracing`. |
@@ -72,7 +73,7 @@ mod checker;
 mod env;
 #[cfg(feature = "model")]
 mod expectations;
-#[cfg(feature = "model")]
+#[cfg(feature = "fix")]
 mod fixer;
 #[cfg(feature = "model")]
 mod fuzzer;
@@ -141,7 +142,7 @@ pub use racefuzz_primitives::{note, println};
 pub use checker::{Checker, Engineer, check, provide_loom};
 #[cfg(feature = "model")]
 pub use env::{SettingError, bytes, duration};
-#[cfg(feature = "model")]
+#[cfg(feature = "fix")]
 pub use fixer::{Fixer, render_fixes, render_fixes_with};
 #[cfg(feature = "model")]
 pub use fuzzer::{Fuzzer, fuzz, replay};
@@ -149,7 +150,7 @@ pub use fuzzer::{Fuzzer, fuzz, replay};
 pub use racefuzz_check::CheckpointError;
 #[cfg(feature = "model")]
 pub use racefuzz_check::{Observer as CheckObserver, Progress as CheckProgress};
-#[cfg(feature = "model")]
+#[cfg(feature = "fix")]
 pub use racefuzz_fix::{Observer as FixObserver, Progress as FixProgress};
 #[cfg(feature = "model")]
 pub use racefuzz_fuzz::{Divergence, Observer, Replayed};

@@ -205,6 +205,7 @@ impl Scenario {
     }
 
     /// A fixer for the scenario.
+    #[cfg(feature = "fix")]
     pub fn fixer(&self, params: &Params) -> crate::Fixer {
         let mut fixer = crate::Fixer::new().name(self.name);
         fixer.options.settings.params = params.given.clone();

@@ -132,6 +132,10 @@ impl Driven<'_> {
         if self.reports != Reports::None {
             selection.push("--features=racefuzz/json".to_owned());
         }
+        let repairs = |(name, _): &(&str, String)| matches!(*name, "RACEFUZZ_FIX" | "RACEFUZZ_AUDIT");
+        if self.settings.iter().any(repairs) && switch::leaves_out(package, "fix")? {
+            selection.push("--features=racefuzz/fix".to_owned());
+        }
         selection.extend(self.cargo.rest.iter().cloned());
         if !self.cargo.rest.iter().any(|argument| selects_targets(argument)) {
             // Not the examples in documentation: they are built one by one and hold no tests of ours.

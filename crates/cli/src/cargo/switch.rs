@@ -1,4 +1,5 @@
-//! The compiler's `--cfg racefuzz`, for packages that switch their imports with it.
+//! What the manifests of the tested packages ask of a build: the compiler's `--cfg racefuzz` where imports are switched
+//! with it, and features of racefuzz that they leave out.
 
 use super::drive::{cannot, cargo};
 use crate::error::Failure;
@@ -35,15 +36,33 @@ pub(super) fn arguments(package: Option<&str>) -> Result<Vec<String>, Failure> {
 
 /// Whether the manifest of the package, or of any package of the workspace, speaks of the switch.
 fn is_switched(package: Option<&str>) -> Result<bool, Failure> {
+    Ok(described(package)?
+        .iter()
+        .filter_map(|known| known["manifest_path"].as_str())
+        .any(|manifest| std::fs::read_to_string(Path::new(manifest)).is_ok_and(|text| text.contains(SWITCH))))
+}
+
+/// Whether the package, or any package of the workspace, depends on racefuzz without one of its features that are on
+/// by default. A dependency under another name is left as it is.
+pub(super) fn leaves_out(package: Option<&str>, feature: &str) -> Result<bool, Failure> {
+    let is_without = |dependency: &Value| {
+        dependency["name"] == "racefuzz"
+            && dependency["rename"].is_null()
+            && dependency["uses_default_features"] == false
+            && !dependency["features"].as_array().into_iter().flatten().any(|asked| asked == feature)
+    };
+    Ok(described(package)?
+        .iter()
+        .any(|known| known["dependencies"].as_array().into_iter().flatten().any(is_without)))
+}
+
+/// What cargo says of the package, or of all packages of the workspace.
+fn described(package: Option<&str>) -> Result<Vec<Value>, Failure> {
     let mut command = cargo();
     command.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::null());
     let metadata = command.output().map_err(|error| cannot(&error))?;
     // Without a package cargo says so itself, when it is asked for its tests.
-    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(false) };
+    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(Vec::new()) };
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    let named = packages.filter(|known| package.is_none_or(|package| known["name"] == package));
-    let manifests = named.filter_map(|known| known["manifest_path"].as_str());
-    Ok(manifests
-        .into_iter()
-        .any(|manifest| std::fs::read_to_string(Path::new(manifest)).is_ok_and(|text| text.contains(SWITCH))))
+    Ok(packages.filter(|known| package.is_none_or(|package| known["name"] == package)).cloned().collect())
 }

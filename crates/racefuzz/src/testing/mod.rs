@@ -1,11 +1,11 @@
 //! What `#[racefuzz::test]` expands to: a test and its options go in, and the environment says what is
 //! done with it. Each request is one file.
 
-#[cfg(feature = "model")]
+#[cfg(feature = "fix")]
 mod audit;
 #[cfg(feature = "model")]
 mod check;
-#[cfg(feature = "model")]
+#[cfg(feature = "fix")]
 mod fix;
 #[cfg(feature = "model")]
 mod output;
@@ -108,8 +108,14 @@ pub fn run_test(case: &TestCase, body: impl Fn() + Sync) {
     match Request::of(case) {
         Request::Run => run::run(case, body),
         Request::Check => check::check(case, body),
+        #[cfg(feature = "fix")]
         Request::Fix => fix::fix(case, body),
+        #[cfg(feature = "fix")]
         Request::Audit => audit::audit(case, body),
+        #[cfg(not(feature = "fix"))]
+        Request::Fix | Request::Audit => {
+            crate::show::fail_test("repairs and audits need the feature `fix` of racefuzz".to_owned())
+        }
         Request::Replay(schedule) => replay::replay(case, &schedule, body),
     }
 }
