@@ -12,7 +12,7 @@ pub(crate) use cargo::{
 pub(crate) use output::{
     FormArgs, LookArgs, OutputArgs, PlainArgs, PlainFormat, ReportFile, StepArgs, check_writable,
 };
-pub(crate) use unmodified::{BuildArgs, CargoTestArgs, MAX_STEPS};
+pub(crate) use unmodified::{BuildArgs, CargoTestArgs, ITERATIONS, MAX_STEPS, MEMORY};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use racefuzz::{Inject, MemoryModel, Strategy};

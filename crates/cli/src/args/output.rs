@@ -28,6 +28,13 @@ pub(crate) struct StepArgs {
     pub(crate) all_steps: bool,
 }
 
+impl StepArgs {
+    /// The environment variable that says the same to tests.
+    pub(crate) fn setting(self) -> Option<(&'static str, String)> {
+        self.all_steps.then(|| ("RACEFUZZ_ALL_STEPS", "1".to_owned()))
+    }
+}
+
 /// The forms of what is no report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlainFormat {

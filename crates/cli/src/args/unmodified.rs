@@ -6,6 +6,10 @@ use clap::Args;
 use racefuzz::{Inject, MemoryModel, Strategy};
 use std::time::Duration;
 
+/// The default of `--iterations`.
+pub(crate) const ITERATIONS: u64 = 1_000;
+/// The default of `--memory`.
+pub(crate) const MEMORY: MemoryModel = MemoryModel::Sc;
 /// The default of `--max-steps`: tests of real crates repeat what they do thousands of times.
 pub(crate) const MAX_STEPS: u32 = 5_000_000;
 
@@ -31,7 +35,7 @@ pub(crate) struct CargoTestArgs {
     #[arg(long, short = 'E', value_name = "EXPR")]
     pub(crate) filterset: Vec<String>,
     /// Number of executions of each test that has more than one thread.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 1_000, value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = ITERATIONS, value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) iterations: u64,
     /// Time for each test, such as 30s or 5m; what is not executed by then is left out.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = racefuzz::duration, allow_hyphen_values = true)]
@@ -43,7 +47,7 @@ pub(crate) struct CargoTestArgs {
     #[arg(long, value_name = "NAME", default_value_t = Strategy::default(), value_parser = named::<Strategy>(Strategy::NAMES))]
     pub(crate) strategy: Strategy,
     /// Memory model: with `rc11` loads may read older stores, but never of what the standard library uses itself.
-    #[arg(long, value_name = "MODEL", default_value_t = MemoryModel::Sc, value_parser = memory_model())]
+    #[arg(long, value_name = "MODEL", default_value_t = MEMORY, value_parser = memory_model())]
     pub(crate) memory: MemoryModel,
     /// Faults to inject; may be repeated. With `timeout`, waits of limited time and sleeps may end at any step, not
     /// only where nothing else happens; with `spurious`, weak compare-exchanges may fail for no reason.

@@ -66,8 +66,8 @@ fn replay(args: &CargoReplayArgs) -> Result<u8, Failure> {
     // A test's path within its binary is its name without the crate.
     let path = schedule.program.split_once("::").map_or(schedule.program.as_str(), |(_, path)| path);
     let settings = || {
-        let steps = args.steps.all_steps.then(|| ("RACEFUZZ_ALL_STEPS", "1".to_owned()));
-        [("RACEFUZZ_REPLAY", args.token.clone())].into_iter().chain(steps).collect::<Settings>()
+        let token = ("RACEFUZZ_REPLAY", args.token.clone());
+        std::iter::once(token).chain(args.steps.setting()).collect::<Settings>()
     };
     if steps {
         let driven = Driven {
@@ -89,9 +89,8 @@ fn replay(args: &CargoReplayArgs) -> Result<u8, Failure> {
 type Settings = Vec<(&'static str, String)>;
 
 fn settings_of_run(args: &CargoRunArgs) -> Settings {
-    let mut settings = Settings::new();
+    let mut settings = Settings::from_iter(args.steps.setting());
     let mut set = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
-    set("RACEFUZZ_ALL_STEPS", args.steps.all_steps.then(|| "1".to_owned()));
     set("RACEFUZZ_SEED", args.seed.map(|seed| seed.to_string()));
     set("RACEFUZZ_ITERATIONS", args.iterations.map(|iterations| iterations.to_string()));
     set("RACEFUZZ_STRATEGY", args.strategy.map(|strategy| strategy.to_string()));

@@ -57,12 +57,17 @@ pub(super) fn leaves_out(package: Option<&str>, feature: &str) -> Result<bool, F
 }
 
 /// What cargo says of the package, or of all packages of the workspace.
-fn described(package: Option<&str>) -> Result<Vec<Value>, Failure> {
+pub(super) fn described(package: Option<&str>) -> Result<Vec<Value>, Failure> {
     let mut command = cargo();
     command.args(["metadata", "--no-deps", "--format-version", "1"]).stderr(Stdio::null());
     let metadata = command.output().map_err(|error| cannot(&error))?;
     // Without a package cargo says so itself, when it is asked for its tests.
     let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(Vec::new()) };
+    Ok(selected(&metadata, package))
+}
+
+/// The package of that name, or all packages of the workspace, in what cargo says.
+pub(super) fn selected(metadata: &Value, package: Option<&str>) -> Vec<Value> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
-    Ok(packages.filter(|known| package.is_none_or(|package| known["name"] == package)).cloned().collect())
+    packages.filter(|known| package.is_none_or(|package| known["name"] == package)).cloned().collect()
 }

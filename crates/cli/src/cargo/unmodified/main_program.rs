@@ -1,18 +1,16 @@
 //! `cargo racefuzz run` for the `main` of a binary or example, unmodified.
 
-use super::super::drive::{cannot, cargo};
+use super::super::switch;
 use super::build::{Hooked, Main, Runnable};
 use super::show::{self, Shown};
 use super::{Request, about, check_platform, code, request, run};
-use crate::args::{BuildArgs, CargoRunArgs, LookArgs, MAX_STEPS, PlainFormat};
+use crate::args::{BuildArgs, CargoRunArgs, ITERATIONS, LookArgs, MAX_STEPS, MEMORY, PlainFormat};
 use crate::error::Failure;
 use crate::output;
-use racefuzz::{Inject, MemoryModel, Settings};
+use racefuzz::{Inject, Settings};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The number of executions, unless another is asked for.
-const ITERATIONS: u64 = 1_000;
 /// The time, unless another is asked for.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
@@ -24,20 +22,14 @@ pub(in crate::cargo) fn main_of(args: &CargoRunArgs) -> Result<Option<Main>, Fai
         return Ok(Some(main));
     }
     let Some(name) = &args.name else { return Ok(None) };
-    let mut metadata = cargo();
-    metadata.args(["metadata", "--no-deps", "--format-version", "1"]);
-    let metadata = metadata.output().map_err(|error| cannot(&error))?;
     // Where there is nothing to read, whoever builds the tests says so.
-    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(None) };
-    Ok(named(name, args.cargo.package.as_deref(), &metadata))
+    Ok(named(name, &switch::described(args.cargo.package.as_deref())?))
 }
 
-/// The binary or example of that name.
-fn named(name: &str, package: Option<&str>, metadata: &Value) -> Option<Main> {
+/// The binary or example of that name, of packages that cargo describes.
+fn named(name: &str, packages: &[Value]) -> Option<Main> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let packages = list(&metadata["packages"]);
-    let mut packages = packages.iter().filter(|known| package.is_none_or(|name| known["name"] == name));
-    packages.find_map(|package| {
+    packages.iter().find_map(|package| {
         let is_modelled = list(&package["dependencies"]).iter().any(|dependency| {
             let name = dependency["name"].as_str().unwrap_or_default();
             name.starts_with("racefuzz") || name == "loom" || name == "shuttle"
@@ -77,7 +69,7 @@ pub(in crate::cargo) fn main(args: &CargoRunArgs, main: &Main) -> Result<u8, Fai
         strategy: args.strategy.unwrap_or_default(),
         depth: args.depth,
         settings: Settings {
-            memory: args.memory.unwrap_or(MemoryModel::Sc),
+            memory: args.memory.unwrap_or(MEMORY),
             max_steps: args.max_steps.unwrap_or(MAX_STEPS),
             inject: args.inject.iter().fold(Inject::default(), |all, one| all.union(*one)),
             ..Settings::default()
@@ -135,6 +127,9 @@ mod tests {
                     { "kind": ["example"], "name": "demo" },
                 ],
             }] })
+        };
+        let named = |name: &str, package: Option<&str>, metadata: &Value| {
+            named(name, &switch::selected(metadata, package))
         };
         let plain = metadata("serde");
         assert_eq!(named("serve", None, &plain), Some(Main::Bin("serve".to_owned())));
