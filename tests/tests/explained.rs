@@ -2,7 +2,7 @@
 //! still uses. What a new user would read, by fuzzing and by checking.
 
 use racefuzz::{Checker, Fuzzer, Style, render_with};
-use racefuzz_tests::defects::{SOURCES, freeing, guards, ordering, told, waking};
+use racefuzz_tests::defects::{SOURCES, ending, freeing, guards, ordering, told, waking};
 
 /// A program, with what its reports have to say in the headline, and of the cause.
 type Explained = (&'static str, fn(), &'static str, &'static [&'static str]);
@@ -89,6 +89,24 @@ const PROGRAMS: &[Explained] = &[
         &["because it had found 0 in `generation`"],
     ),
     ("hits", guards::hits, "check-then-act on `count`: expected 2", &["took it again", "In between"]),
+    (
+        "announced",
+        ending::announced,
+        "assertion failed: `worker.is_finished()` does not hold",
+        &["main was told that thread 1 is not finished", "join waits for the end"],
+    ),
+    (
+        "counted_in_scope",
+        ending::counted_in_scope,
+        "assertion failed: expected 3, found 0",
+        &["The local values of thread 1 were not destroyed yet"],
+    ),
+    (
+        "counted_when_finished",
+        ending::counted_when_finished,
+        "assertion failed: expected 3, found 0",
+        &["The local values of thread 1 were not destroyed yet"],
+    ),
     ("made_twice", guards::made_twice, "check-then-act on `made`", &["took it again", "In between"]),
 ];
 

@@ -114,6 +114,7 @@ fn unrecorded(program: &str, caught: Caught) -> Failure {
         parent: None,
         spawned_at: None,
         task: false,
+        epilogue_of: None,
         end: ThreadEnd::Stopped { site: None },
     };
     let trace = Trace {

@@ -44,7 +44,11 @@ pub(crate) fn action(view: &View<'_>, event: &Event, orders: bool) -> String {
             let early = if event.ok { "" } else { " (not parked yet)" };
             return format!("{}{early}", join("unpark", who));
         }
-        Verb::Spawn | Verb::Join | Verb::IsFinished => match event.other {
+        Verb::IsFinished => {
+            let who = event.other.map_or("", |other| view.names.thread(other));
+            return format!("{} ➜ {}", join(event.verb.word(), who), event.ok);
+        }
+        Verb::Spawn | Verb::Join => match event.other {
             Some(other) => join(event.verb.word(), view.names.thread(other)),
             None => plain(),
         },

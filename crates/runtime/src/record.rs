@@ -90,8 +90,14 @@ impl Recorder {
             parent,
             spawned_at,
             task,
+            epilogue_of: None,
             end: ThreadEnd::Stopped { site: None },
         });
+    }
+
+    /// A thread destroys the local values of another, behind whose end.
+    pub(crate) fn is_epilogue(&mut self, thread: u32, of: u32) {
+        self.trace.threads[thread as usize].epilogue_of = Some(ThreadId(of));
     }
 
     pub(crate) fn event(&mut self, mut event: Event) {

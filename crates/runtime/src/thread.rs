@@ -178,7 +178,7 @@ pub(crate) struct Origin {
     pub(crate) children: u32,
 }
 
-/// What a thread knows by fences, unordered reads and its park token.
+/// What a thread knows by fences, unordered reads and its park token, and of who has ended.
 #[derive(Default)]
 pub(crate) struct Coherence {
     /// What SeqCst fences made known: binds which stores may be read, orders nothing else.
@@ -191,6 +191,10 @@ pub(crate) struct Coherence {
     pub(crate) acquirable_seen: Seen,
     /// What comes with the park token.
     pub(crate) token_clock: Clock,
+    /// Where it was told of which threads that they have not ended.
+    pub(crate) asked_in_vain: Vec<(u64, u32)>,
+    /// Somebody knows that it has ended.
+    pub(crate) is_known_to_have_ended: bool,
 }
 
 impl Reset for Coherence {
@@ -201,6 +205,8 @@ impl Reset for Coherence {
         self.acquirable.clear();
         self.acquirable_seen.clear();
         self.token_clock.clear();
+        self.asked_in_vain.clear();
+        self.is_known_to_have_ended = false;
     }
 }
 

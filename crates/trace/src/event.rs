@@ -77,6 +77,9 @@ pub struct ThreadInfo {
     pub spawned_at: Option<SiteId>,
     /// Whether it is an async task rather than a thread.
     pub task: bool,
+    /// The thread behind whose end it destroys the local values.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub epilogue_of: Option<ThreadId>,
     /// How it ended.
     pub end: ThreadEnd,
 }

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod channel;
+pub mod ending;
 pub mod freeing;
 pub mod guards;
 pub mod ordering;
@@ -14,9 +15,10 @@ pub mod waits;
 pub mod waking;
 
 /// The text of every file with programs, by the path that reports have.
-pub const SOURCES: [(&str, &str); 11] = [
+pub const SOURCES: [(&str, &str); 12] = [
     ("tests/src/defects/changes.rs", include_str!("changes.rs")),
     ("tests/src/defects/channel.rs", include_str!("channel.rs")),
+    ("tests/src/defects/ending.rs", include_str!("ending.rs")),
     ("tests/src/defects/freeing.rs", include_str!("freeing.rs")),
     ("tests/src/defects/guards.rs", include_str!("guards.rs")),
     ("tests/src/defects/ordering.rs", include_str!("ordering.rs")),

@@ -83,6 +83,36 @@ fn is_finished_is_seen_both_ways() {
 }
 
 #[test]
+fn a_thread_without_a_step_left_need_not_have_ended() {
+    let asked = outcomes(|| {
+        let handle = thread::spawn(|| ());
+        (handle.is_finished(), handle.is_finished())
+    });
+    assert_eq!(asked, BTreeSet::from([(false, false), (false, true), (true, true)]));
+    let after_its_last_step = outcomes(|| {
+        let word = Word::new();
+        let theirs = word.clone();
+        let handle = thread::spawn(move || theirs.store(1));
+        (word.load(), handle.is_finished())
+    });
+    assert_eq!(after_its_last_step, BTreeSet::from([(0, false), (0, true), (1, false), (1, true)]));
+    let by_two = outcomes(|| {
+        let handle = thread::spawn(|| ());
+        thread::scope(|scope| {
+            let other = scope.spawn(|| handle.is_finished());
+            (handle.is_finished(), other.join().unwrap())
+        })
+    });
+    assert_eq!(by_two.len(), 4);
+    // Who waits for it is told in the end, wherever the question stands.
+    let waited_for = outcomes(|| {
+        let (first, second) = (thread::spawn(|| ()), thread::spawn(|| note("step")));
+        while !(first.is_finished() & second.is_finished()) {}
+    });
+    assert_eq!(waited_for.len(), 1);
+}
+
+#[test]
 fn a_scope_waits_and_lends() {
     none_fails(|| {
         let (first, second) = (Word::new(), Word::new());

@@ -32,6 +32,7 @@ mod read_skew;
 mod reordering;
 mod self_deadlock;
 mod two_sections;
+mod unended;
 mod unsafe_publication;
 mod unseen;
 mod use_after_free;
@@ -169,7 +170,9 @@ fn find(view: &View<'_>) -> Finding {
     let failure = view.failure;
     let detectors = DETECTORS.iter().filter(|(kind, _)| *kind == failure.kind).flat_map(|(_, list)| *list);
     let found = detectors.into_iter().find_map(|detect| detect(view));
-    found.unwrap_or_else(|| panic::fallback(view))
+    let mut finding = found.unwrap_or_else(|| panic::fallback(view));
+    unended::tell(view, &mut finding);
+    finding
 }
 
 /// Further back than this many events a detector that compares pairs does not look: what matters is

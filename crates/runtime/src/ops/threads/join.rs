@@ -2,7 +2,7 @@
 
 use super::{JoinOutcome, Spawned, end_object, give_way};
 use crate::backend;
-use crate::execution::{Absent, Phase, alive, current, mix, with};
+use crate::execution::{Absent, Execution, Phase, alive, current, mix, with};
 use crate::explorer::Op;
 use crate::ops::{graphed, local_op};
 use crate::overlay;
@@ -10,7 +10,7 @@ use crate::schedule::visible;
 use crate::schedule::{post, post_end_of, rest};
 use crate::site::Site;
 use crate::thread::{Condition, ThreadState};
-use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
+use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
 
 /// Waits for a thread's end and takes what it left.
 ///
@@ -131,7 +131,12 @@ pub fn outlive(thread: ThreadId) {
     }
 }
 
-/// Whether a thread has ended: a step. Who asks in vain gives way, as asking again is waiting.
+/// Whether a thread has ended: a step. Who asks in vain for the second time at one place gives way, as that is
+/// waiting.
+///
+/// A thread that has done its last step need not have ended, as far as anybody can tell who was not told so: where
+/// nobody was, the answer is a choice, as that of a load is which may read an older store. At each place it is one
+/// only once, so that a loop which waits for the end does not wait for ever.
 pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> {
     if let Some(session) = backend::hosted() {
         return if session.epoch() == spawned.epoch {
@@ -140,8 +145,8 @@ pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> 
             Ok(true)
         };
     }
-    let finished = ended(spawned.thread, spawned.epoch, site)?;
-    if !finished {
+    let (finished, again) = ended(spawned.thread, spawned.epoch, true, site)?;
+    if !finished && again {
         give_way()?;
     }
     Ok(finished)
@@ -151,10 +156,12 @@ pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> 
 /// a step of one who does not wait for that.
 pub fn has_ended(thread: ThreadId, site: Site) -> Result<bool, Absent> {
     let epoch = with(|execution| execution.epoch)?;
-    ended(thread, epoch, site)
+    Ok(ended(thread, epoch, false, site)?.0)
 }
 
-fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
+/// Whether a thread has ended, and whether the same was asked here before, in vain. It may be said to go on when it
+/// has done all that it does, if it is one of whom that is `open`.
+fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<(bool, bool), Absent> {
     overlay::before_local(site)?;
     let op = local_op(Verb::IsFinished);
     post(visible(op, site))?;
@@ -166,19 +173,31 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
             true => graphed::has_ended(execution, &now, &op, end_object(thread.0), site),
             false => None,
         };
+        let question = (site.number(), thread.0);
+        let again = execution.running().coherence.asked_in_vain.contains(&question);
         let target = &execution.threads[thread.index()];
-        let finished = known.unwrap_or_else(|| {
-            !same
-                || target.state == ThreadState::Finished
-                || matches!(target.pending.condition, Condition::AllFinished)
-        });
+        let is_done = !same
+            || target.state == ThreadState::Finished
+            || matches!(target.pending.condition, Condition::AllFinished);
         let ended = target.event_at(target.time);
+        let finished = known.unwrap_or_else(|| {
+            is_done
+                && !(open
+                    && same
+                    && !again
+                    && may_go_on(execution, thread.0)
+                    && execution.choose(Point::Store, 2) == 1)
+        });
         if finished && same && known.is_none() {
             let [reader, target] = [now.thread as usize, thread.index()];
             let clock = execution.threads[target].clock.clone();
             execution.threads[reader].coherence.acquirable.join(&clock);
             let seen = execution.threads[target].coherence.seen.clone();
             execution.threads[reader].coherence.acquirable_seen.join(&seen);
+            execution.threads[target].coherence.is_known_to_have_ended = true;
+        }
+        if !finished && !again {
+            execution.running().coherence.asked_in_vain.push(question);
         }
         execution.order.class =
             execution.order.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
@@ -187,6 +206,14 @@ fn ended(thread: ThreadId, epoch: u64, site: Site) -> Result<bool, Absent> {
             event.ok = finished;
             event.other = Some(thread);
         });
-        finished
+        (finished, again)
     })
+}
+
+/// Whether nothing that has happened shows of a thread without a step left that it has ended: it is neither joined
+/// nor known to somebody who asked, and what comes behind its end has not begun.
+fn may_go_on(execution: &Execution, target: u32) -> bool {
+    let target = &execution.threads[target as usize];
+    let has_begun = |epilogue: u32| execution.threads[epilogue as usize].time > 0;
+    !target.coherence.is_known_to_have_ended && !target.origin.epilogue.is_some_and(has_begun)
 }

@@ -268,6 +268,9 @@ fn begin_epilogue(execution: &mut Execution) {
     let epilogue = unsafe { begin(execution, options, true, site, run) };
     execution.threads[epilogue as usize].origin.host = me;
     execution.threads[me as usize].origin.epilogue = Some(epilogue);
+    if let Some(recorder) = &mut execution.recorder {
+        recorder.is_epilogue(epilogue, me);
+    }
 }
 
 /// The tail of every thread but the root: its end, and who runs next.
