@@ -138,7 +138,7 @@ mod tests {
 /// Correct programs, each of a kind that was once reported.
 const CORRECT: &str = r#"
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Barrier, Condvar, Mutex, Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -304,7 +304,6 @@ fn is_not_stale_behind_a_park() {
 
 #[test]
 fn counts_under_a_lock() {
-    use std::sync::atomic::AtomicU32;
     let (lock, count) = (Mutex::new(()), AtomicU32::new(0));
     thread::scope(|scope| {
         for _ in 0..3 {
@@ -335,6 +334,67 @@ fn waits_for_all() {
     });
 }
 
+// Parks end for a token that was there already, with no call of the system's.
+#[test]
+fn knows_what_was_before_an_unpark() {
+    let counts = std::sync::Arc::new([const { AtomicU32::new(0) }; 2]);
+    let (other, parent) = (counts.clone(), thread::current());
+    let thread = thread::spawn(move || {
+        for round in 1..4 {
+            thread::park();
+            assert!(other[0].load(Ordering::Relaxed) >= round);
+            other[1].store(round, Ordering::Relaxed);
+            parent.unpark();
+        }
+    });
+    for round in 1..4 {
+        counts[0].store(round, Ordering::Relaxed);
+        thread.thread().unpark();
+        thread::park();
+        assert!(counts[1].load(Ordering::Relaxed) >= round);
+    }
+    thread.join().unwrap();
+}
+
+// Atomics that their owner makes, and makes anew, by accesses that are not atomic.
+#[test]
+fn begins_atomics_anew() {
+    let mut counts: Vec<AtomicU32> = (0..3).map(|_| AtomicU32::new(0)).collect();
+    for round in 1..4 {
+        counts.iter_mut().for_each(|count| *count.get_mut() = round);
+        thread::scope(|scope| {
+            for index in 0..2 {
+                let counts = &counts;
+                scope.spawn(move || {
+                    assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) >= round));
+                    counts[index].fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(counts[0].load(Ordering::Relaxed), round + 1);
+        assert_eq!(counts[2].load(Ordering::Relaxed), round);
+    }
+}
+
+// Atomics that nobody has written to when others know of them: the memory was zero.
+#[test]
+fn begins_with_zeroes() {
+    let layout = std::alloc::Layout::array::<AtomicU32>(4).unwrap();
+    let counts = unsafe { std::slice::from_raw_parts(std::alloc::alloc_zeroed(layout).cast::<AtomicU32>(), 4) };
+    thread::scope(|scope| {
+        for index in 0..3 {
+            scope.spawn(move || {
+                counts[index].store(1, Ordering::Relaxed);
+                counts[3].fetch_add(1, Ordering::Release);
+                while counts[3].load(Ordering::Acquire) < 3 {
+                    thread::yield_now();
+                }
+                assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) > 0));
+            });
+        }
+    });
+}
+
 impl<T: Default> Default for Shared<T> {
     fn default() -> Self {
         Self(UnsafeCell::new(T::default()))
@@ -342,10 +402,28 @@ impl<T: Default> Default for Shared<T> {
 }
 "#;
 
-/// A message that is passed without Release and Acquire.
+/// A message that is passed without Release and Acquire, and another one by atomics that lie in the heap.
 const WEAK: &str = r#"
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
+
+#[test]
+fn passes_a_message_on_the_heap() {
+    let words = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+    let [to, from] = [words.clone(), words];
+    let sender = thread::spawn(move || {
+        to.0.store(7, Relaxed);
+        to.1.store(1, Relaxed);
+    });
+    let receiver = thread::spawn(move || {
+        if from.1.load(Relaxed) == 1 {
+            assert_eq!(from.0.load(Relaxed), 7);
+        }
+    });
+    receiver.join().unwrap();
+    sender.join().unwrap();
+}
 
 #[test]
 fn passes_a_message() {
@@ -471,7 +549,7 @@ fn a_package_is_tested_without_a_change() {
     fs::write(path("tests/correct.rs"), CORRECT).unwrap();
     let correct = run(&["test", "--test", "correct", "--iterations", "20", "--max-time", "1m"]);
     assert_eq!(correct.code, Some(0), "{}{}", correct.stdout, correct.stderr);
-    assert!(correct.stderr.contains(" 11 tests, "), "{}", correct.stderr);
+    assert!(correct.stderr.contains(" 14 tests, "), "{}", correct.stderr);
     let weak =
         run(&["test", "--test", "correct", "--memory", "rc11", "--iterations", "10", "--max-time", "1m"]);
     assert_eq!(weak.code, Some(0), "{}{}", weak.stdout, weak.stderr);
@@ -482,6 +560,7 @@ fn a_package_is_tested_without_a_change() {
     assert_eq!(weak("sc").code, Some(0));
     let stale = weak("rc11");
     assert_eq!(stale.code, Some(1), "{}{}", stale.stdout, stale.stderr);
+    assert!(stale.stderr.contains("0 passed, 2 failed"), "{}", stale.stderr);
 
     // An expression is cargo-nextest's to read.
     let mut filtered = vec!["test", "-E", "test(/s_over$/)", "--lib", "--iterations", "10"];

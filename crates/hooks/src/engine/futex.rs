@@ -90,7 +90,9 @@ fn enter(address: usize, site: Site) -> (usize, *const Queue) {
     let _ = process::publish_to_unseen();
     state::with(|state| {
         // SAFETY: atomics that were met are boxed and stay while executions run.
-        unsafe { (*state.words.at(address, 4, site)).use_unseen() };
+        let word = unsafe { &*state.words.at(address, 4, (site, Role::Inside)) };
+        word.use_unseen();
+        state.words.watch(word);
         state.futexes.queue(address, site)
     })
 }
@@ -213,7 +215,7 @@ fn ends(role: Role) -> Verb {
         Role::Park => Verb::Park,
         Role::Barrier => Verb::Pass,
         Role::Once => Verb::OnceBegin,
-        Role::Condvar | Role::None | Role::Inside => Verb::Woken,
+        Role::Condvar | Role::None | Role::Inside | Role::Generic => Verb::Woken,
         role => role.verb().unwrap_or(Verb::Woken),
     }
 }

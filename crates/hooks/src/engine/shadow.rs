@@ -131,6 +131,28 @@ pub(crate) fn is_own(address: usize) -> bool {
     heap::owns(address) && address >= shadow().own
 }
 
+/// The events of all threads until the running one was last published.
+pub(crate) fn step() -> u32 {
+    shadow().now.step
+}
+
+/// Whether the program has written these bytes by an access that is not atomic, after so many events of all
+/// threads. They lie within eight.
+pub(crate) fn was_written(address: usize, bytes: usize, since: u32) -> bool {
+    let mask = (((1u16 << bytes) - 1) << (address & 7)) as u8;
+    cell(address, false).is_some_and(|cell| {
+        let writes = |access: &Access| {
+            access.writes && !access.atomic && mask & !access.bytes == 0 && access.step >= since
+        };
+        !cell.freed && cell.accesses[..usize::from(cell.count)].iter().any(writes)
+    })
+}
+
+/// Whether memory was freed in this execution, if it lies near enough to the beginning of its block.
+pub(crate) fn is_freed(address: usize) -> bool {
+    cell(address, false).is_some_and(|cell| cell.freed)
+}
+
 /// The place of the number of an address's cell, and which of the numbers there are valid.
 #[inline(always)]
 fn number(address: usize, shadow: &Shadow) -> Option<(*mut u64, u32)> {

@@ -52,6 +52,8 @@ pub(crate) enum Role {
     None,
     /// Something that has no word.
     Inside,
+    /// The same, in code that is generic throughout, so that all of it is compiled into the program.
+    Generic,
     Lock,
     TryLock,
     Unlock,
@@ -75,7 +77,7 @@ impl Role {
     pub(crate) fn verb(self) -> Option<Verb> {
         Some(match self {
             Self::None => return None,
-            Self::Inside | Self::Condvar | Self::Park | Self::Barrier => Verb::Inside,
+            Self::Inside | Self::Generic | Self::Condvar | Self::Park | Self::Barrier => Verb::Inside,
             Self::Lock => Verb::Lock,
             Self::TryLock => Verb::TryLock,
             Self::Unlock => Verb::Unlock,
@@ -101,6 +103,17 @@ impl Role {
     /// Whether it is about the state of a mutex.
     pub(crate) fn is_mutex(self) -> bool {
         matches!(self, Self::Lock | Self::TryLock | Self::Unlock)
+    }
+
+    /// Whether code that is not seen may acquire by what is used in it and leave no other trace than what that
+    /// holds then. By locks and what is done once it does so behind an operation that is seen and fails, or a
+    /// call of the system's.
+    pub(crate) fn acquires_unseen(self) -> bool {
+        let counts = matches!(self, Self::RefClone | Self::RefDrop | Self::RefCount);
+        !(counts
+            || self.is_mutex()
+            || self.is_rwlock()
+            || matches!(self, Self::None | Self::Once | Self::Generic))
     }
 
     /// Whether it takes a lock, if it takes one or gives it back.
@@ -305,6 +318,10 @@ fn role(name: &str) -> Role {
         ("sys::sync::once::", Role::Once),
         ("thread_parking::", Role::Park),
         ("sync::barrier::", Role::Barrier),
+        ("mpmc::array::", Role::Generic),
+        ("mpmc::list::", Role::Generic),
+        ("mpmc::zero::", Role::Generic),
+        ("mpmc::counter::", Role::Generic),
     ];
     if let Some((_, role)) = PARTS.iter().find(|(part, _)| in_std && has(part)) {
         return *role;
@@ -329,6 +346,7 @@ mod tests {
         assert_eq!(role("std::sys::sync::rwlock::futex::RwLock::read_unlock"), Role::ReadUnlock);
         assert_eq!(role("<alloc::sync::Arc<T> as core::clone::Clone>::clone"), Role::RefClone);
         assert_eq!(role("std::thread::spawn"), Role::Inside);
+        assert_eq!(role("<std::sync::mpmc::list::Channel<T>>::start_send"), Role::Generic);
         assert_eq!(role("std::sys::sync::condvar::futex::Condvar::wait"), Role::Condvar);
         assert_eq!(role("mine::sync::mutex::lock"), Role::None);
     }

@@ -1,7 +1,7 @@
 //! The program's atomics: one object for each address that an atomic operation names.
 
 use super::sites::Role;
-use super::{heap, naming, shadow};
+use super::{heap, naming, shadow, state};
 use racefuzz_runtime::{Primitive, Shared, Shown, Site};
 use racefuzz_trace::{ObjectKind, Value};
 use std::borrow::Cow;
@@ -11,6 +11,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 /// Beyond so many they are forgotten between executions.
 const MOST: usize = 200_000;
+
+/// Fewer words than these are watched whether their memory was freed or not.
+const LEAST_WATCHED: usize = 64;
 
 /// An atomic of the program.
 pub(crate) struct Word {
@@ -24,10 +27,13 @@ pub(crate) struct Word {
     unseen: Cell<bool>,
     /// The standard library has used it in this execution, of which a part is not seen.
     inner: Cell<bool>,
-    /// It is a reference count.
-    counts: Cell<bool>,
-    /// What its memory held after the last operation on it.
+    /// That part acquires by it and does not say so.
+    acquires: Cell<bool>,
+    /// It is looked at for what code that is not seen has written.
+    watched: Cell<bool>,
+    /// What its memory held after the last operation on it, and the events of all threads until then.
     last: Cell<u64>,
+    step: Cell<u32>,
 }
 
 impl Word {
@@ -49,14 +55,35 @@ impl Word {
     /// An operation on it is done.
     pub(crate) fn done(&self) {
         self.last.set(self.real());
+        self.step.set(shadow::step());
+        if !self.watched.get() && (self.unseen.get() || self.acquires.get()) {
+            state::with(|state| state.words.watch(self));
+        }
     }
 
     /// The standard library uses it, in this role.
     pub(crate) fn use_in(&self, role: Role) {
         if role != Role::None {
             self.inner.set(true);
-            self.counts.set(matches!(role, Role::RefClone | Role::RefDrop | Role::RefCount));
+            self.acquires.set(role.acquires_unseen());
         }
+    }
+
+    /// Code that is not seen has written it since the last operation on it. What the program itself writes by
+    /// accesses that are not atomic (before others know of an atomic, or when no other does any more) is seen.
+    #[cold]
+    fn found_written(&self) {
+        let program =
+            !self.inner.get() && shadow::was_written(self.address, usize::from(self.bytes), self.step.get());
+        if !program {
+            self.unseen.set(true);
+        }
+    }
+
+    /// Whether its memory holds something else than when this was last asked.
+    fn was_written(&self) -> bool {
+        let real = self.real();
+        self.last.replace(real) != real
     }
 
     /// Code that is not seen uses it.
@@ -128,11 +155,12 @@ macro_rules! kinds {
             #[inline]
             fn written_unseen(&self, known: u64) -> Option<u64> {
                 let real = self.0.real();
-                let written = self.0.fresh.replace(false) || real != known;
-                if written {
-                    self.0.unseen.set(true);
+                if real != known {
+                    self.0.found_written();
+                    self.0.fresh.set(false);
+                    return Some(real);
                 }
-                written.then_some(real)
+                self.0.fresh.replace(false).then_some(real)
             }
 
             #[inline]
@@ -167,6 +195,9 @@ pub(crate) struct Words {
     execution: u64,
     /// Those of the running execution.
     used: Vec<usize>,
+    /// Those of them that are watched, and how many there may be before those are left out whose memory was freed.
+    watched: Vec<*const Word>,
+    most_watched: usize,
 }
 
 impl Words {
@@ -174,6 +205,8 @@ impl Words {
     pub(crate) fn begin(&mut self) {
         self.execution += 1;
         self.used.clear();
+        self.watched.clear();
+        self.most_watched = LEAST_WATCHED;
         if self.words.len() > MOST {
             self.words.clear();
             self.by_address.clear();
@@ -182,25 +215,30 @@ impl Words {
 
     /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
     pub(crate) fn has_unseen_writes(&self) -> bool {
-        self.any_written(|_| true)
+        self.used.iter().fold(false, |any, index| self.words[*index].was_written() || any)
     }
 
-    /// The same for those that such code may synchronise by.
-    pub(crate) fn has_synchronised_unseen(&self) -> bool {
-        self.any_written(|word| word.unseen.get() || word.inner.get() && !word.counts.get())
+    /// The same for those that such code may acquire by, without a call of the system's.
+    pub(crate) fn has_acquired_unseen(&self) -> bool {
+        // SAFETY: atomics that were met are boxed and stay while executions run.
+        self.watched.iter().fold(false, |any, word| unsafe { &**word }.was_written() || any)
     }
 
-    fn any_written(&self, which: impl Fn(&Word) -> bool) -> bool {
-        let mut any = false;
-        for word in self.used.iter().map(|index| &*self.words[*index]).filter(|word| which(word)) {
-            let real = word.real();
-            any |= word.last.replace(real) != real;
+    /// From now on, in this execution, it is asked whether code that is not seen has written a word.
+    pub(crate) fn watch(&mut self, word: &Word) {
+        if word.watched.replace(true) {
+            return;
         }
-        any
+        self.watched.push(word);
+        if self.watched.len() > self.most_watched {
+            // SAFETY: as above.
+            self.watched.retain(|word| !shadow::is_freed(unsafe { &**word }.address));
+            self.most_watched = LEAST_WATCHED.max(2 * self.watched.len());
+        }
     }
 
-    /// The atomic of so many bytes at an address, which is used at `site`.
-    pub(crate) fn at(&mut self, address: usize, bytes: u8, site: Site) -> *const Word {
+    /// The atomic of so many bytes at an address, which is used at `site`, by the standard library in this role.
+    pub(crate) fn at(&mut self, address: usize, bytes: u8, (site, role): (Site, Role)) -> *const Word {
         // Sizes are powers of two, and an atomic is aligned to its own.
         let key = address << 4 | bytes as usize;
         let words = &mut self.words;
@@ -213,8 +251,10 @@ impl Words {
                 fresh: Cell::new(true),
                 unseen: Cell::new(false),
                 inner: Cell::new(false),
-                counts: Cell::new(false),
+                acquires: Cell::new(false),
+                watched: Cell::new(false),
                 last: Cell::new(0),
+                step: Cell::new(0),
             }));
             words.len() - 1
         });
@@ -222,12 +262,15 @@ impl Words {
         if word.execution.replace(self.execution) != self.execution {
             word.shared = Shared::at(site);
             // Code that is not seen works on what the heap holds (reference counts, for one): it may have done so
-            // before, where another thread could.
-            word.fresh.set(heap::owns(address) && !shadow::is_own(address));
+            // before, where another thread could. What is the program's own, and was made by it, it does not touch.
+            let made = || role == Role::None && shadow::was_written(address, usize::from(bytes), 0);
+            word.fresh.set(heap::owns(address) && !shadow::is_own(address) && !made());
             word.last.set(word.real());
+            word.step.set(shadow::step());
             word.unseen.set(false);
             word.inner.set(false);
-            word.counts.set(false);
+            word.acquires.set(false);
+            word.watched.set(false);
             self.used.push(index);
         }
         std::ptr::from_ref(word)

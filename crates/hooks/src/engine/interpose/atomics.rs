@@ -59,11 +59,11 @@ impl Operation {
 
     fn place(&self) -> (Site, Role, *const Word) {
         let (site, role) = sites::site_and_role(self.frame);
-        let (word, synchronised) = state::with(|state| {
-            let word = state.words.at(self.address, self.bytes, site);
-            (word, state.reads_stale && state.words.has_synchronised_unseen())
+        let (word, acquired) = state::with(|state| {
+            let word = state.words.at(self.address, self.bytes, (site, role));
+            (word, state.reads_stale && state.words.has_acquired_unseen())
         });
-        if synchronised {
+        if acquired {
             // What a thread has acquired unseen it must not read older stores than.
             let _ = process::learn_from_all();
         }
@@ -126,8 +126,8 @@ fn load(operation: Operation) -> u64 {
     let result = of_kind!(role, word(at), |word| ops::load(word, operation.order, verb, site));
     enters_unseen(role);
     acquires_unseen(word(at), operation.order);
-    word(at).done();
     shadow::publish();
+    word(at).done();
     result.unwrap_or_else(|_| word(at).real())
 }
 
@@ -139,8 +139,8 @@ fn store(operation: Operation) {
     if newest != Ok(false) {
         word(at).set_real(operation.operand);
     }
-    word(at).done();
     shadow::publish();
+    word(at).done();
 }
 
 /// The word read.
@@ -159,8 +159,8 @@ fn modify(operation: Operation) -> u64 {
         None => enters_unseen(role),
     }
     acquires_unseen(word(at), if done.wrote.is_some() { operation.order } else { operation.failure });
-    word(at).done();
     shadow::publish();
+    word(at).done();
     done.read
 }
 
