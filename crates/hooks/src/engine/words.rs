@@ -215,13 +215,13 @@ impl Words {
 
     /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
     pub(crate) fn has_unseen_writes(&self) -> bool {
-        self.used.iter().fold(false, |any, index| self.words[*index].was_written() || any)
+        any_written(self.used.iter().map(|index| &*self.words[*index]))
     }
 
     /// The same for those that such code may acquire by, without a call of the system's.
     pub(crate) fn has_acquired_unseen(&self) -> bool {
         // SAFETY: atomics that were met are boxed and stay while executions run.
-        self.watched.iter().fold(false, |any, word| unsafe { &**word }.was_written() || any)
+        any_written(self.watched.iter().map(|word| unsafe { &**word }))
     }
 
     /// From now on, in this execution, it is asked whether code that is not seen has written a word.
@@ -275,6 +275,15 @@ impl Words {
         }
         std::ptr::from_ref(word)
     }
+}
+
+/// Whether any of some words [was written](Word::was_written); all of them are asked.
+fn any_written<'a>(words: impl Iterator<Item = &'a Word>) -> bool {
+    let mut any = false;
+    for word in words {
+        any |= word.was_written();
+    }
+    any
 }
 
 /// A hash for addresses, which are spread well enough by one multiplication.
