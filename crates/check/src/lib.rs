@@ -151,6 +151,7 @@ fn visit_guarded(
             #[cfg(feature = "tracing")]
             tracing::debug!(executions = done.executions, counts, "begins anew with what was learned");
             begun_anew += 1;
+            loops.learn(&done.in_passing);
             continue;
         }
         if let Some(found) = &done.unrepeatable {

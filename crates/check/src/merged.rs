@@ -48,6 +48,9 @@ pub(crate) struct Merged {
     pub(crate) counts_observed: bool,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    /// What units have learned of loops while they went on, and the loops that units went on without a trial of.
+    pub(crate) in_passing: Loops,
+    untried: BTreeSet<u64>,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) places: Places,
     #[cfg_attr(feature = "checkpoint", serde(skip))]
@@ -86,9 +89,17 @@ impl Merged {
         self.cut.is_none() && self.failed.is_empty() && !self.has_diverged() && !self.bounded
     }
 
+    /// Learns what units have learned in passing, if one of them went on without: the exploration is to begin anew.
+    /// Whether that is so.
+    pub(crate) fn learns_from_others(&mut self) -> bool {
+        self.in_passing.knows_one_of(&self.untried) && self.learned.learn(&self.in_passing)
+    }
+
     /// Adds what comes next in order.
     pub(crate) fn add(&mut self, done: Done) {
         let before = self.stats.executions;
+        self.in_passing.learn(&done.in_passing);
+        self.untried.extend(done.untried);
         self.stats.executions += done.executions;
         self.stats.classes += done.executions;
         self.stats.blocked += done.blocked;

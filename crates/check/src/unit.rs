@@ -15,7 +15,7 @@ use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Executed, Pulse, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::{FailureKind, normalize_path};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// An execution that failed.
@@ -61,6 +61,10 @@ pub(crate) struct Done {
     /// A loop was tried: the exploration is to begin anew.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) learned: Loops,
+    /// What was learned of loops while it went on.
+    pub(crate) in_passing: Loops,
+    /// The loops that it went on without a trial of.
+    pub(crate) untried: BTreeSet<u64>,
     /// Places before which it matters whether a thread is interrupted: the exploration is to begin anew.
     #[cfg_attr(feature = "checkpoint", serde(skip))]
     pub(crate) places: Places,
@@ -80,6 +84,8 @@ pub(crate) struct Done {
 pub(crate) struct Worker {
     pub(crate) runner: Runner,
     explore: Explore,
+    /// What is known of loops when a unit begins.
+    loops: Loops,
     /// The last graph, where it is no longer the explorer's: others are made of it.
     sealed: Option<Arc<Graph>>,
     pub(crate) rechecks: Rechecks,
@@ -97,7 +103,8 @@ impl Worker {
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
         let (runner, sealed, pulse) = (Runner::new(config), None, None);
-        Self { runner, explore, sealed, rechecks, pulse, count_points, keep_going }
+        let loops = loops.clone();
+        Self { runner, explore, loops, sealed, rechecks, pulse, count_points, keep_going }
     }
 
     /// The same that explores what needs no more preemptions than these, if there is a bound; it matters
@@ -125,6 +132,7 @@ impl Worker {
         let mut done = Done::default();
         let mut met = HashSet::new();
         let mut ran = 0;
+        self.explore.begin_unit(&self.loops);
         self.explore.later = items;
         self.explore.confirmed.clear();
         self.explore.examined.clear();
@@ -144,6 +152,7 @@ impl Worker {
             }
         }
         self.recheck_last(program, last.as_ref(), &mut done);
+        (done.in_passing, done.untried) = self.explore.end_unit();
         done.rest = std::mem::take(&mut self.explore.later);
         done
     }
@@ -153,6 +162,7 @@ impl Worker {
     pub(crate) fn visit(&mut self, program: &dyn Fn(), show: &mut dyn FnMut(&Ended, &Done) -> bool) -> Done {
         let mut done = Done::default();
         let mut met = HashSet::new();
+        self.explore.begin_unit(&self.loops);
         self.explore.later = vec![WorkItem::root()];
         while self.explore.load_next() {
             let before = done.executions;
@@ -167,6 +177,7 @@ impl Worker {
                 break;
             }
         }
+        (done.in_passing, done.untried) = self.explore.end_unit();
         done.rest = std::mem::take(&mut self.explore.later);
         done
     }
@@ -216,6 +227,9 @@ impl Worker {
         if ended.unseen {
             again = Some(self.explore.graph.clone());
         } else if let Some(learned) = self.explore.take_learned(steps) {
+            if self.explore.learns_in_passing(&learned) && self.explore.is_had_again() {
+                return ended;
+            }
             done.learned = learned;
         } else if self.explore.diverged {
             done.diverged = Some(self.explore.graph.clone());
@@ -314,18 +328,21 @@ impl Worker {
         seed: u64,
         done: &mut Done,
     ) -> Option<Option<u64>> {
-        self.explore.load_quietly(pair, is_with, seed);
-        let ended = self.runner.run(program, &mut self.explore, Record::Choices);
-        done.abandoned += u64::from(ended.abandoned);
-        done.stopped |= ended.stopped;
-        let is_endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
-        match self.explore.take_learned(is_endless) {
-            _ if done.stopped => None,
-            Some(learned) => {
-                done.learned = learned;
-                None
+        loop {
+            self.explore.load_quietly(pair, is_with, seed);
+            let ended = self.runner.run(program, &mut self.explore, Record::Choices);
+            done.abandoned += u64::from(ended.abandoned);
+            done.stopped |= ended.stopped;
+            let is_endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
+            match self.explore.take_learned(is_endless) {
+                _ if done.stopped => return None,
+                Some(learned) if self.explore.learns_in_passing(&learned) => {}
+                Some(learned) => {
+                    done.learned = learned;
+                    return None;
+                }
+                None => return Some(self.explore.came_to(&ended, pair, is_with)),
             }
-            None => Some(self.explore.came_to(&ended, pair, is_with)),
         }
     }
 

@@ -193,6 +193,30 @@ impl Loops {
             || self.told_apart != told_apart
     }
 
+    /// Whether nothing is known.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether something is known of a loop where its rounds begin there.
+    pub(crate) fn knows(&self, start: u64) -> bool {
+        self.known.contains_key(&start)
+    }
+
+    /// Whether something is known of one of these loops.
+    pub(crate) fn knows_one_of(&self, starts: &BTreeSet<u64>) -> bool {
+        starts.iter().any(|start| self.knows(*start))
+    }
+
+    /// The start of the only loop of which something is known, if that is that it is no wait, and nothing else is
+    /// known.
+    pub(crate) fn only_no_wait(&self) -> Option<u64> {
+        let (start, known) =
+            self.known.first_key_value().filter(|(_, known)| known.rounds >= COUNTED_ROUNDS)?;
+        let only = Self { known: BTreeMap::from([(*start, *known)]), ..Self::default() };
+        (*self == only).then_some(*start)
+    }
+
     /// Whether an operation may begin a round that takes locks, and waits.
     pub(crate) fn is_poll(&self, operation: u64) -> bool {
         !self.polls.is_empty() && self.polls.contains(&operation)

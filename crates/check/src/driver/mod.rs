@@ -139,8 +139,10 @@ fn explore_watched(
         // Now that it is known, clones and drops of counted references are events.
         let counts = merged.counts_observed && !std::mem::replace(&mut config.count_points, true);
         if loops.learn(&merged.learned) | places.learn(&merged.places) | counts {
+            loops.learn(&merged.in_passing);
             continue;
         }
+        loops.learn(&merged.in_passing);
         if loops.are_taken_back() && sampled == 0 && merged.is_proof() {
             let is_over = || limits.reached(|| observer.cancelled()).is_some();
             merged.sampled_failure = sample::besides(options, program, &is_over, &merged.stats);

@@ -154,6 +154,7 @@ fn merge(shared: &Shared<'_>, worker: &mut Worker, state: &mut State) {
         let observed = done.counts_observed && !shared.config.count_points;
         let learned = state.merged.learned.learn(&done.learned) | state.merged.places.learn(&done.places);
         state.merged.add(done);
+        let learned = learned | state.merged.learns_from_others();
         state.merged.counts_observed |= observed;
         let failed = !state.merged.failed.is_empty() && !options.keep_going;
         let enough = most.is_some_and(|most| left(most, &state.merged) == 0);

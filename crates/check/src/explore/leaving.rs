@@ -212,13 +212,17 @@ impl Explore {
     pub(crate) fn take_next(&mut self) -> Option<Loaded> {
         while let Some(item) = self.later.last_mut() {
             let is_same = item.is_same();
+            let origin = item.clone();
             let (loaded, more) = item.next(self.model, &mut self.spare);
             if !more {
                 self.later.pop();
             }
             let Some(loaded) = loaded else { continue };
             match is_same || self.is_new_state(&loaded) {
-                true => return Some(loaded),
+                true => {
+                    self.note_origin(origin);
+                    return Some(loaded);
+                }
                 false => self.spare.push(loaded.graph),
             }
         }

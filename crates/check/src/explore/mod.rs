@@ -11,6 +11,7 @@ mod atomic;
 mod departing;
 mod effect;
 mod finding;
+mod learning;
 mod leaving;
 mod livelock;
 mod memory;
@@ -134,6 +135,8 @@ pub(crate) struct Explore {
     /// How often each loop was found to wait in this unit of work.
     pub(crate) confirmed: BTreeMap<u64, u32>,
     learned: Option<Loops>,
+    /// What is learned without beginning anew.
+    learning: learning::Learning,
     /// For each event that was added, how much had been left for later before it; and now.
     left_before: Vec<u32>,
     mark: u32,
@@ -208,6 +211,7 @@ impl Explore {
             confirmed: BTreeMap::new(),
             reuses: false,
             learned: None,
+            learning: learning::Learning::default(),
             left_before: Vec::new(),
             mark: 0,
             changed: 0..0,

@@ -103,9 +103,11 @@ impl Explore {
         if self.loops.rounds(round.key).is_none() {
             if self.holds_lock(thread, &round.events) {
                 // The same loop is looked at again where it holds none.
+                self.goes_untried(thread, &round);
                 return LoopState::GoesOn;
             }
             if !repeatable {
+                self.goes_untried(thread, &round);
                 // Others act between any two rounds. So many of them in a row, each alike, are no accident.
                 if !(1..UNTRIED_ROUNDS).all(|back| self.is_equal(thread, &round.events, back, false)) {
                     return LoopState::GoesOn;
@@ -248,6 +250,9 @@ impl Explore {
         if repeatable && known.is_none() {
             // It may go round so often whatever others do.
             return Some(self.try_loop(thread, round, Purpose::Learn));
+        }
+        if known.is_none() {
+            self.goes_untried(thread, round);
         }
         self.bounded = true;
         if self.quiet.is_some() || self.turn().is_some() {

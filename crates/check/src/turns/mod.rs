@@ -140,6 +140,8 @@ pub(crate) struct Turns {
     seen: HashMap<u128, u32, BuildHasherDefault<Taken>>,
     /// Of the states that were explored since what was seen was last settled, what was known of each before.
     unsettled: Option<Vec<(u128, Option<u32>)>>,
+    /// The same of those that the running execution has come to.
+    running: Vec<(u128, Option<u32>)>,
     /// Who has the turn in the running execution; nobody has where it only repeats another one.
     pub(crate) now: Option<Turn>,
     /// The state in which it was looked at last whether it is new: how many events there were, and how the
@@ -175,6 +177,7 @@ impl Turns {
     /// An execution begins, from a graph with so many events.
     pub(crate) fn begin(&mut self, events: u32) {
         (self.looked_at, self.met_again) = (self.now.map(|turn| (events, turn.stand())), false);
+        self.running.clear();
         self.interruptions.clear();
         self.stuck.clear();
         self.digest.clear();
@@ -186,6 +189,7 @@ impl Turns {
         let is_new = known.is_none_or(|least| spent < least);
         if is_new {
             self.seen.insert(state, spent);
+            self.running.push((state, known));
             if let Some(unsettled) = &mut self.unsettled {
                 unsettled.push((state, known));
             }
@@ -209,7 +213,18 @@ impl Turns {
 
     /// Forgets what was seen since then: it is to be explored again.
     pub(crate) fn unsettle(&mut self) {
-        for (state, known) in self.unsettled.iter_mut().flat_map(std::mem::take).rev() {
+        let unsettled = self.unsettled.as_mut().map(std::mem::take);
+        self.forget(unsettled.unwrap_or_default());
+    }
+
+    /// Forgets what the running execution has come to: it is to be had again.
+    pub(crate) fn forget_running(&mut self) {
+        let running = std::mem::take(&mut self.running);
+        self.forget(running);
+    }
+
+    fn forget(&mut self, seen: Vec<(u128, Option<u32>)>) {
+        for (state, known) in seen.into_iter().rev() {
             match known {
                 Some(least) => self.seen.insert(state, least),
                 None => self.seen.remove(&state),
