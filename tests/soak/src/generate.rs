@@ -49,6 +49,7 @@ pub enum Theme {
     Panics,
     Spinning,
     Remembering,
+    Ends,
 }
 
 impl Theme {
@@ -58,6 +59,8 @@ impl Theme {
         [Self::Spinning, Self::Spinning, Self::Waiting, Self::Atomics, Self::Cells, Self::Parking];
     /// Those of which programs consist whose threads remember rounds, or wait for what is never there at once.
     pub const OF_MEMORY: [Self; 4] = [Self::Remembering, Self::Remembering, Self::Remembering, Self::Waiting];
+    /// Those of which programs consist that look for the ends of threads.
+    pub const OF_ENDS: [Self; 5] = [Self::Ends, Self::Ends, Self::Ends, Self::Atomics, Self::Panics];
     /// All of them, but for what those do.
     pub const ALL: [Self; 14] = [
         Self::Atomics,
@@ -238,6 +241,13 @@ fn statements(random: &mut Random, theme: Theme, program: &Program, thread: usiz
             4 | 5 => Op::Store(x, v),
             6 => Op::Store(x, 1),
             _ => Op::Add(x, 1),
+        }],
+        Theme::Ends => vec![match random.below(6) {
+            0 | 1 if thread > 0 => Op::IsFinished(random.below(thread)),
+            2 if thread > 0 => Op::AwaitFinished(random.below(thread)),
+            3 => Op::KeepLocal(x),
+            4 => Op::Load(x),
+            _ => Op::Add(x, v),
         }],
         Theme::Panics => vec![if random.one_in(3) { Op::Panic } else { Op::Add(x, v) }],
     }

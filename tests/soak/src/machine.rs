@@ -42,6 +42,10 @@ struct Thread {
     /// Its offer to a channel without a buffer was taken, or refused.
     taken: Option<bool>,
     end: End,
+    /// Others may be told that it has ended.
+    finished: bool,
+    /// The variables that its local values add to when they are destroyed, behind that.
+    locals: Vec<usize>,
     panics: bool,
     clock: Clock,
 }
@@ -182,6 +186,8 @@ fn start(program: &Program) -> State {
                 woken: false,
                 taken: None,
                 end: End::Waits,
+                finished: false,
+                locals: Vec::new(),
                 panics: false,
                 clock: own,
             }
@@ -432,6 +438,7 @@ fn seen_in(lock: &Lock) -> i64 {
 fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> bool {
     let thread = &state.threads[me];
     if thread.end != End::Waits {
+        next.extend(behind_its_end(program, Way { state: state.clone(), me }));
         return false;
     }
     let mut way = Way { state: state.clone(), me };
@@ -800,6 +807,16 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
             next.push(way.done(old.unwrap_or(-1)));
         }
         Op::Yield => next.push(way.done(0)),
+        Op::IsFinished(other) => next.push(way.done(i64::from(state.threads[other].finished))),
+        Op::AwaitFinished(other) => {
+            if state.threads[other].finished {
+                next.push(way.done(0));
+            }
+        }
+        Op::KeepLocal(x) => {
+            way.me().locals.push(x);
+            next.push(way.done(0));
+        }
         Op::Panic => next.push(way.panic()),
         Op::Unless(value, count) => {
             let skips = thread.log.last() != Some(&value);
@@ -901,4 +918,17 @@ fn cleanup(program: &Program, mut way: Way) -> State {
         way.me().end = if way.me().panics { End::Panicked } else { End::Done };
     }
     way.state
+}
+
+/// What a thread does when its body has ended: it is finished, then its local values are destroyed.
+fn behind_its_end(program: &Program, mut way: Way) -> Option<State> {
+    let asked = program.asks();
+    let thread = way.me();
+    if asked && !thread.finished {
+        thread.finished = true;
+    } else {
+        let x = (!thread.locals.is_empty()).then(|| thread.locals.remove(0))?;
+        way.add(x, 100);
+    }
+    Some(way.state)
 }

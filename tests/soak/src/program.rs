@@ -82,6 +82,12 @@ pub enum Op {
     /// Looks at a variable under a mutex until it is this.
     AwaitLocked(usize, usize, i64),
     Yield,
+    /// Whether a thread has ended.
+    IsFinished(usize),
+    /// Asks that until it has.
+    AwaitFinished(usize),
+    /// Adds 100 to a variable when the thread's local values are destroyed.
+    KeepLocal(usize),
     Panic,
     /// Skips the next statements unless the thread's last observation was this.
     Unless(i64, usize),
@@ -151,6 +157,8 @@ impl Program {
                 Op::TryLock(_)
                     | Op::Wait(..)
                     | Op::IsCompleted(_)
+                    | Op::IsFinished(_)
+                    | Op::AwaitFinished(_)
                     | Op::Get(_)
                     | Op::TryLockShared(_)
                     | Op::TryLockExclusive(_)
@@ -166,6 +174,11 @@ impl Program {
             )
         };
         self.threads.iter().flatten().any(looks)
+    }
+
+    /// Whether somebody asks whether a thread has ended.
+    pub fn asks(&self) -> bool {
+        self.threads.iter().flatten().any(|op| matches!(op, Op::IsFinished(_) | Op::AwaitFinished(_)))
     }
 
     /// The number of statements.
@@ -243,6 +256,9 @@ impl fmt::Display for Op {
                 write!(f, "while {{ let _g = m{m}.lock(); x{x}.load(SeqCst) != {v} }} {{ spin_loop() }}")
             }
             Self::Yield => write!(f, "yield_now()"),
+            Self::IsFinished(t) => write!(f, "t{t}.is_finished()"),
+            Self::AwaitFinished(t) => write!(f, "while !t{t}.is_finished() {{}}"),
+            Self::KeepLocal(x) => write!(f, "LOCAL.push(AddsOnDrop(&x{x}, 100))"),
             Self::Panic => write!(f, "panic!()"),
             Self::Unless(v, n) => write!(f, "if seen == {v} {{ /* the next {n} */ }}"),
         }

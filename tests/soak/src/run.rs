@@ -14,6 +14,7 @@ use racefuzz_primitives::sync::{
 use racefuzz_primitives::{hint, thread};
 use racefuzz_runtime::{Detected, ops};
 use racefuzz_trace::FailureKind;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -60,12 +61,15 @@ impl Running {
     fn scoped(&self, objects: &Objects) {
         let owned = Owned::of(&self.program, objects);
         thread::scope(|scope| {
-            let mut handles: Vec<thread::ScopedJoinHandle<'_, ()>> = Vec::new();
+            let mut handles: Vec<std::sync::Arc<thread::ScopedJoinHandle<'_, ()>>> = Vec::new();
             for (me, owned) in owned.into_iter().enumerate() {
-                let others = handles.iter().map(|handle| handle.thread().clone()).collect();
-                handles.push(scope.spawn(move || self.thread(objects, me, owned, others)));
+                let others = handles.iter().map(|handle| Other::Scoped(handle.clone())).collect();
+                let handle = scope.spawn(move || self.thread(objects, me, owned, others));
+                handles.push(std::sync::Arc::new(handle));
             }
-            handles.into_iter().for_each(|handle| drop(handle.join()));
+            // A thread has the handles of those before it.
+            let handles = handles.into_iter().rev().filter_map(std::sync::Arc::into_inner);
+            handles.for_each(|handle| drop(handle.join()));
         });
         self.ended(objects.variables.iter().map(|x| x.load(SeqCst)).collect());
     }
@@ -74,20 +78,23 @@ impl Running {
         // The threads may be torn down after this one's stack is gone.
         let objects = std::sync::Arc::new(objects);
         let owned = Owned::of(&self.program, &objects);
-        let mut handles: Vec<thread::JoinHandle<()>> = Vec::new();
+        let mut handles: Vec<std::sync::Arc<thread::JoinHandle<()>>> = Vec::new();
         for (me, owned) in owned.into_iter().enumerate() {
-            let others = handles.iter().map(|handle| handle.thread().clone()).collect();
+            let others = handles.iter().map(|handle| Other::Spawned(handle.clone())).collect();
             let objects = std::sync::Arc::clone(&objects);
             let this = self.clone();
-            handles.push(thread::spawn(move || this.thread(&objects, me, owned, others)));
+            let handle = thread::spawn(move || this.thread(&objects, me, owned, others));
+            handles.push(std::sync::Arc::new(handle));
         }
-        handles.into_iter().for_each(|handle| drop(handle.join()));
+        // A thread has the handles of those before it.
+        let handles = handles.into_iter().rev().filter_map(std::sync::Arc::into_inner);
+        handles.for_each(|handle| drop(handle.join()));
         self.ended(objects.variables.iter().map(|x| x.load(SeqCst)).collect());
     }
 
     /// A panic is caught where the thread would end by it: racefuzz reports one that nobody came to
     /// look at, as main waits for ever, instead of the wait.
-    fn thread(&self, objects: &Objects, me: usize, owned: Owned, others: Vec<thread::Thread>) {
+    fn thread(&self, objects: &Objects, me: usize, owned: Owned, others: Vec<Other<'_>>) {
         let body = AssertUnwindSafe(|| self.body(objects, me, owned, others));
         let end = match catch_unwind(body) {
             Ok(()) => End::Done,
@@ -97,7 +104,7 @@ impl Running {
         self.shown().ends[me] = end;
     }
 
-    fn body(&self, objects: &Objects, me: usize, owned: Owned, others: Vec<thread::Thread>) {
+    fn body(&self, objects: &Objects, me: usize, owned: Owned, others: Vec<Other<'_>>) {
         let mut run = Run {
             objects,
             owned,
@@ -211,6 +218,32 @@ impl Drop for AddsOnDrop {
     }
 }
 
+racefuzz_primitives::local::thread_local! {
+    static LOCAL: RefCell<Vec<AddsOnDrop>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Another thread, as seen by one that was spawned later.
+enum Other<'scope> {
+    Spawned(std::sync::Arc<thread::JoinHandle<()>>),
+    Scoped(std::sync::Arc<thread::ScopedJoinHandle<'scope, ()>>),
+}
+
+impl Other<'_> {
+    fn thread(&self) -> &thread::Thread {
+        match self {
+            Self::Spawned(handle) => handle.thread(),
+            Self::Scoped(handle) => handle.thread(),
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        match self {
+            Self::Spawned(handle) => handle.is_finished(),
+            Self::Scoped(handle) => handle.is_finished(),
+        }
+    }
+}
+
 enum Sending {
     Unbounded(Sender<i64>),
     Bounded(SyncSender<i64>),
@@ -293,7 +326,7 @@ enum Held {
 struct Run<'a> {
     objects: &'a Objects,
     owned: Owned,
-    others: Vec<thread::Thread>,
+    others: Vec<Other<'a>>,
     mutexes: Vec<Option<MutexGuard<'a, i64>>>,
     shared: Vec<Option<RwLockReadGuard<'a, i64>>>,
     exclusive: Vec<Option<RwLockWriteGuard<'a, i64>>>,
@@ -549,7 +582,7 @@ impl<'a> Run<'a> {
                 0
             }
             Op::Unpark(other) => {
-                self.others[other].unpark();
+                self.others[other].thread().unpark();
                 0
             }
             Op::CallOnce(o, v, value) => {
@@ -601,6 +634,15 @@ impl<'a> Run<'a> {
             }
             Op::Yield => {
                 thread::yield_now();
+                0
+            }
+            Op::IsFinished(other) => i64::from(self.others[other].is_finished()),
+            Op::AwaitFinished(other) => {
+                while !self.others[other].is_finished() {}
+                0
+            }
+            Op::KeepLocal(v) => {
+                LOCAL.with_borrow_mut(|kept| kept.push(AddsOnDrop(std::sync::Arc::clone(x), v)));
                 0
             }
             Op::Panic => panic!("as told"),

@@ -38,6 +38,11 @@ fn threads_remember_their_rounds() {
     agree(range(0, 50), &Theme::OF_MEMORY, &WITH_SCHEDULES);
 }
 
+#[test]
+fn threads_see_each_other_end() {
+    agree(range(0, 150), &Theme::OF_ENDS, &WITH_SCHEDULES);
+}
+
 /// Panics unless the programs of these seeds have the outcomes that the enumerator says.
 #[track_caller]
 fn agree(seeds: std::ops::Range<u64>, themes: &[Theme], limits: &Limits) {

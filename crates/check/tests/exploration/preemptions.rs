@@ -511,3 +511,21 @@ fn a_thread_acts_on_its_rounds() {
         }
     }
 }
+
+#[test]
+fn the_end_of_a_thread_is_a_step_within_a_bound() {
+    // Main asks first; or the thread has taken the turn, and has ended, by then.
+    for (most, executions) in [(0, 1), (1, 2)] {
+        for steps in [0, 2] {
+            let options = Options { preemptions: Some(most), keep_going: true, ..Options::default() };
+            let asked = || {
+                let word = AtomicUsize::new(0);
+                thread::scope(|scope| {
+                    let other = scope.spawn(|| (0..steps).for_each(|_| drop(word.fetch_add(1, SeqCst))));
+                    other.is_finished();
+                });
+            };
+            assert_eq!(check(&options, &asked, &()).stats.executions, executions, "{most} {steps}");
+        }
+    }
+}

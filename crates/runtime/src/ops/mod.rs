@@ -40,7 +40,9 @@ pub(crate) use atomic::{MO, load_known};
 pub(crate) use counted::Destruction;
 pub(crate) use freed::{freed, freed_pattern, reuse};
 pub(crate) use graphed::is_real;
-pub(crate) use threads::{Spare, destroy_locals, drop_payload, finish, token_object, token_owner};
+pub(crate) use threads::{
+    Spare, announce_end, destroy_locals, drop_payload, finish, token_object, token_owner,
+};
 pub(crate) use tracked::report_leaks;
 
 use crate::execution::{Absent, Execution, Phase, current, set_current};

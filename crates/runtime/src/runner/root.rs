@@ -1,7 +1,7 @@
 //! The root thread: the program, its oracles, its end.
 
 use crate::alloc::by_program;
-use crate::execution::{Execution, Phase, current};
+use crate::execution::{Absent, Execution, Phase, current};
 use crate::ops;
 use crate::overlay;
 use crate::panics;
@@ -68,8 +68,12 @@ fn root(program: &dyn Fn()) {
     }
     let waited = catch_unwind(|| {
         overlay::at_thread_end(Site::caller());
+        ops::announce_end();
         // SAFETY: as above.
         let execution = unsafe { &mut *current() };
+        if execution.phase() == Phase::TearDown {
+            return Err(Absent::TearDown);
+        }
         ops::finish(execution);
         if execution.schedule.unfinished == 0 {
             return Ok(());

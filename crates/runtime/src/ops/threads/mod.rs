@@ -15,7 +15,7 @@ pub use yielding::{give_way, sleep, yield_now};
 
 pub(crate) use packet::Spare;
 pub(crate) use parking::{token_object, token_owner};
-pub(crate) use spawning::{destroy_locals, drop_payload, finish};
+pub(crate) use spawning::{announce_end, destroy_locals, drop_payload, finish};
 
 /// The pseudo-object of a thread's end.
 const fn end_object(thread: u32) -> u32 {

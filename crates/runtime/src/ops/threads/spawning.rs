@@ -10,7 +10,7 @@ use crate::foreign;
 use crate::ops::graphed;
 use crate::overlay;
 use crate::panics;
-use crate::schedule::{next_after_end, step_limit};
+use crate::schedule::{next_after_end, post, step_limit, visible};
 use crate::site::Site;
 use crate::thread::{Thread, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
@@ -279,6 +279,11 @@ fn begin_epilogue(execution: &mut Execution) {
 /// destroyed. If that may run the program's code it is therefore left to a thread of its own, the epilogue, which
 /// runs on the same thread as far as the program can tell.
 fn end_thread() {
+    if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
+        // Torn down while it gave back what an overlay had it take.
+        return;
+    }
+    announce_end();
     // SAFETY: see `execution::with`; the reference ends before the program's code runs.
     let execution = unsafe { &mut *current() };
     let me = execution.current;
@@ -287,10 +292,6 @@ fn end_thread() {
         begin_epilogue(execution);
     } else if !locals.is_unused() {
         destroy_locals(me);
-    }
-    if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
-        // Torn down while it gave back what an overlay had it take.
-        return;
     }
     // SAFETY: see `execution::with`; nothing below runs the program's code.
     let execution = unsafe { &mut *current() };
@@ -301,25 +302,46 @@ fn end_thread() {
     next_after_end(execution);
 }
 
+/// The end of the current thread is written down for those who ask for it: a step of its own, so that they may do so
+/// behind the thread's last one and before it. The execution may be over behind it.
+///
+/// It comes before whatever is done behind the end. Where nobody asks, or no memory answers, there is no such step.
+pub(crate) fn announce_end() {
+    // SAFETY: see `execution::with`; the reference ends before others run.
+    let execution = unsafe { &mut *current() };
+    let asked = execution.config.count_points && execution.driver.memory.is_some();
+    if !asked || execution.phase() != Phase::Running {
+        return;
+    }
+    let site = execution.running().pending.site;
+    if !matches!(catch_unwind(|| post(visible(FINISH, site))), Ok(Ok(()))) {
+        return;
+    }
+    // SAFETY: as above.
+    let execution = unsafe { &mut *current() };
+    let now = execution.event(&FINISH);
+    graphed::ends(execution, &now, &FINISH, end_object(now.thread), site);
+    execution.complete(&now, &FINISH, 0);
+}
+
+/// The end of a thread.
+const FINISH: Op = Op {
+    kind: OpKind::Finish,
+    verb: Verb::Finish,
+    order: MemoryOrder::AcqRel,
+    object: Op::NO_OBJECT,
+    lock: false,
+};
+
 /// The current thread ends.
 pub(crate) fn finish(execution: &mut Execution) {
     let me = execution.current;
-    let op = Op {
-        kind: OpKind::Finish,
-        verb: Verb::Finish,
-        order: MemoryOrder::AcqRel,
-        object: Op::NO_OBJECT,
-        lock: false,
-    };
     let site = execution.threads[me as usize].pending.site;
-    let now = execution.event(&op);
+    let now = execution.event(&FINISH);
     // No other event of this thread will be.
-    execution.log(&now, &op, 0);
-    execution.record(&op, site, |_, event| event.implied = true);
+    execution.log(&now, &FINISH, 0);
+    execution.record(&FINISH, site, |_, event| event.implied = true);
     execution.threads[me as usize].state = ThreadState::Finished;
-    if execution.config.count_points {
-        graphed::ends(execution, &now, &op, end_object(me), site);
-    }
     execution.disable(me);
     execution.schedule.unfinished -= 1;
     for position in 0..execution.threads[me as usize].waiting.joiners.len() {
