@@ -521,7 +521,7 @@ fn the_end_of_a_thread_is_a_step_within_a_bound() {
             let asked = || {
                 let word = AtomicUsize::new(0);
                 thread::scope(|scope| {
-                    let other = scope.spawn(|| (0..steps).for_each(|_| drop(word.fetch_add(1, SeqCst))));
+                    let other = scope.spawn(|| (0..steps).for_each(|_| _ = word.fetch_add(1, SeqCst)));
                     other.is_finished();
                 });
             };
