@@ -124,10 +124,24 @@ pub(crate) struct Accessed {
 }
 
 impl Accessed {
-    pub(crate) fn touch(&mut self, thread: ThreadId) {
+    /// How often a thread has touched it.
+    #[inline]
+    pub(crate) fn times(&self, thread: ThreadId) -> u32 {
+        self.touched.iter().find(|known| known.0 == thread).map_or(0, |known| known.1)
+    }
+
+    /// A thread touches it: how often it has before.
+    #[inline]
+    pub(crate) fn touch(&mut self, thread: ThreadId) -> u32 {
         match self.touched.iter_mut().find(|known| known.0 == thread) {
-            Some(known) => known.1 += 1,
-            None => self.touched.push((thread, 1)),
+            Some(known) => {
+                known.1 += 1;
+                known.1 - 1
+            }
+            None => {
+                self.touched.push((thread, 1));
+                0
+            }
         }
     }
 }

@@ -52,18 +52,24 @@ impl IterationRng {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn refill(&mut self) {
         if self.blocks < SHARED_BLOCKS {
             self.cache.borrow_mut().fill(self.stream, self.blocks, &self.words);
         } else {
-            let lane = (self.blocks - SHARED_BLOCKS) % LANES;
-            if lane == 0 {
-                *self.own = chacha8::run(&self.cache.borrow().key, self.blocks as u64, self.stream);
-            }
-            self.words.fill(|place| self.own[place][lane]);
+            self.refill_alone();
         }
         self.blocks += 1;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refill_alone(&mut self) {
+        let lane = (self.blocks - SHARED_BLOCKS) % LANES;
+        if lane == 0 {
+            chacha8::run(&self.cache.borrow().key, self.blocks as u64, self.stream, &mut self.own);
+        }
+        self.words.fill(|place| self.own[place][lane]);
     }
 
     /// A number below `bound`, which is not 0. Multiplied, not rejected: the bias is below 2^-32
@@ -76,9 +82,15 @@ impl IterationRng {
     /// [`below`](Self::below) for bounds of any size.
     #[inline]
     pub(crate) fn below_u64(&mut self, bound: u64) -> u64 {
-        if let Ok(bound) = u32::try_from(bound) {
-            return u64::from(self.below(bound));
+        match u32::try_from(bound) {
+            Ok(bound) => u64::from(self.below(bound)),
+            Err(_) => self.below_large(bound),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn below_large(&mut self, bound: u64) -> u64 {
         let word = u64::from(self.word()) << 32 | u64::from(self.word());
         ((u128::from(word) * u128::from(bound)) >> 64) as u64
     }
@@ -113,26 +125,39 @@ pub(crate) struct BlockCache {
     key: [u32; 8],
     group: u64,
     blocks: Vec<chacha8::Block>,
+    /// How many of them are this group's.
+    computed: usize,
 }
 
 impl BlockCache {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { key: chacha8::key(seed), group: 0, blocks: Vec::new() }
+        Self { key: chacha8::key(seed), group: 0, blocks: Vec::new(), computed: 0 }
     }
 
     #[inline]
     fn fill(&mut self, stream: u64, block: usize, words: &Words) {
         let group = stream / LANES as u64;
         if self.group != group {
-            self.group = group;
-            self.blocks.clear();
+            (self.group, self.computed) = (group, 0);
         }
-        while self.blocks.len() <= block {
-            self.blocks.push(chacha8::block(&self.key, self.blocks.len() as u64, group * LANES as u64));
+        while self.computed <= block {
+            self.compute();
         }
         let lane = stream as usize % LANES;
         let block = &self.blocks[block];
         words.fill(|place| block[place][lane]);
+    }
+
+    /// Computes the next block of each stream of the group.
+    #[cold]
+    #[inline(never)]
+    fn compute(&mut self) {
+        if self.computed == self.blocks.len() {
+            self.blocks.push([[0; LANES]; Words::COUNT]);
+        }
+        let (block, first) = (self.computed as u64, self.group * LANES as u64);
+        chacha8::block(&self.key, block, first, &mut self.blocks[self.computed]);
+        self.computed += 1;
     }
 }
 

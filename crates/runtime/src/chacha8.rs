@@ -26,36 +26,34 @@ pub fn key(seed: u64) -> [u32; 8] {
 }
 
 /// The block of this number of each of the streams from `first` on.
-#[must_use]
-pub fn block(key: &[u32; 8], block: u64, first: u64) -> Block {
-    blocks(key, &[block; LANES], &std::array::from_fn(|lane| first + lane as u64))
+pub fn block(key: &[u32; 8], block: u64, first: u64, into: &mut Block) {
+    blocks(key, &[block; LANES], &std::array::from_fn(|lane| first + lane as u64), into);
 }
 
 /// The blocks from number `first` on of one stream.
-#[must_use]
-pub fn run(key: &[u32; 8], first: u64, stream: u64) -> Block {
-    blocks(key, &std::array::from_fn(|lane| first + lane as u64), &[stream; LANES])
+pub fn run(key: &[u32; 8], first: u64, stream: u64, into: &mut Block) {
+    blocks(key, &std::array::from_fn(|lane| first + lane as u64), &[stream; LANES], into);
 }
 
 /// For each lane the block of this number of this stream.
-fn blocks(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
+fn blocks(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES], into: &mut Block) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") {
         // SAFETY: the processor was just asked.
-        return unsafe { compute_avx2(key, numbers, streams) };
+        return unsafe { compute_avx2(key, numbers, streams, into) };
     }
-    compute(key, numbers, streams)
+    compute(key, numbers, streams, into);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline(never)]
-fn compute_avx2(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
-    compute(key, numbers, streams)
+fn compute_avx2(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES], into: &mut Block) {
+    compute(key, numbers, streams, into);
 }
 
 #[inline(always)]
-fn compute(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Block {
+fn compute(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES], into: &mut Block) {
     const CONSTANTS: [u32; 4] = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
     let mut start = [[0; LANES]; WORDS];
     for (word, constant) in start.iter_mut().zip(CONSTANTS.iter().chain(key)) {
@@ -75,12 +73,11 @@ fn compute(key: &[u32; 8], numbers: &[u64; LANES], streams: &[u64; LANES]) -> Bl
             quarter(&mut x, i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12);
         }
     }
-    for (word, start) in x.iter_mut().zip(&start) {
+    for ((into, word), start) in into.iter_mut().zip(&x).zip(&start) {
         for lane in 0..LANES {
-            word[lane] = word[lane].wrapping_add(start[lane]);
+            into[lane] = word[lane].wrapping_add(start[lane]);
         }
     }
-    x
 }
 
 /// Written so that the compiler makes vector instructions of it: one loop, enough of it to be worth

@@ -52,6 +52,17 @@ impl ThreadChoice<'_> {
         self.execution.threads[thread.index()].pending.op
     }
 
+    /// The threads that may go on, each with what it will do then.
+    #[inline]
+    pub fn each(&self) -> impl Iterator<Item = (ThreadId, &Op)> {
+        self.options.iter().map(|thread| {
+            debug_assert!(thread.index() < self.execution.schedule.thread_count);
+            // SAFETY: the options are threads of the execution; nobody else makes a choice.
+            let entry = unsafe { self.execution.threads.get_unchecked(thread.index()) };
+            (*thread, &entry.pending.op)
+        })
+    }
+
     /// Whether `thread` gave way at its last step (a yield, a spin, a repeated read of one value).
     #[inline]
     pub fn yielded(&self, thread: ThreadId) -> bool {

@@ -289,9 +289,12 @@ impl Thread {
         self.panicking = false;
         self.time = 0;
         self.pending = Pending::start(site);
-        let mut joiners = std::mem::take(&mut self.waiting.joiners);
-        joiners.clear();
-        self.waiting = Waiting { joiners, ..Waiting::default() };
+        let waiting = &mut self.waiting;
+        (waiting.listed, waiting.blocked, waiting.timed_out, waiting.token) = (false, false, false, false);
+        waiting.blocked_at = None;
+        if !waiting.joiners.is_empty() {
+            waiting.joiners.clear();
+        }
         self.spinning = Spinning::default();
         (self.coroutine.live, self.coroutine.given_up, self.coroutine.torn) = (false, false, 0);
         self.coroutine.runs = false;

@@ -38,12 +38,13 @@ impl Explorer for Delay {
         self.base.choices += 1;
         let uneven = self.base.iteration % 4 == 3;
         let mut next = (u64::MAX, choice.options[0]);
+        let sleepers = self.sleepers.up_to(choice.options);
         for thread in choice.options {
-            let sleeper = self.sleepers.get(*thread);
-            if sleeper.pace == 0 {
-                sleeper.pace = if uneven { 1 << self.base.rng.below(5) } else { 1 };
-            }
+            let sleeper = &mut sleepers[thread.index()];
             if sleeper.wakes == 0 {
+                if sleeper.pace == 0 {
+                    sleeper.pace = if uneven { 1 << self.base.rng.below(5) } else { 1 };
+                }
                 sleeper.wakes = self.now + 1 + u64::from(self.base.rng.word()) * sleeper.pace;
             }
             if sleeper.wakes < next.0 {
@@ -51,7 +52,7 @@ impl Explorer for Delay {
             }
         }
         self.now = self.now.max(next.0);
-        self.sleepers.get(next.1).wakes = 0;
+        sleepers[next.1.index()].wakes = 0;
         next.1
     }
 

@@ -158,6 +158,7 @@ impl Base {
 }
 
 /// Whether an executed event was one that threads wait to be chosen for.
+#[inline]
 fn is_step(op: &Op, count_points: bool) -> bool {
     use racefuzz_trace::{MemoryOrder, OpKind, Verb};
     match op.kind {
@@ -206,6 +207,7 @@ impl<T: Clone + Default> PerThread<T> {
 }
 
 /// The option with the largest key; the first of equals.
+#[inline]
 fn best<K: PartialOrd>(choice: &ThreadChoice<'_>, mut key: impl FnMut(ThreadId) -> K) -> ThreadId {
     let mut best = choice.options[0];
     let mut largest = key(best);

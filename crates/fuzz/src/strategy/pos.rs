@@ -7,10 +7,11 @@
 //! Deviations: the paper first runs events that no other thread's can race with, which takes
 //! knowledge of the future; here only notes go first.
 
-use super::{Base, PerThread, Sampler, best};
+use super::{Base, PerThread, Sampler};
+use crate::iteration_rng::IterationRng;
 use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
-use racefuzz_trace::{ThreadId, Verb};
+use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::sync::Arc;
 
 pub(super) struct Pos {
@@ -22,49 +23,80 @@ pub(super) struct Pos {
 pub(super) struct Priorities {
     /// 0 while not drawn.
     drawn: PerThread<u32>,
-    last: Option<(ThreadId, Op)>,
+    /// The event chosen last; at first one that races with none.
+    last: Op,
+    last_thread: ThreadId,
 }
+
+/// An event that races with none.
+pub(super) const NO_EVENT: Op = Op {
+    kind: OpKind::Local,
+    verb: Verb::Note,
+    order: MemoryOrder::Plain,
+    object: Op::NO_OBJECT,
+    lock: false,
+};
 
 impl Priorities {
     pub(super) const fn new() -> Self {
-        Self { drawn: PerThread::new(), last: None }
+        Self { drawn: PerThread::new(), last: NO_EVENT, last_thread: ThreadId::ROOT }
     }
 
     pub(super) fn clear(&mut self) {
         self.drawn.clear();
-        self.last = None;
+        (self.last, self.last_thread) = (NO_EVENT, ThreadId::ROOT);
     }
 
-    /// The priorities that the last event made void are drawn anew.
+    /// The priorities of some threads' pending events, to be [asked for](Drawn::get) in this order: those that the last
+    /// event made void are drawn anew.
     #[inline]
-    pub(super) fn renew(&mut self, choice: &ThreadChoice<'_>) {
-        let Some((thread, op)) = self.last.take() else { return };
-        let drawn = self.drawn.up_to(choice.options);
-        if let Some(drawn) = drawn.get_mut(thread.index()) {
+    pub(super) fn begin(&mut self, options: &[ThreadId]) -> Drawn<'_> {
+        let drawn = self.drawn.up_to(options);
+        if let Some(drawn) = drawn.get_mut(self.last_thread.index()) {
             *drawn = 0;
         }
-        for other in choice.options {
-            if choice.pending(*other).races_with(&op) {
-                drawn[other.index()] = 0;
+        Drawn { drawn, last: &self.last }
+    }
+
+    /// The thread whose pending event has the highest priority.
+    #[inline]
+    pub(super) fn choose(&mut self, rng: &mut IterationRng, choice: &ThreadChoice<'_>) -> ThreadId {
+        let mut drawn = self.begin(choice.options);
+        let mut next = (0, choice.options[0], &NO_EVENT);
+        for (thread, op) in choice.each() {
+            let priority = drawn.get(rng, thread, op);
+            if priority > next.0 {
+                next = (priority, thread, op);
             }
         }
+        self.chosen(next.1, next.2);
+        next.1
     }
 
     #[inline]
-    pub(super) fn get(&mut self, base: &mut Base, choice: &ThreadChoice<'_>, thread: ThreadId) -> u32 {
-        let drawn = self.drawn.get(thread);
-        if *drawn == 0 {
-            *drawn = match choice.pending(thread).verb {
+    pub(super) fn chosen(&mut self, thread: ThreadId, op: &Op) {
+        (self.last, self.last_thread) = (*op, thread);
+    }
+}
+
+/// The priorities at one choice.
+pub(super) struct Drawn<'a> {
+    drawn: &'a mut [u32],
+    last: &'a Op,
+}
+
+impl Drawn<'_> {
+    /// The priority of a thread's pending event.
+    #[inline]
+    pub(super) fn get(&mut self, rng: &mut IterationRng, thread: ThreadId, op: &Op) -> u32 {
+        let drawn = &mut self.drawn[thread.index()];
+        if *drawn == 0 || op.races_with(self.last) {
+            *drawn = match op.verb {
                 Verb::Note => u32::MAX,
-                _ => base.rng.word().clamp(1, u32::MAX - 1),
+                _ => rng.word().clamp(1, u32::MAX - 1),
             };
         }
         *drawn
-    }
-
-    #[inline]
-    pub(super) fn chosen(&mut self, choice: &ThreadChoice<'_>, thread: ThreadId) {
-        self.last = Some((thread, choice.pending(thread)));
     }
 }
 
@@ -77,11 +109,7 @@ impl Pos {
 impl Explorer for Pos {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.base.choices += 1;
-        self.priorities.renew(choice);
-        let (base, priorities) = (&mut self.base, &mut self.priorities);
-        let next = best(choice, |thread| priorities.get(base, choice, thread));
-        self.priorities.chosen(choice, next);
-        next
+        self.priorities.choose(&mut self.base.rng, choice)
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {

@@ -1,7 +1,8 @@
 //! Follows an execution, thread by thread: what each has done and is still expected to do.
 
 use super::is_step;
-use crate::profile::{Measure, ObjectKey, Profile, ProfileDelta, Stretch, ThreadSeen, Weights};
+use crate::iteration_rng::IterationRng;
+use crate::profile::{Measure, ObjectKey, PART, Profile, ProfileDelta, Stretch, ThreadSeen, Weights};
 use racefuzz_runtime::{Op, ThreadChoice};
 use racefuzz_trace::{OpKind, ThreadId};
 use std::sync::Arc;
@@ -10,6 +11,10 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(super) struct ProfileCursor {
     threads: Vec<ThreadCursor>,
+    /// What each thread and those it will spawn have left up to its next join, in parts of an event.
+    left: Vec<u64>,
+    /// All of that together.
+    sum: u64,
     /// Keys of the objects by number, as far as they were seen before a choice.
     keys: Vec<Option<ObjectKey>>,
     delta: Option<ProfileDelta>,
@@ -24,8 +29,6 @@ struct ThreadCursor {
     node: Option<usize>,
     segment: usize,
     children: usize,
-    /// What it and the threads it will spawn have left up to its next join, in parts of an event.
-    left: u64,
 }
 
 impl ProfileCursor {
@@ -58,27 +61,46 @@ impl ProfileCursor {
     pub(super) fn start(&mut self, profile: &Profile, measure: Measure, learning: bool) {
         self.weigh(profile, measure);
         self.threads.clear();
+        self.left.clear();
         self.keys.clear();
         let left = self.weights.get(Some(0), 0);
-        self.threads.push(ThreadCursor { node: Some(0), left, ..ThreadCursor::default() });
+        self.threads.push(ThreadCursor { node: Some(0), ..ThreadCursor::default() });
+        self.left.push(left);
+        self.sum = left;
         self.delta = learning.then(|| ProfileDelta {
             threads: vec![ThreadSeen { stretches: vec![Stretch::default()], ..ThreadSeen::default() }],
             ..ProfileDelta::default()
         });
     }
 
-    pub(super) fn left(&self, thread: ThreadId) -> u64 {
-        self.threads.get(thread.index()).map_or(0, |walker| walker.left)
+    /// One of some threads, in proportion to what each has left, but at least half an event.
+    #[inline]
+    pub(super) fn draw(&self, rng: &mut IterationRng, options: &[ThreadId]) -> ThreadId {
+        let left = |thread: ThreadId| self.left.get(thread.index()).copied().unwrap_or(0).max(PART / 2);
+        let mut drawn = rng.below_u64(options.iter().map(|thread| left(*thread)).sum());
+        for thread in options {
+            match drawn.checked_sub(left(*thread)) {
+                Some(rest) => drawn = rest,
+                None => return *thread,
+            }
+        }
+        options[0]
     }
 
-    /// The threads there are, with what they have left.
-    pub(super) fn all(&self) -> impl Iterator<Item = u64> + Clone {
-        self.threads.iter().map(|walker| walker.left)
+    /// One of all threads, in proportion to what each has left; `None` if that is nothing.
+    #[inline]
+    pub(super) fn draw_any(&self, rng: &mut IterationRng) -> Option<ThreadId> {
+        let sum = Some(self.sum).filter(|sum| *sum != 0)?;
+        Some(ThreadId(rng.weighted_of(sum, self.left.iter().copied()) as u32))
     }
 
-    pub(super) fn spend(&mut self, thread: ThreadId, amount: u64) {
-        if let Some(walker) = self.threads.get_mut(thread.index()) {
-            walker.left = walker.left.saturating_sub(amount);
+    /// A thread has executed an event of what it had left.
+    #[inline]
+    pub(super) fn spend(&mut self, thread: ThreadId) {
+        if let Some(left) = self.left.get_mut(thread.index()) {
+            let spent = PART.min(*left);
+            *left -= spent;
+            self.sum -= spent;
         }
     }
 
@@ -106,38 +128,43 @@ impl ProfileCursor {
         self.keys[index]
     }
 
+    /// Whether the event was a step.
     #[inline]
-    pub(super) fn known_key(&self, object: u32) -> Option<ObjectKey> {
-        self.keys.get(object as usize).copied().flatten()
+    pub(super) fn executed(&mut self, profile: &Profile, thread: ThreadId, op: &Op) -> bool {
+        let is_step = is_step(op, profile.count_points);
+        if op.kind == OpKind::Join {
+            self.joined(thread);
+        } else if is_step && self.delta.is_some() {
+            self.learn(thread, op);
+        }
+        is_step
     }
 
-    /// Whether the event was a step.
-    pub(super) fn executed(&mut self, profile: &Profile, thread: ThreadId, op: &Op) -> bool {
-        if op.kind == OpKind::Join {
-            if let Some(walker) = self.threads.get_mut(thread.index()) {
-                walker.segment += 1;
-                walker.left = self.weights.get(walker.node, walker.segment);
-            }
-            if let Some(delta) = &mut self.delta {
-                delta.threads[thread.index()].stretches.push(Stretch::default());
-            }
-            return false;
+    fn joined(&mut self, thread: ThreadId) {
+        if let Some(walker) = self.threads.get_mut(thread.index()) {
+            walker.segment += 1;
+            let left = self.weights.get(walker.node, walker.segment);
+            self.sum += left;
+            self.sum -= std::mem::replace(&mut self.left[thread.index()], left);
         }
-        if !is_step(op, profile.count_points) {
-            return false;
+        if let Some(delta) = &mut self.delta {
+            delta.threads[thread.index()].stretches.push(Stretch::default());
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn learn(&mut self, thread: ThreadId, op: &Op) {
         let delta = self.delta.as_mut();
         let stretch = delta.and_then(|delta| delta.threads[thread.index()].stretches.last_mut());
-        if let Some(stretch) = stretch {
-            stretch.steps += 1;
-            if (op.object as usize) < Self::OBJECTS {
-                match stretch.touched.iter_mut().find(|(object, _)| *object == op.object) {
-                    Some((_, count)) => *count += 1,
-                    None => stretch.touched.push((op.object, 1)),
-                }
+        let Some(stretch) = stretch else { return };
+        stretch.steps += 1;
+        if (op.object as usize) < Self::OBJECTS {
+            match stretch.touched.iter_mut().find(|(object, _)| *object == op.object) {
+                Some((_, count)) => *count += 1,
+                None => stretch.touched.push((op.object, 1)),
             }
         }
-        true
     }
 
     /// What the child takes over of what its parent had left: (child, parent before).
@@ -147,10 +174,12 @@ impl ProfileCursor {
         spawner.children += 1;
         let node = profile.child(spawner.node, nth);
         let left = self.weights.get(node, 0);
-        let before = spawner.left;
-        spawner.left = before.saturating_sub(left);
+        let before = self.left[parent.index()];
+        self.left[parent.index()] = before.saturating_sub(left);
         debug_assert_eq!(child.index(), self.threads.len());
-        self.threads.push(ThreadCursor { node, left, ..ThreadCursor::default() });
+        self.threads.push(ThreadCursor { node, ..ThreadCursor::default() });
+        self.left.push(left);
+        self.sum += left - before.min(left);
         if let Some(delta) = &mut self.delta {
             if let Some(stretch) = delta.threads[parent.index()].stretches.last_mut() {
                 stretch.spawned.push(nth);

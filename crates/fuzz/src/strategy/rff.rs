@@ -10,7 +10,8 @@
 //! how often the thread has touched that object (up to three times); a read counts as one of the
 //! last write executed; constraints are given up in an execution that has waited on them 64 times.
 
-use super::{Base, PerThread, Sampler, is_step, pos::Priorities};
+use super::pos::{NO_EVENT, Priorities};
+use super::{Base, PerThread, Sampler, is_step};
 use crate::corpus::{Abstract, Constraint, PerObject, Reads, hash};
 use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
@@ -20,12 +21,26 @@ use std::sync::Arc;
 pub(super) struct Rff {
     base: Base,
     priorities: Priorities,
-    paths: PerThread<(u32, u32)>,
-    pending: PerThread<Pending>,
-    objects: PerObject,
-    constraints: Vec<Constraint>,
+    test_case: TestCase,
     waited: u32,
     pairs: Vec<(Abstract, Abstract)>,
+}
+
+/// What an execution is to do, and what it has done so far.
+struct TestCase {
+    threads: PerThread<Known>,
+    objects: PerObject,
+    constraints: Vec<Constraint>,
+}
+
+/// What is known of a thread.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// A hash of its place in the tree of spawns.
+    path: u32,
+    /// Threads that it has spawned.
+    children: u32,
+    pending: Pending,
 }
 
 /// What is known of a thread's pending event: nothing while `event` is 0.
@@ -42,55 +57,56 @@ impl Rff {
         Self {
             base,
             priorities: Priorities::new(),
-            paths: PerThread::new(),
-            pending: PerThread::new(),
-            objects: PerObject::default(),
-            constraints: Vec::new(),
+            test_case: TestCase {
+                threads: PerThread::new(),
+                objects: PerObject::default(),
+                constraints: Vec::new(),
+            },
             waited: 0,
             pairs: Vec::new(),
         }
     }
+}
 
-    fn abstraction(&mut self, thread: ThreadId, op: &Op) -> Abstract {
-        let touched = &self.objects.get(op.object).touched;
-        let times = touched.iter().find(|known| known.0 == thread).map_or(0, |known| known.1.min(3));
-        hash(self.paths.get(thread).0, op.object << 2 | times)
-    }
+/// An event of a thread whose path this is, which has touched the object so often before.
+#[inline]
+fn abstraction(path: u32, object: u32, times: u32) -> Abstract {
+    hash(path, object << 2 | times.min(3))
+}
 
+impl TestCase {
     /// 0 what would break a constraint, 2 what a constraint asks for, 1 the rest.
     #[inline]
     fn band(&mut self, thread: ThreadId, op: &Op) -> u8 {
-        if self.constraints.is_empty() || op.object >= PerObject::LIMIT {
+        if op.object >= PerObject::LIMIT {
             return 1;
         }
-        if self.pending.get(thread).event == 0 {
-            self.look_at(thread, op);
-        }
-        let Pending { event, is_constrained, .. } = *self.pending.get(thread);
+        let known = self.threads.get(thread);
         let object = self.objects.get(op.object);
-        let constraints = &self.constraints;
-        if is_constrained {
-            return band_among(constraints, event, object.written, op);
+        if known.pending.event == 0 {
+            let event = abstraction(known.path, op.object, object.times(thread));
+            known.pending = look_at(&self.constraints, event, op);
+        }
+        if known.pending.is_constrained {
+            return band_among(&self.constraints, known.pending.event, object.written, op);
         }
         // It may still overwrite what is to be read.
-        let awaited = |written| constraints.iter().any(|known| known.write == written && known.holds);
+        let awaited = |written| self.constraints.iter().any(|known| known.write == written && known.holds);
         let breaks = op.kind.writes() && *object.is_awaited.get_or_insert_with(|| awaited(object.written));
         u8::from(!breaks)
     }
-
-    /// Works out what there is to know of a pending event: once, as far as that does not depend on others.
-    #[cold]
-    fn look_at(&mut self, thread: ThreadId, op: &Op) {
-        let event = self.abstraction(thread, op);
-        let is_constrained = self.constraints.iter().any(|constraint| {
-            constraint.read == event && op.kind.reads()
-                || constraint.write == event && op.kind.writes() && constraint.holds
-        });
-        *self.pending.get(thread) = Pending { event, object: op.object, is_constrained };
-    }
 }
 
-/// The [band](Rff::band) of an event that would come when `last` is the last write of its object.
+/// Works out what there is to know of a pending event: once, as far as that does not depend on others.
+fn look_at(constraints: &[Constraint], event: Abstract, op: &Op) -> Pending {
+    let is_constrained = constraints.iter().any(|constraint| {
+        constraint.read == event && op.kind.reads()
+            || constraint.write == event && op.kind.writes() && constraint.holds
+    });
+    Pending { event, object: op.object, is_constrained }
+}
+
+/// The [band](TestCase::band) of an event that would come when `last` is the last write of its object.
 fn band_among(constraints: &[Constraint], event: Abstract, last: Abstract, op: &Op) -> u8 {
     let mut band = 1;
     for constraint in constraints {
@@ -112,24 +128,27 @@ fn band_among(constraints: &[Constraint], event: Abstract, last: Abstract, op: &
 impl Explorer for Rff {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.base.choices += 1;
-        self.priorities.renew(choice);
+        if self.test_case.constraints.is_empty() {
+            return self.priorities.choose(&mut self.base.rng, choice);
+        }
+        let mut drawn = self.priorities.begin(choice.options);
         // The band counts before the priority.
-        let mut next = (0, choice.options[0]);
+        let mut next = (0, choice.options[0], &NO_EVENT);
         let mut waits = false;
-        for thread in choice.options {
-            let band = self.band(*thread, &choice.pending(*thread));
+        for (thread, op) in choice.each() {
+            let band = self.test_case.band(thread, op);
             waits |= band == 0;
-            let priority = self.priorities.get(&mut self.base, choice, *thread);
+            let priority = drawn.get(&mut self.base.rng, thread, op);
             let key = u64::from(band) << 32 | u64::from(priority);
             if key > next.0 {
-                next = (key, *thread);
+                next = (key, thread, op);
             }
         }
         self.waited += u32::from(waits);
         if self.waited > 64 {
-            self.constraints.clear();
+            self.test_case.constraints.clear();
         }
-        self.priorities.chosen(choice, next.1);
+        self.priorities.chosen(next.1, next.2);
         next.1
     }
 
@@ -142,30 +161,32 @@ impl Explorer for Rff {
     }
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
-        let pending = std::mem::take(self.pending.get(thread));
+        let known = self.test_case.threads.get(thread);
+        let pending = std::mem::take(&mut known.pending);
         if op.object >= PerObject::LIMIT || !is_step(op, self.base.profile.count_points) {
             return;
         }
+        let object = self.test_case.objects.get(op.object);
+        let times = object.touch(thread);
         // The event that was pending, mostly.
         let event = match pending.event {
-            known if known != 0 && pending.object == op.object => known,
-            _ => self.abstraction(thread, op),
+            event if event != 0 && pending.object == op.object => event,
+            _ => abstraction(known.path, op.object, times),
         };
-        let object = self.objects.get(op.object);
         if op.kind.reads() {
             self.pairs.push((event, object.written));
         }
         if op.kind.writes() {
             (object.written, object.is_awaited) = (event, None);
         }
-        object.touch(thread);
     }
 
     fn spawned(&mut self, parent: ThreadId, child: ThreadId) {
-        let path = self.paths.get(parent);
-        path.1 += 1;
-        let path = hash(path.0, path.1);
-        *self.paths.get(child) = (path, 0);
+        let spawner = self.test_case.threads.get(parent);
+        spawner.children += 1;
+        let path = hash(spawner.path, spawner.children);
+        let known = self.test_case.threads.get(child);
+        (known.path, known.children) = (path, 0);
     }
 }
 
@@ -173,12 +194,11 @@ impl Sampler for Rff {
     fn start(&mut self, iteration: u64, profile: &Arc<Profile>) {
         self.base.start(iteration, profile);
         self.priorities.clear();
-        self.paths.clear();
-        self.pending.clear();
-        self.objects.clear();
+        self.test_case.threads.clear();
+        self.test_case.objects.clear();
         self.waited = 0;
         self.pairs.clear();
-        profile.corpus.mutated(&mut self.base.rng, &mut self.constraints);
+        profile.corpus.mutated(&mut self.base.rng, &mut self.test_case.constraints);
     }
 
     fn delta(&mut self) -> Option<ProfileDelta> {
@@ -191,7 +211,7 @@ impl Sampler for Rff {
         }
         self.pairs.sort_unstable();
         self.pairs.dedup();
-        let reads = Reads { pairs: self.pairs.clone(), constraints: self.constraints.clone() };
+        let reads = Reads { pairs: self.pairs.clone(), constraints: self.test_case.constraints.clone() };
         Some(ProfileDelta { reads: Some(reads), ..delta.unwrap_or_default() })
     }
 }

@@ -13,7 +13,7 @@
 
 use super::profile_cursor::ProfileCursor;
 use super::{Base, Sampler};
-use crate::profile::{Measure, ObjectKey, PART, Profile, ProfileDelta};
+use crate::profile::{Measure, ObjectKey, Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
@@ -22,13 +22,53 @@ pub(super) struct Surw {
     base: Base,
     cursor: ProfileCursor,
     target: Option<(ObjectKey, Measure)>,
+    /// What is known of the objects, by number.
+    targets: Vec<Met>,
     intended: Option<ThreadId>,
     free: Vec<ThreadId>,
 }
 
+/// Whether an object is the one singled out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Met {
+    /// No choice was made by what is pending on it.
+    NotYet,
+    Target,
+    Other,
+}
+
 impl Surw {
     pub(super) fn new(base: Base) -> Self {
-        Self { base, cursor: ProfileCursor::default(), target: None, intended: None, free: Vec::new() }
+        Self {
+            base,
+            cursor: ProfileCursor::default(),
+            target: None,
+            targets: Vec::new(),
+            intended: None,
+            free: Vec::new(),
+        }
+    }
+
+    /// Whether an object that a pending operation names is the one singled out.
+    #[inline]
+    fn is_target(&mut self, choice: &ThreadChoice<'_>, object: u32) -> bool {
+        match self.targets.get(object as usize) {
+            Some(Met::Target) => true,
+            Some(Met::Other) => false,
+            Some(Met::NotYet) | None => self.meet(choice, object),
+        }
+    }
+
+    #[cold]
+    fn meet(&mut self, choice: &ThreadChoice<'_>, object: u32) -> bool {
+        let Some(key) = self.cursor.key(choice, object) else { return false };
+        let is_target = self.target.is_some_and(|(target, _)| target == key);
+        let index = object as usize;
+        if self.targets.len() <= index {
+            self.targets.resize(index + 1, Met::NotYet);
+        }
+        self.targets[index] = if is_target { Met::Target } else { Met::Other };
+        is_target
     }
 
     fn measure(&self) -> Measure {
@@ -36,10 +76,7 @@ impl Surw {
     }
 
     fn intend(&mut self) {
-        self.intended = match self.cursor.all().sum::<u64>() {
-            0 => None,
-            sum => Some(ThreadId(self.base.rng.weighted_of(sum, self.cursor.all()) as u32)),
-        };
+        self.intended = self.cursor.draw_any(&mut self.base.rng);
     }
 }
 
@@ -47,20 +84,16 @@ impl Explorer for Surw {
     fn choose_thread(&mut self, choice: &ThreadChoice<'_>) -> ThreadId {
         self.base.choices += 1;
         self.free.clear();
-        let target = self.target.map(|(key, _)| key);
-        for thread in choice.options {
-            let key = self.cursor.key(choice, choice.pending(*thread).object);
-            let held = key.is_some() && key == target && self.intended != Some(*thread);
+        for (thread, op) in choice.each() {
+            let held = self.is_target(choice, op.object) && self.intended != Some(thread);
             if !held {
-                self.free.push(*thread);
+                self.free.push(thread);
             }
         }
         if let [_, ..] = self.free[..] {
             return self.free[self.base.rng.below(self.free.len() as u32) as usize];
         }
-        let cursor = &self.cursor;
-        let weights = choice.options.iter().map(|thread| cursor.left(*thread).max(PART / 2));
-        let next = choice.options[self.base.rng.weighted(weights)];
+        let next = self.cursor.draw(&mut self.base.rng, choice.options);
         self.intended = Some(next);
         next
     }
@@ -75,9 +108,9 @@ impl Explorer for Surw {
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
         let step = self.cursor.executed(&self.base.profile, thread, op);
-        let Some((key, _)) = self.target else { return };
-        if step && self.cursor.known_key(op.object) == Some(key) {
-            self.cursor.spend(thread, PART);
+        let met = self.targets.get(op.object as usize);
+        if step && met == Some(&Met::Target) {
+            self.cursor.spend(thread);
             self.intend();
         }
     }
@@ -106,6 +139,7 @@ impl Sampler for Surw {
         };
         self.cursor.start(profile, self.measure(), self.base.learning());
         self.intended = None;
+        self.targets.clear();
         if self.target.is_some() {
             self.intend();
         }

@@ -9,7 +9,7 @@
 
 use super::profile_cursor::ProfileCursor;
 use super::{Base, Sampler};
-use crate::profile::{Measure, PART, Profile, ProfileDelta};
+use crate::profile::{Measure, Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::ThreadId;
 use std::sync::Arc;
@@ -34,9 +34,7 @@ impl Explorer for Urw {
                 self.cursor.key(choice, object);
             }
         }
-        let cursor = &self.cursor;
-        let weights = choice.options.iter().map(|thread| cursor.left(*thread).max(PART / 2));
-        choice.options[self.base.rng.weighted(weights)]
+        self.cursor.draw(&mut self.base.rng, choice.options)
     }
 
     fn choose(&mut self, alternatives: Alternatives) -> u32 {
@@ -49,7 +47,7 @@ impl Explorer for Urw {
 
     fn executed(&mut self, thread: ThreadId, op: &Op) {
         if self.cursor.executed(&self.base.profile, thread, op) {
-            self.cursor.spend(thread, PART);
+            self.cursor.spend(thread);
         }
     }
 

@@ -80,6 +80,7 @@ impl Arena {
     }
 
     /// A new block; `None` if the arena is full or the system has no memory.
+    #[inline]
     pub(crate) fn allocate(&mut self, size: usize, layout: Layout, birth: Birth) -> Option<*mut u8> {
         let align = layout.align().max(GRANULE);
         loop {
@@ -122,9 +123,15 @@ impl Arena {
     }
 
     /// The block of the running execution that an address lies in.
+    #[inline]
     pub(crate) fn block(&mut self, address: usize) -> Option<&mut Block> {
-        let behind = self.blocks.partition_point(|block| block.start <= address);
-        let block = &mut self.blocks[behind.checked_sub(1)?];
+        /// So many blocks are looked at one by one: what was allocated last is freed first, mostly.
+        const FEW: usize = 8;
+        let place = match self.blocks.len() {
+            0..=FEW => self.blocks.iter().rposition(|block| block.start <= address)?,
+            _ => self.blocks.partition_point(|block| block.start <= address).checked_sub(1)?,
+        };
+        let block = &mut self.blocks[place];
         (address < block.start + block.len.max(1)).then_some(block)
     }
 
@@ -141,6 +148,7 @@ impl Arena {
 
     /// Marks the block at an address as freed by the program, as number `place` of its frees; the
     /// block as it was before.
+    #[inline]
     pub(crate) fn free_by(&mut self, address: usize, place: u32) -> Option<Block> {
         let block = self.block(address)?;
         let before = *block;

@@ -58,9 +58,9 @@ mod arena;
 mod region;
 
 pub(crate) use arena::{Birth, Block, Freed};
-pub(crate) use region::Region;
+pub(crate) use region::{Owner, Region};
 
-use crate::execution::{self, Phase};
+use crate::execution::{self, Execution, Phase};
 use crate::ops;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -235,7 +235,6 @@ fn is_pattern(address: usize) -> bool {
 }
 
 /// A block for the running thread of the execution; `None` where it is to come from elsewhere.
-#[cold]
 #[inline(never)]
 fn allocate(layout: Layout) -> Option<*mut u8> {
     let _runtime = runtime_scope();
@@ -259,32 +258,33 @@ fn allocate(layout: Layout) -> Option<*mut u8> {
 }
 
 /// Frees a block; false if it is the inner allocator's.
-#[cold]
 #[inline(never)]
 fn free(address: usize, size: usize) -> bool {
     let by_program = IN_PROGRAM.get();
     let _runtime = runtime_scope();
     let execution = execution::current();
-    if is_pattern(address) {
-        // What was read from freed memory is itself freed.
-        if !execution.is_null() && by_program {
-            // SAFETY: as in `allocate`.
-            ops::freed_pattern(unsafe { &mut *execution });
-        }
-        return !execution.is_null();
-    }
-    if !Region::owns(address) {
-        return false;
-    }
+    let Some(owner) = Owner::of(address) else {
+        return is_pattern(address) && free_pattern(execution, by_program);
+    };
     if by_program && !execution.is_null() {
         // SAFETY: as in `allocate`.
         let execution = unsafe { &mut *execution };
-        let mine = execution.storage.region.as_ref().is_some_and(|region| region.contains(address));
+        let mine = execution.storage.region.as_ref().is_some_and(|region| region.has(owner));
         if mine && execution.phase() != Phase::TearDown {
-            ops::freed(execution, address, size);
+            ops::freed(execution, owner, address, size);
             return true;
         }
     }
-    Region::free(address, size);
+    Region::free(owner, address, size);
     true
+}
+
+/// What was read from freed memory is itself freed.
+#[cold]
+fn free_pattern(execution: *mut Execution, by_program: bool) -> bool {
+    if !execution.is_null() && by_program {
+        // SAFETY: as in `allocate`.
+        ops::freed_pattern(unsafe { &mut *execution });
+    }
+    !execution.is_null()
 }

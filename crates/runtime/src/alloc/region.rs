@@ -76,7 +76,7 @@ impl Region {
     /// Whether an address lies in memory that some execution, perhaps one that has ended, has got
     /// from an arena.
     pub(crate) fn owns(address: usize) -> bool {
-        arena_of(address).is_some()
+        Owner::of(address).is_some()
     }
 
     /// The region of this operating-system thread.
@@ -98,9 +98,9 @@ impl Region {
         unsafe { &mut *self.space.state.get() }
     }
 
-    /// Whether an address is one of this region.
-    pub(crate) fn contains(&self, address: usize) -> bool {
-        address.wrapping_sub(BASE) >> REGION_BITS == self.index
+    /// Whether an arena is one of this region.
+    pub(crate) fn has(&self, owner: Owner) -> bool {
+        owner.region == self.index
     }
 
     /// What was freed elsewhere in the meantime.
@@ -116,9 +116,9 @@ impl Region {
         self.space.any_elsewhere.store(false, Ordering::Relaxed);
         let freed = std::mem::take(&mut *self.space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner));
         for (address, size) in freed {
-            if let Some((_, arena)) = arena_of(address) {
+            if let Some(owner) = Owner::of(address) {
                 // SAFETY: this thread holds the region.
-                unsafe { (*arena).free(address, size) };
+                unsafe { (*owner.arena).free(address, size) };
             }
         }
     }
@@ -161,13 +161,11 @@ impl Region {
     }
 
     /// The block of this execution that an address lies in.
+    #[inline]
     pub(crate) fn block(&mut self, address: usize) -> Option<&mut Block> {
-        if !self.contains(address) {
-            return None;
-        }
-        let (_, arena) = arena_of(address)?;
+        let owner = Owner::of(address).filter(|owner| self.has(*owner))?;
         // SAFETY: this thread holds the region, and `self` is borrowed as long as the block.
-        unsafe { (*arena).block(address) }
+        unsafe { (*owner.arena).block(address) }
     }
 
     /// Notes that an object in this block was used for the first time.
@@ -201,18 +199,16 @@ impl Region {
         Some(self.state().frees[place])
     }
 
-    /// The program frees the block at an address, which is overwritten. The block as it was before;
-    /// `None` if the address is that of no block of this execution.
-    pub(crate) fn free_by(&mut self, address: usize, by: Freed) -> Option<Block> {
-        if !self.contains(address) {
-            return None;
-        }
-        let (_, arena) = arena_of(address)?;
-        let place = self.state().frees.len() as u32 + 1;
+    /// The program frees the block at an address of one of this region's arenas, which is overwritten. The block as
+    /// it was before; `None` if the address is that of no block of this execution.
+    #[inline]
+    pub(crate) fn free_by(&mut self, owner: Owner, address: usize, by: Freed) -> Option<Block> {
+        let frees = &mut self.state().frees;
+        let place = frees.len() as u32 + 1;
         // SAFETY: this thread holds the region, and nothing else refers to the arena now.
-        let block = unsafe { (*arena).free_by(address, place) }?;
+        let block = unsafe { (*owner.arena).free_by(address, place) }?;
         if !block.free {
-            self.state().frees.push(by);
+            frees.push(by);
             // SAFETY: the block is this long, and its owner gave it back.
             unsafe {
                 std::ptr::with_exposed_provenance_mut::<u8>(block.start).write_bytes(PATTERN, block.len);
@@ -241,21 +237,20 @@ impl Region {
     /// Gives the freed block at an address out again.
     pub(crate) fn revive(&mut self, address: usize, birth: Birth) {
         self.state().reusable.retain(|(start, _, _)| *start != address);
-        if let Some((_, arena)) = arena_of(address) {
+        if let Some(owner) = Owner::of(address) {
             // SAFETY: this thread holds the region.
-            unsafe { (*arena).revive(address, birth) };
+            unsafe { (*owner.arena).revive(address, birth) };
         }
     }
 
     /// Marks the block of `size` bytes at an address, which an arena owns, as free.
-    pub(crate) fn free(address: usize, size: usize) {
-        let Some((index, arena)) = arena_of(address) else { return };
-        if LEASE.try_with(|lease| lease.0.get() == Some(index)) == Ok(true) {
+    pub(crate) fn free(owner: Owner, address: usize, size: usize) {
+        if LEASE.try_with(|lease| lease.0.get() == Some(owner.region)) == Ok(true) {
             // SAFETY: this thread holds the region.
-            unsafe { (*arena).free(address, size) };
+            unsafe { (*owner.arena).free(address, size) };
             return;
         }
-        let space = space(&REGIONS_BY_INDEX[index]);
+        let space = space(&REGIONS_BY_INDEX[owner.region]);
         space.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).push((address, size));
         space.any_elsewhere.store(true, Ordering::Release);
     }
@@ -335,19 +330,29 @@ fn space(entry: &AtomicPtr<Space>) -> &'static Space {
     unsafe { &*known }
 }
 
-/// The region and the arena that an address lies in, if there is one.
-fn arena_of(address: usize) -> Option<(usize, *mut Arena)> {
-    let offset = address.wrapping_sub(BASE);
-    if offset >= SPAN {
-        return None;
+/// The region and the arena that an address lies in.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    region: usize,
+    arena: *mut Arena,
+}
+
+impl Owner {
+    /// Whose memory an address lies in, if that is some arena's.
+    #[inline]
+    pub(crate) fn of(address: usize) -> Option<Self> {
+        let offset = address.wrapping_sub(BASE);
+        if offset >= SPAN {
+            return None;
+        }
+        let region = offset >> REGION_BITS;
+        let known = REGIONS_BY_INDEX[region].load(Ordering::Acquire);
+        // SAFETY: regions are never freed.
+        let space = unsafe { known.as_ref() }?;
+        let place = offset >> ARENA_BITS & (ARENAS - 1);
+        let arena = space.arenas[place].load(Ordering::Acquire);
+        (!arena.is_null()).then_some(Self { region, arena })
     }
-    let index = offset >> REGION_BITS;
-    let known = REGIONS_BY_INDEX[index].load(Ordering::Acquire);
-    // SAFETY: regions are never freed.
-    let space = unsafe { known.as_ref() }?;
-    let place = offset >> ARENA_BITS & (ARENAS - 1);
-    let arena = space.arenas[place].load(Ordering::Acquire);
-    (!arena.is_null()).then_some((index, arena))
 }
 
 /// Maps memory at an address; whether the system gave it.

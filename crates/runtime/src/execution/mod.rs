@@ -254,13 +254,14 @@ impl Execution {
     ///
     /// # Errors
     /// If the system has no memory (or no mappings) left for one more stack.
+    #[inline]
     pub(crate) fn continuation(
         &mut self,
         thread: usize,
         stack_size: Option<usize>,
     ) -> std::io::Result<&mut Continuation> {
         if thread == self.coroutines.continuations.len() {
-            self.coroutines.continuations.push(Box::new(Continuation::new()));
+            self.coroutines.add_continuation();
         }
         let continuation = &mut *self.coroutines.continuations[thread];
         continuation.prepare(&mut self.coroutines.stacks, stack_size)?;

@@ -111,7 +111,6 @@ impl Execution {
     }
 
     /// A use of an object that is new to the execution, or is not where it was.
-    #[cold]
     #[inline(never)]
     fn meet<P: Primitive + ?Sized>(
         &mut self,
@@ -129,7 +128,9 @@ impl Execution {
         };
         let object = &mut self.objects[index as usize];
         object.address = address;
-        if let (Some(block), Some(region)) = (block, &mut self.storage.region) {
+        if let Some(block) = block
+            && let Some(region) = &mut self.storage.region
+        {
             object.birth = block.birth;
             region.add_content(address, index);
         }
@@ -137,7 +138,25 @@ impl Execution {
     }
 
     /// Fails if an address lies in memory that was released.
+    #[inline]
     fn check_released(
+        &mut self,
+        address: usize,
+        block: Option<Block>,
+        known: Option<u32>,
+        kind: ObjectKind,
+        verb: Verb,
+        site: Site,
+    ) -> Result<(), Misused> {
+        if self.storage.allocations.released(address).is_some() || block.is_some_and(|block| block.free) {
+            self.find_release(address, block, known, kind, verb, site)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find_release(
         &mut self,
         address: usize,
         block: Option<Block>,

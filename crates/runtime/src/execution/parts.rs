@@ -308,6 +308,12 @@ impl Coroutines {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn add_continuation(&mut self) {
+        self.continuations.push(Box::new(Continuation::new()));
+    }
+
     /// An execution begins.
     pub(crate) fn begin(&mut self) {
         self.live = 0;

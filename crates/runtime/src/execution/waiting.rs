@@ -63,8 +63,9 @@ impl Execution {
     /// A thread has ended that this one waited for.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn joined(&mut self, joiner: u32) {
+        let ended = self.current;
         let thread = &mut self.threads[joiner as usize];
-        let waits = matches!(thread.pending.condition, Condition::Finished(ended) if ended == self.current);
+        let waits = matches!(thread.pending.condition, Condition::Finished(target) if target == ended);
         if waits && thread.waiting.blocked {
             thread.waiting.blocked = false;
             self.schedule.disturb();
@@ -90,6 +91,7 @@ impl Execution {
         }
     }
 
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn disable(&mut self, thread: u32) {
         let listed = &mut self.threads[thread as usize].waiting.listed;
         if *listed {
@@ -99,9 +101,20 @@ impl Execution {
             if enabled.last() == Some(&ThreadId(thread)) {
                 enabled.pop();
             } else {
-                let place = enabled.partition_point(|other| other.0 < thread);
-                enabled.remove(place);
+                self.unlist(thread);
             }
+        }
+    }
+
+    #[inline(never)]
+    fn unlist(&mut self, thread: u32) {
+        let enabled = &mut self.schedule.enabled;
+        let place = match enabled.len() {
+            0..=8 => enabled.iter().position(|other| other.0 == thread),
+            _ => enabled.binary_search(&ThreadId(thread)).ok(),
+        };
+        if let Some(place) = place {
+            enabled.remove(place);
         }
     }
 

@@ -9,27 +9,22 @@
 
 use super::misuse::{use_after_free, used_before_free};
 use super::tracked::unordered_use;
-use crate::alloc::{Birth, Block, Freed};
+use crate::alloc::{Birth, Block, Freed, Owner};
 use crate::execution::Execution;
 use crate::race::Access;
 use racefuzz_trace::{ObjectKind, Point, Verb};
 use std::alloc::Layout;
 
 /// The program frees the block at an address of its region.
-#[cold]
-pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
+pub(crate) fn freed(execution: &mut Execution, owner: Owner, address: usize, size: usize) {
     let by = here(execution);
     let Some(region) = &mut execution.storage.region else { return };
-    let Some(block) = region.free_by(address, by) else {
+    let Some(block) = region.free_by(owner, address, by) else {
         // Kept from an earlier execution.
-        return crate::alloc::Region::free(address, size);
+        return crate::alloc::Region::free(owner, address, size);
     };
     if block.free {
-        let Some(before) = region.freed(block) else { return };
-        let inside = region.contents(block).max();
-        let object = inside.unwrap_or_else(|| execution.new_shown_object(ObjectKind::Allocation, before.1));
-        use_after_free(execution, object, before, Verb::Free, by.1);
-        return;
+        return freed_again(execution, block, by);
     }
     if execution.config.inject.reuse {
         let known_by = Birth { thread: by.0, time: execution.threads[by.0 as usize].time + 1 };
@@ -38,6 +33,16 @@ pub(crate) fn freed(execution: &mut Execution, address: usize, size: usize) {
     if block.contents != 0 {
         check_contents(execution, block, by);
     }
+}
+
+/// The program frees a block that it has freed before.
+#[cold]
+fn freed_again(execution: &mut Execution, block: Block, by: Freed) {
+    let Some(region) = &mut execution.storage.region else { return };
+    let Some(before) = region.freed(block) else { return };
+    let inside = region.contents(block).max();
+    let object = inside.unwrap_or_else(|| execution.new_shown_object(ObjectKind::Allocation, before.1));
+    use_after_free(execution, object, before, Verb::Free, by.1);
 }
 
 /// Fails if a use of what is in a block is not ordered before its release.

@@ -83,6 +83,25 @@ pub(crate) fn post_end_of(target: u32, op: Op, site: Site) -> Result<(), Absent>
     }
 }
 
+/// [`post_end_of`] in an execution in which nothing is on.
+///
+/// # Safety
+/// As [`post_plain`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) unsafe fn post_end_of_plain(
+    pointer: *mut Execution,
+    target: u32,
+    op: Op,
+    site: Site,
+) -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; the reference ends before the switch.
+    unsafe {
+        let me = (*pointer).current;
+        let next = (*pointer).offer_end_of(target, op, site);
+        if next == AT_ONCE { Ok(()) } else { take_turn(pointer, me, next, true) }
+    }
+}
+
 /// No thread's number: the running thread goes on at once.
 const AT_ONCE: u32 = NOBODY - 1;
 

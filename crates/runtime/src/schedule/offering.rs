@@ -31,7 +31,6 @@ impl Execution {
     }
 
     /// [`offer_plain`](Self::offer_plain), where more has to be looked at than who may run.
-    #[cold]
     #[inline(never)]
     fn offer_carefully(&mut self) -> u32 {
         let me = self.current;
@@ -43,9 +42,10 @@ impl Execution {
         // It is alone as long as it could not have been.
         thread.spinning.alone -= u32::from(!several);
         let unwinding = thread.panicking | std::thread::panicking();
-        if thread.spinning.alone > ALONE_LIMIT || !thread.waiting.listed || unwinding {
-            self.offer_at_first();
+        if (thread.spinning.alone > ALONE_LIMIT) | unwinding {
+            self.offer_at_last();
         }
+        self.enable(me);
         if self.is_spent() {
             deadlock::step_limit(self);
             return NOBODY;
@@ -78,9 +78,9 @@ impl Execution {
         self.schedule.calm_until = self.schedule.unlooked.min(self.schedule.steps + left);
     }
 
-    /// What is not to be done at every step.
+    /// The running thread unwinds, perhaps, or has run alone for long.
     #[cold]
-    fn offer_at_first(&mut self) {
+    fn offer_at_last(&mut self) {
         let me = self.current;
         if self.threads[me as usize].panicking | std::thread::panicking() {
             self.unwinds();
@@ -122,12 +122,19 @@ impl Execution {
         self.heartbeat.beat(site);
         let me = self.current;
         let steps = self.schedule.steps;
-        let ended = self.threads[target as usize].state == ThreadState::Finished;
+        let other = &mut self.threads[target as usize];
+        let ended = other.state == ThreadState::Finished;
+        if !ended {
+            other.waiting.joiners.push(me);
+        }
         let thread = self.running();
         let condition = Condition::Finished(target);
         thread.pending = Pending { op, site, condition, deadline: None, invisible: true };
         thread.waiting.timed_out = false;
         thread.waiting.blocked = !ended;
+        if !ended {
+            thread.waiting.blocked_at.get_or_insert((steps, Some(target)));
+        }
         if thread.panicking | std::thread::panicking() {
             self.unwinds();
         }
@@ -135,8 +142,6 @@ impl Execution {
             self.settle(me);
             return AT_ONCE;
         }
-        self.running().waiting.blocked_at.get_or_insert((steps, Some(target)));
-        self.threads[target as usize].waiting.joiners.push(me);
         self.disable(me);
         if self.is_spent() {
             deadlock::step_limit(self);

@@ -18,7 +18,7 @@ use crate::ops::misuse::{self, Misused};
 use crate::schedule::post_plain;
 use crate::site::Site;
 use crate::thread::Thread;
-use racefuzz_trace::{MemoryOrder, OpKind, Verb};
+use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 
 /// The execution, if it is lean and stays so by an access of this order.
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -142,7 +142,8 @@ impl Execution {
             self.wake_yielded(self.current, false);
         }
         if self.driver.observes {
-            self.observed(*op);
+            // SAFETY: as in `observed`.
+            unsafe { (*self.driver.explorer).executed(ThreadId(self.current), op) };
         }
     }
 

@@ -1,13 +1,14 @@
 //! Waiting for the end of a thread, and asking for it.
 
 use super::{JoinOutcome, Spawned, end_object, give_way};
+use crate::alloc::runtime_scope;
 use crate::backend;
-use crate::execution::{Absent, Execution, Phase, alive, current, mix, with};
+use crate::execution::{Absent, Execution, Phase, alive, current, mix, plain, with};
 use crate::explorer::Op;
 use crate::ops::{graphed, local_op};
 use crate::overlay;
 use crate::schedule::visible;
-use crate::schedule::{post, post_end_of, rest};
+use crate::schedule::{post, post_end_of, post_end_of_plain, rest};
 use crate::site::Site;
 use crate::thread::{Condition, ThreadState};
 use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
@@ -26,11 +27,16 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
     if !same {
         return Err(Absent::Outside);
     }
-    let panicked = join_thread(spawned.thread, false, site)?;
-    let epilogue = with(|execution| execution.threads[spawned.thread.index()].origin.epilogue);
-    if let Ok(Some(epilogue)) = epilogue {
+    overlay::before_local(site)?;
+    let thread = spawned.thread.0;
+    let joined = match backend::hosted() {
+        Some(session) => Joined { panicked: session.join(thread, false)?, epilogue: None },
+        None => join_own(thread, false, false, site)?,
+    };
+    if let Some(epilogue) = joined.epilogue {
         join_own(epilogue, false, true, site)?;
     }
+    let panicked = joined.panicked;
     // SAFETY: the thread has ended, and this handle, the only one, is consumed.
     let result = unsafe { spawned.packet.take() };
     if panicked {
@@ -64,18 +70,31 @@ pub fn join_thread(thread: ThreadId, take: bool, site: Site) -> Result<bool, Abs
     if let Some(session) = backend::hosted() {
         return session.join(thread.0, take);
     }
-    join_own(thread.0, take, false, site)
+    Ok(join_own(thread.0, take, false, site)?.panicked)
 }
 
+/// How a thread has ended.
+struct Joined {
+    panicked: bool,
+    /// The thread that destroys its local values.
+    epilogue: Option<u32>,
+}
+
+const JOIN: Op = Op {
+    kind: OpKind::Join,
+    verb: Verb::Join,
+    order: MemoryOrder::AcqRel,
+    object: Op::NO_OBJECT,
+    lock: false,
+};
+
 /// [`join_thread`] on this engine; an `implied` one is not shown.
-fn join_own(target: u32, take: bool, implied: bool, site: Site) -> Result<bool, Absent> {
-    let op = Op {
-        kind: OpKind::Join,
-        verb: Verb::Join,
-        order: MemoryOrder::AcqRel,
-        object: Op::NO_OBJECT,
-        lock: false,
-    };
+fn join_own(target: u32, take: bool, implied: bool, site: Site) -> Result<Joined, Absent> {
+    let op = JOIN;
+    if let Some(pointer) = plain() {
+        // SAFETY: it is the current execution, whose steps have to look at nothing else.
+        return unsafe { join_plain(pointer, target, take, site) };
+    }
     post_end_of(target, op, site)?;
     with(|execution| {
         let now = execution.event(&op);
@@ -102,8 +121,38 @@ fn join_own(target: u32, take: bool, implied: bool, site: Site) -> Result<bool, 
             event.other = Some(ThreadId(target as u32));
             event.implied = implied;
         });
-        panicked
+        Joined { panicked, epilogue: execution.threads[target].origin.epilogue }
     })
+}
+
+/// [`join_own`] in an execution in which nothing is on.
+///
+/// # Safety
+/// `pointer` is the current execution, which is not [slow](Execution::slow); no reference into it is live.
+unsafe fn join_plain(pointer: *mut Execution, target: u32, take: bool, site: Site) -> Result<Joined, Absent> {
+    let _runtime = runtime_scope();
+    // SAFETY: passed on to the caller.
+    unsafe { post_end_of_plain(pointer, target, JOIN, site)? };
+    // SAFETY: see `execution::with`; a new reference after the switch.
+    let execution = unsafe { &mut *pointer };
+    let now = execution.event(&JOIN);
+    let (me, target) = (now.thread as usize, target as usize);
+    if execution.order.has_clocks
+        && let Ok([mine, theirs]) = execution.threads.get_disjoint_mut([me, target])
+    {
+        mine.learn(&theirs.clock, &theirs.coherence.seen);
+    }
+    let ended = &mut execution.threads[target];
+    let epilogue = ended.origin.epilogue;
+    let panicked = ended.panics.panicked.is_some();
+    if panicked
+        && take
+        && let Some(panicked) = &mut ended.panics.panicked
+    {
+        panicked.taken = Some(me as u32);
+    }
+    execution.complete(&now, &JOIN, target as u64);
+    Ok(Joined { panicked, epilogue })
 }
 
 /// While the execution is torn down: returns when `thread`, which is younger than the caller, will

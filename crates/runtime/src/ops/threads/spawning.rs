@@ -64,8 +64,10 @@ where
     let pointer = alive()?;
     let _runtime = runtime_scope();
     // The program's memory goes when the execution ends.
-    let name = options.name.as_ref().map(|name| name.as_str().to_owned());
-    let options = SpawnOptions { name, ..options };
+    let mut options = options;
+    if let Some(name) = &mut options.name {
+        *name = name.as_str().to_owned();
+    }
     // The coroutine lets go of the packet, also if it only starts when all is over.
     // SAFETY: see `execution::with`; the reference ends here.
     let (packet, theirs) = Packet::pair(Some(unsafe { &mut (*pointer).coroutines.spare }));
@@ -113,26 +115,34 @@ unsafe fn begin(
     run: impl FnOnce(),
 ) -> u32 {
     let thread = execution.schedule.thread_count;
-    match execution.continuation(thread, options.stack_size) {
-        // SAFETY: passed on to the caller; the worker runs whatever is live.
-        Ok(continuation) => unsafe { continuation.put(run) },
+    let stack = match execution.continuation(thread, options.stack_size) {
+        Ok(continuation) => {
+            // SAFETY: passed on to the caller; the worker runs whatever is live.
+            unsafe { continuation.put(run) };
+            continuation.stack()
+        }
         Err(error) => panic!(
             "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
              stack_size, or raise vm.max_map_count"
         ),
-    }
-    add_thread(execution, options, implied, site);
+    };
+    add_thread(execution, options, stack, implied, site);
     thread as u32
 }
 
 /// Makes the entry of a thread whose coroutine is ready.
-fn add_thread(execution: &mut Execution, options: SpawnOptions, implied: bool, site: Site) {
+fn add_thread(
+    execution: &mut Execution,
+    options: SpawnOptions,
+    stack: (usize, usize),
+    implied: bool,
+    site: Site,
+) {
     let child = execution.schedule.thread_count as u32;
     let parent = execution.current;
-    if execution.schedule.thread_count == execution.threads.len() {
-        execution.threads.push(Thread::new(site));
-    } else {
-        execution.threads[child as usize].reuse(site);
+    match execution.threads.get_mut(child as usize) {
+        Some(thread) => thread.reuse(site),
+        None => add_entry(execution, site),
     }
     execution.schedule.thread_count += 1;
     execution.schedule.unfinished += 1;
@@ -153,8 +163,9 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, implied: bool, s
         recorder.thread(Some(parent), options.name.clone(), Some(site), options.task);
     }
 
-    let (before, behind) = execution.threads.split_at_mut(child as usize);
-    let (spawner, thread) = (&mut before[parent as usize], &mut behind[0]);
+    let Ok([spawner, thread]) = execution.threads.get_disjoint_mut([parent as usize, child as usize]) else {
+        unreachable!("a thread spawned itself")
+    };
     spawner.origin.children += 1;
     thread.path = mix(spawner.path.wrapping_add(1), u64::from(spawner.origin.children));
     if execution.order.has_clocks {
@@ -172,8 +183,7 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, implied: bool, s
     thread.origin.scoped = options.scoped;
     thread.origin.task = options.task;
     thread.origin.host = if options.task { spawner.origin.host } else { child };
-    thread.coroutine.stack = execution.coroutines.continuations[child as usize].stack();
-    thread.coroutine.live = true;
+    (thread.coroutine.stack, thread.coroutine.live) = (stack, true);
     execution.coroutines.live += 1;
     execution.complete(&now, &op, u64::from(child));
     execution.schedule.disturb();
@@ -186,6 +196,13 @@ fn add_thread(execution: &mut Execution, options: SpawnOptions, implied: bool, s
         // SAFETY: see `Execution::event`.
         unsafe { (*execution.driver.explorer).spawned(ThreadId(parent), ThreadId(child)) };
     }
+}
+
+/// No execution has had so many threads.
+#[cold]
+#[inline(never)]
+fn add_entry(execution: &mut Execution, site: Site) {
+    execution.threads.push(Thread::new(site));
 }
 
 /// [`spawn`] on another engine.
@@ -336,17 +353,18 @@ const FINISH: Op = Op {
 /// The current thread ends.
 pub(crate) fn finish(execution: &mut Execution) {
     let me = execution.current;
-    let site = execution.threads[me as usize].pending.site;
+    let site = execution.running().pending.site;
     let now = execution.event(&FINISH);
     // No other event of this thread will be.
     execution.log(&now, &FINISH, 0);
     execution.record(&FINISH, site, |_, event| event.implied = true);
-    execution.threads[me as usize].state = ThreadState::Finished;
+    execution.running().state = ThreadState::Finished;
     execution.disable(me);
     execution.schedule.unfinished -= 1;
-    for position in 0..execution.threads[me as usize].waiting.joiners.len() {
-        let joiner = execution.threads[me as usize].waiting.joiners[position];
+    let mut place = 0;
+    while let Some(joiner) = execution.running().waiting.joiners.get(place).copied() {
         execution.joined(joiner);
+        place += 1;
     }
     if execution.schedule.unfinished == 0 && me != 0 && execution.threads[0].waiting.blocked {
         execution.reconsider(0);
