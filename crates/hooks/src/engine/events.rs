@@ -9,7 +9,7 @@
 use super::interpose::Frame;
 use super::sites::site;
 use super::{shadow, state};
-use racefuzz_runtime::ops::{self, Update, process};
+use racefuzz_runtime::ops::{self, Update, unseen};
 use racefuzz_runtime::{Primitive, Shared, Test};
 use racefuzz_trace::{ObjectKind, Verb};
 use std::borrow::Cow;
@@ -161,7 +161,7 @@ fn step<R>(
     let bits: *const Bits = state::with(|state| {
         &raw const **state.events.bits.get_or_insert_with(|| Box::new(Bits { shared: Shared::at(site) }))
     });
-    let _ = process::learn_from_all();
+    let _ = unseen::learn_from_all();
     let update = Update { timeout, ..Update::when(verb, test) };
     // SAFETY: the object stays where it is until the execution is over.
     let done = ops::update(unsafe { &*bits }, update, site, |word, _| {
@@ -171,7 +171,7 @@ fn step<R>(
             result
         })
     });
-    let _ = process::learn_from_all();
+    let _ = unseen::learn_from_all();
     shadow::publish();
     done.ok()?.ok()
 }

@@ -9,7 +9,7 @@ use super::interpose::Frame;
 use super::sites::{Role, site_and_role};
 use super::words::AddressHasher;
 use super::{shadow, state};
-use racefuzz_runtime::ops::{self, Hold, Update, process};
+use racefuzz_runtime::ops::{self, Hold, Update, process, unseen};
 use racefuzz_runtime::{Primitive, Shared, Site, Test};
 use racefuzz_trace::{ObjectKind, OpKind, Verb};
 use std::collections::HashMap;
@@ -86,8 +86,8 @@ impl Futexes {
 
 /// The running thread is about to use a futex: its queue.
 fn enter(address: usize, site: Site) -> (usize, *const Queue) {
-    let _ = process::learn_from_all();
-    let _ = process::publish_to_unseen();
+    let _ = unseen::learn_from_all();
+    let _ = unseen::publish_to_unseen();
     state::with(|state| {
         // SAFETY: atomics that were met are boxed and stay while executions run.
         let word = unsafe { &*state.words.at(address, 4, (site, Role::Inside)) };
@@ -131,7 +131,7 @@ pub(crate) fn wait(wait: Wait) -> isize {
         })
     });
     let Ok(Ok(Some(slot))) = entered else {
-        let _ = process::learn_from_all();
+        let _ = unseen::learn_from_all();
         shadow::publish();
         return -(libc::EAGAIN as isize);
     };
@@ -144,7 +144,7 @@ pub(crate) fn wait(wait: Wait) -> isize {
     let woken = Update { timeout, hold, ..Update::when(ends(role), Test::Any(bit)) };
     let result = ops::update(queue, woken, site, |word, _| *word &= !bit);
     state::with(|state| state.futexes.waiters[index].retain(|waiter| waiter.slot != slot));
-    let _ = process::learn_from_all();
+    let _ = unseen::learn_from_all();
     shadow::publish();
     match result {
         Ok(Ok(())) => 0,
@@ -202,7 +202,7 @@ pub(crate) fn wake(wake: Wake) -> isize {
             slots.len()
         },
     );
-    let _ = process::learn_from_all();
+    let _ = unseen::learn_from_all();
     shadow::publish();
     match woken {
         Ok(Ok(count)) => count as isize,

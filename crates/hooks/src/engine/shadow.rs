@@ -17,6 +17,7 @@ use super::real::die;
 use super::sites::{self, site};
 use super::{heap, stacks, state};
 use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
+use racefuzz_runtime::ops::unseen;
 use racefuzz_trace::Verb;
 use std::cell::UnsafeCell;
 
@@ -310,7 +311,7 @@ fn fail(failure: Failure) {
             };
             if !freed && state::with(|state| state.words.has_unseen_writes()) {
                 // Something that is not seen has synchronised, perhaps this thread with that one.
-                let _ = process::learn_from_all();
+                let _ = unseen::learn_from_all();
                 return publish();
             }
             let name = sites::static_at(address);

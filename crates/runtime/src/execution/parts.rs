@@ -12,7 +12,7 @@ use crate::graph::Memory;
 use crate::heap::Heap;
 use crate::object::WriteRef;
 use crate::ops::Spare;
-use crate::ops::process::Learning;
+use crate::ops::unseen::Learning;
 use crate::schedule::Fairness;
 use crate::site::Site;
 use crate::stacks::StackPool;

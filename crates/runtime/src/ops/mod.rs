@@ -15,6 +15,7 @@ pub mod process;
 mod state;
 mod threads;
 mod tracked;
+pub mod unseen;
 
 pub use crate::overlay::{goes_on, wakes_all};
 pub use atomic::{

@@ -86,7 +86,7 @@ fn late<P: Primitive, R>(
 ) -> Result<R, Absent> {
     let done = execution.admit(primitive, op.object, op.verb, site).map(|()| {
         if let Some(word) = primitive.written_unseen(execution.objects[op.object as usize].value) {
-            crate::ops::process::adopt(execution, op.object, word);
+            crate::ops::unseen::adopt(execution, op.object, word);
         }
         effect(execution, &op)
     });

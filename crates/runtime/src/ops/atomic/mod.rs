@@ -60,7 +60,7 @@ unsafe fn step<P: Primitive, R, const PLAIN: bool>(
         let execution = &mut *pointer;
         execution.admit(primitive, object, verb, site).map(|()| {
             if let Some(word) = primitive.written_unseen(execution.objects[object as usize].value) {
-                super::process::adopt(execution, object, word);
+                super::unseen::adopt(execution, object, word);
             }
             effect(execution, &op)
         })
