@@ -4,7 +4,7 @@ use super::border::settle;
 use super::process::{self, Program};
 use super::real::die;
 use super::segments::Segments;
-use super::{heap, naming, shadow, sites, stacks, state};
+use super::{barriers, heap, naming, shadow, sites, stacks, state};
 use crate::request::{Answer, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
 use racefuzz_trace::{FailureKind, MemoryModel, Outcome, Schedule};
@@ -104,5 +104,6 @@ fn prepare() {
     if let Some((base, writable)) = segments {
         sites::prepare(base, writable);
         shadow::prepare(writable);
+        barriers::prepare();
     }
 }

@@ -5,12 +5,14 @@
 )]
 
 mod arena;
+mod barriers;
 mod blocks;
 mod border;
 mod driver;
 mod events;
 mod futex;
 mod heap;
+mod instruction;
 #[doc(hidden)]
 pub mod interpose;
 mod naming;

@@ -183,6 +183,31 @@ pub(crate) fn static_at(address: usize) -> Option<String> {
     })
 }
 
+/// Where the code of the executable lies: from and to.
+pub(crate) fn code() -> Option<(usize, usize)> {
+    let base = BASE.load(Ordering::Relaxed);
+    let range = with(|known| known.loader()?.get_section_range(b".text"))?;
+    Some((base + range.begin as usize, base + range.end as usize))
+}
+
+/// Where the function begins that an address lies in.
+pub(crate) fn function(address: usize) -> Option<usize> {
+    let base = BASE.load(Ordering::Relaxed);
+    with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
+}
+
+/// Whether the function at an address is none of the standard library's, or one of its functions that stand for an
+/// instruction.
+pub(crate) fn is_written_for_program(function: usize) -> bool {
+    let base = BASE.load(Ordering::Relaxed);
+    with(|known| {
+        let symbol = known.loader()?.find_symbol((function - base) as u64)?;
+        let name = addr2line::demangle_auto(symbol.into(), None);
+        Some(is_program(&name) || name.contains("core_arch::"))
+    })
+    .unwrap_or(false)
+}
+
 /// A path without the crate, the hash and what stands for the compiler's own names.
 fn short_name(path: &str) -> String {
     let path = path.split("::{").next().unwrap_or(path);

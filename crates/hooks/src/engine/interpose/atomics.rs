@@ -6,9 +6,9 @@ use crate::engine::sites::Role;
 use crate::engine::words::{AtomicWord, CountWord, MutexWord, RwLockWord, Word};
 use crate::engine::{futex, shadow, sites, state};
 use racefuzz_runtime::Site;
-use racefuzz_runtime::ops::{self, process};
+use racefuzz_runtime::ops::{self, unseen};
 use racefuzz_trace::{MemoryOrder, Verb};
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The order that the compiler's number stands for.
 fn order(number: usize) -> MemoryOrder {
@@ -25,6 +25,9 @@ fn order(number: usize) -> MemoryOrder {
 fn cut(word: u64, bytes: u8) -> u64 {
     if bytes == 8 { word } else { word & ((1 << (8 * u32::from(bytes))) - 1) }
 }
+
+/// The last atomic operation is a read-modify-write, which this processor does by a full barrier.
+static MODIFIED: AtomicBool = AtomicBool::new(false);
 
 /// What is modified, and how.
 #[derive(Clone, Copy)]
@@ -58,6 +61,7 @@ impl Operation {
     }
 
     fn place(&self) -> (Site, Role, *const Word) {
+        MODIFIED.store(false, Ordering::Relaxed);
         let (site, role) = sites::site_and_role(self.frame);
         let (word, acquired) = state::with(|state| {
             let word = state.words.at(self.address, self.bytes, (site, role));
@@ -65,7 +69,7 @@ impl Operation {
         });
         if acquired {
             // What a thread has acquired unseen it must not read older stores than.
-            let _ = process::learn_from_all();
+            let _ = unseen::learn_from_all();
         }
         self::word(word).use_in(role);
         (site, role, word)
@@ -106,7 +110,7 @@ macro_rules! of_kind {
 /// seen, up to the next operation that is.
 fn enters_unseen(role: Role) {
     if role.is_rwlock() {
-        let _ = process::learn_from_all();
+        let _ = unseen::learn_from_all();
     }
 }
 
@@ -114,7 +118,7 @@ fn enters_unseen(role: Role) {
 /// has acquired that.
 fn acquires_unseen(word: &Word, order: MemoryOrder) {
     if word.is_used_unseen() && order.acquires() {
-        let _ = process::learn_from_unseen();
+        let _ = unseen::learn_from_unseen();
     }
 }
 
@@ -161,6 +165,7 @@ fn modify(operation: Operation) -> u64 {
     acquires_unseen(word(at), if done.wrote.is_some() { operation.order } else { operation.failure });
     shadow::publish();
     word(at).done();
+    MODIFIED.store(true, Ordering::Relaxed);
     done.read
 }
 
@@ -320,7 +325,7 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
             let _ = ops::fence_by(verb, order(number), site);
             if order(number).acquires() {
                 // What was loaded before it may be a word that such code uses.
-                let _ = process::learn_from_unseen();
+                let _ = unseen::learn_from_unseen();
             }
             shadow::publish();
         },
@@ -328,8 +333,29 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
     );
 }
 
+/// A fence for the compiler. Behind a read-modify-write it keeps what follows behind the barrier that this is on this
+/// processor: crates have it so where it is quicker than a fence.
+extern "C" fn signal_fences(number: usize, _: usize, _: usize, _: usize, _: usize, _: *const Frame) {
+    if in_program() && order(number) == MemoryOrder::SeqCst && MODIFIED.load(Ordering::Relaxed) {
+        as_host(
+            |()| {
+                let _ = unseen::pass_barrier();
+                shadow::publish();
+            },
+            (),
+        );
+    }
+}
+
+/// The system makes all threads pass a barrier.
+pub(super) fn passes_barriers((): ()) {
+    let _ = unseen::pass_barrier_everywhere();
+    shadow::publish();
+}
+
 export! {
     __tsan_atomic_thread_fence => fences;
+    __tsan_atomic_signal_fence => signal_fences;
     __tsan_atomic8_load => load8;
     __tsan_atomic8_store => store8;
     __tsan_atomic8_exchange => exchange8;

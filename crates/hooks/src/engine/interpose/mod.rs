@@ -14,10 +14,15 @@ mod events;
 mod files;
 mod memory;
 mod plain;
-mod signals;
+pub(super) mod signals;
 mod system;
 mod threads;
 mod time;
+
+/// The address of the hook that the compiler puts at the beginning of functions.
+pub(super) fn entry() -> usize {
+    plain::__tsan_func_entry as extern "C" fn() as usize
+}
 
 /// The call of a hook: what its export leaves on the stack.
 #[derive(Clone, Copy)]

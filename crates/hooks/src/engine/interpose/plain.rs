@@ -121,7 +121,6 @@ nothing! {
     __tsan_func_exit
     __tsan_vptr_update
     __tsan_vptr_read
-    __tsan_atomic_signal_fence
     __tsan_ignore_thread_begin
     __tsan_ignore_thread_end
 }

@@ -5,7 +5,7 @@
 
 use crate::engine::border::{as_host, enter_handler, in_program, leave_handler};
 use crate::engine::real::{real, system_call};
-use crate::engine::{process, stacks};
+use crate::engine::{barriers, process, stacks};
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 
@@ -64,6 +64,19 @@ pub unsafe extern "C" fn sigaction(signal: c_int, action: *const Action, before:
 
 extern "C" fn nothing(_: c_int) {}
 
+/// From now on breakpoints in the program's code come to the handler.
+pub(crate) fn handle_breakpoints() {
+    // SAFETY: the handler has the signature that its flag says; all other fields may be zero.
+    unsafe {
+        let mut action = std::mem::zeroed::<Action>();
+        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) = handle;
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        let real = real!(sigaction: unsafe extern "C" fn(c_int, *const Action, *mut Action) -> c_int);
+        real(libc::SIGTRAP, &raw const action, std::ptr::null_mut());
+    }
+}
+
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn signal(signal: c_int, handler: usize) -> usize {
     if in_program() {
@@ -100,6 +113,10 @@ extern "C" fn handle(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_
         return;
     }
     let before = enter_handler();
+    // SAFETY: the kernel passes the context.
+    if by_program && signal == libc::SIGTRAP && unsafe { barriers::pass(context) } {
+        return leave_handler(before);
+    }
     if by_program && FATAL.contains(&signal) {
         // SAFETY: the kernel passes both.
         unsafe { redirect(signal, info, context) };

@@ -1,6 +1,6 @@
 //! The begin and the end of the process, and system calls that are made by number.
 
-use super::{Frame, export, files, time};
+use super::{Frame, atomics, export, files, time};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::driver;
 use crate::engine::futex::{self, Wait, Wake};
@@ -167,6 +167,14 @@ fn program_call(number: libc::c_long, arguments: [usize; 6], frame: *const Frame
         libc::SYS_sched_yield => {
             as_host(time::yield_now, frame);
             Some(0)
+        }
+        libc::SYS_membarrier => {
+            // Each command is a bit; these are barriers, the others register or ask.
+            const BARRIERS: usize = 1 | 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7;
+            if arguments[0] & BARRIERS != 0 {
+                as_host(atomics::passes_barriers, ());
+            }
+            None
         }
         libc::SYS_gettid => Some(system_number()),
         libc::SYS_exit_group | libc::SYS_exit => {
