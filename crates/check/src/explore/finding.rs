@@ -49,8 +49,11 @@ impl Explore {
         let choices = trail.len() - end;
         let longest = (end - front.seen as usize).min(LONGEST);
         for length in self.lengths(thread, end, longest, next) {
-            let events = (end - length) as u32..end as u32;
-            let repeats = self.is_equal(thread, &events, 1, false);
+            let start = end - length;
+            let events = start as u32..end as u32;
+            // The round before this one ended with the same operation, which tells most of them apart.
+            let ends_alike = start > 0 && trail[start - 1] == trail[end - 1];
+            let repeats = ends_alike && self.is_equal(thread, &events, 1, false);
             if !repeats && !self.loops.has_waits_of(length as u32) {
                 continue;
             }
@@ -83,15 +86,12 @@ impl Explore {
         longest: usize,
         next: Next,
     ) -> impl Iterator<Item = usize> + '_ {
-        let Front { trail, sites, .. } = &self.fronts[thread as usize];
+        let Front { trail, sites, occurrences, .. } = &self.fronts[thread as usize];
         let made = &trail[end..];
         let least = end - longest;
-        // Most operations are elsewhere, which a look at one of the two numbers tells.
-        let (numbers, number) = match next.place {
-            Some(place) => (trail, place),
-            None => (sites, next.site),
-        };
-        let at = (least..end).rev().filter(move |at| numbers[*at] == number && !is_choice(trail[*at]));
+        let at = occurrences.of(next.site, sites, least).filter(move |at| {
+            *at < end && !is_choice(trail[*at]) && next.place.is_none_or(|place| trail[*at] == place)
+        });
         let starts = at.flat_map(move |at| {
             let choices = trail[least..at].iter().rev().take_while(|place| is_choice(**place)).count();
             (at - choices..=at).rev()

@@ -15,6 +15,7 @@ mod learning;
 mod leaving;
 mod livelock;
 mod memory;
+mod occurrences;
 mod rounds;
 mod schedule;
 mod state;
@@ -65,6 +66,8 @@ struct Front {
     /// The place of each event, and the same without the location.
     trail: Vec<u64>,
     sites: Vec<u64>,
+    /// Where it was at which of the latter.
+    occurrences: occurrences::Occurrences,
     /// What it waits for in a loop.
     wait: rounds::Wait,
     /// The round that was taken back last, or is to be.
@@ -83,9 +86,11 @@ impl Front {
     /// As new, keeping its memory.
     fn reset(&mut self) {
         let (mut trail, mut sites) = (std::mem::take(&mut self.trail), std::mem::take(&mut self.sites));
+        let mut occurrences = std::mem::take(&mut self.occurrences);
         trail.clear();
         sites.clear();
-        *self = Self { trail, sites, ..Self::default() };
+        occurrences.clear();
+        *self = Self { trail, sites, occurrences, ..Self::default() };
     }
 }
 

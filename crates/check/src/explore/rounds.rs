@@ -75,6 +75,8 @@ impl Explore {
         if self.attempts(thread, standing) >= MOST_ATTEMPTS {
             return self.attempted_enough(standing);
         }
+        let front = self.front(thread);
+        front.occurrences.follow(&front.sites);
         let Some(round) = self.round(thread, standing) else { return LoopState::GoesOn };
         self.came_round(thread, round)
     }

@@ -42,6 +42,7 @@ impl Explore {
         let front = self.front(thread);
         front.done = start;
         front.spurious -= spurious.min(front.spurious);
+        front.occurrences.truncate(&front.sites, start as usize);
         front.trail.truncate(start as usize);
         front.sites.truncate(start as usize);
         (front.porf, front.ord, front.joins) = (porf, ord, joins);
