@@ -100,9 +100,11 @@ impl Execution {
 
     /// Asks for one of the enabled threads, of which there are several.
     pub(crate) fn ask(&mut self) -> u32 {
+        let mut version = Some(self.schedule.changes);
         let options = if self.schedule.yielded == 0 {
             &self.schedule.enabled[..]
         } else {
+            version = None;
             if self.schedule.enabled.iter().all(|thread| self.threads[thread.index()].spinning.yielded) {
                 self.offer_again();
             }
@@ -129,7 +131,7 @@ impl Execution {
         let chosen = unsafe { (*self.driver.explorer).choose_thread(&choice) };
         let index = index_of(chosen, choice.default_thread(), options);
         self.driver.choices.push(Choice::new(Point::Thread, index));
-        self.schedule.fairness.overrule(options, chosen).0
+        self.schedule.fairness.overrule(options, version, chosen).0
     }
 
     /// Asks for one of all enabled threads, of which there are several; `me` is one of them, and
@@ -140,7 +142,9 @@ impl Execution {
         let Some(place) = self.driver.uniform.as_ref().and_then(|words| words.choose(options.len())) else {
             return self.ask_explorer(me);
         };
-        let chosen = options[place];
+        debug_assert!(place < options.len());
+        // SAFETY: the place is below their number.
+        let chosen = unsafe { *options.get_unchecked(place) };
         let index = if chosen.0 == me { 0 } else { place as u32 + u32::from(chosen.0 < me) };
         self.driver.choices.push(Choice::new(Point::Thread, index));
         chosen.0

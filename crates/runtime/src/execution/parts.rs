@@ -67,6 +67,8 @@ pub(crate) struct Schedule {
     pub(crate) unfinished: usize,
     /// Threads whose pending operation may happen, ascending.
     pub(crate) enabled: Vec<ThreadId>,
+    /// How often these have changed.
+    pub(crate) changes: u64,
     /// Threads whose pending operation may happen and commutes with everything.
     pub(crate) ready: Vec<u32>,
     /// Threads that wait with a deadline.

@@ -80,6 +80,7 @@ impl Execution {
         let listed = &mut self.threads[thread as usize].waiting.listed;
         if !*listed {
             *listed = true;
+            self.schedule.changes += 1;
             self.schedule.disturb();
             let enabled = &mut self.schedule.enabled;
             if enabled.last().is_none_or(|last| last.0 < thread) {
@@ -96,6 +97,7 @@ impl Execution {
         let listed = &mut self.threads[thread as usize].waiting.listed;
         if *listed {
             *listed = false;
+            self.schedule.changes += 1;
             self.schedule.disturb();
             let enabled = &mut self.schedule.enabled;
             if enabled.last() == Some(&ThreadId(thread)) {

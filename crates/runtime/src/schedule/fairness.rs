@@ -47,8 +47,17 @@ const GREATEST_BOUND_SHARE: u32 = 32;
 pub(crate) struct Fairness {
     /// The tail has begun.
     active: bool,
-    /// For each thread the choices in which it was passed over and that were not paid for.
-    owed: Vec<u32>,
+    /// For each thread the choices in which it was passed over and that were not paid for; of the present options,
+    /// less `ahead`.
+    owed: Vec<i64>,
+    /// The threads that are passed over or chosen, as long as they are the same ones.
+    options: Vec<ThreadId>,
+    /// How often the enabled threads had changed when they became the options.
+    version: u64,
+    /// Choices among them since then: all were passed over in each of these that was not their own.
+    ahead: i64,
+    /// So many choices nobody can be owed what the bound says.
+    quiet: i64,
     /// What a thread may be owed.
     bound: u32,
     /// How often the greatest bound is twice the least.
@@ -66,9 +75,11 @@ impl Fairness {
             active: true,
             doublings: (greatest / LEAST_BOUND).ilog2(),
             owed: std::mem::take(&mut self.owed),
+            options: std::mem::take(&mut self.options),
             ..Self::default()
         };
         self.owed.clear();
+        self.options.clear();
         self.renew();
     }
 
@@ -81,35 +92,65 @@ impl Fairness {
         1 + (word >> 32) as u32 % self.bound
     }
 
-    /// The thread that runs where the explorer has chosen `asked` among the options.
-    pub(crate) fn overrule(&mut self, options: &[ThreadId], asked: ThreadId) -> ThreadId {
-        if !self.active {
-            return asked;
+    /// The thread that runs where the explorer has chosen `asked` among the options, which are all enabled threads
+    /// and are the same as at the last choice if those have [changed](super::Schedule) so often since the execution
+    /// began; or, if that is not said, any.
+    #[inline]
+    pub(crate) fn overrule(
+        &mut self,
+        options: &[ThreadId],
+        version: Option<u64>,
+        asked: ThreadId,
+    ) -> ThreadId {
+        if self.active { self.decide(options, version, asked) } else { asked }
+    }
+
+    fn decide(&mut self, options: &[ThreadId], version: Option<u64>, asked: ThreadId) -> ThreadId {
+        if self.options.is_empty() || version != Some(self.version) {
+            self.choose_among(options, version);
+        }
+        let chosen = self.whose_turn(options).unwrap_or(asked);
+        let worth = i64::from(WORTH) * options.len() as i64;
+        let owed = self.owed[chosen.index()] + self.ahead;
+        self.ahead += 1;
+        self.quiet -= 1;
+        // It is not passed over.
+        self.owed[chosen.index()] = (owed - worth).max(0) - self.ahead;
+        chosen
+    }
+
+    /// Others are the options from now on.
+    fn choose_among(&mut self, options: &[ThreadId], version: Option<u64>) {
+        for option in self.options.drain(..) {
+            self.owed[option.index()] += self.ahead;
         }
         let most = options.last().map_or(0, |thread| thread.index() + 1);
         if most > self.owed.len() {
             self.owed.resize(most, 0);
         }
-        let chosen = self.whose_turn(options).unwrap_or(asked);
-        let worth = WORTH * options.len() as u32;
-        for option in options {
-            let owed = &mut self.owed[option.index()];
-            *owed = if *option == chosen { owed.saturating_sub(worth) } else { *owed + 1 };
-        }
-        chosen
+        self.options.extend_from_slice(options);
+        // One that does not come.
+        self.version = version.unwrap_or(u64::MAX);
+        (self.ahead, self.quiet) = (0, 0);
     }
 
     /// The thread whose turn it is, if it is anybody's.
     fn whose_turn(&mut self, options: &[ThreadId]) -> Option<ThreadId> {
         if let Some((thread, left)) = self.turn.take()
             && left > 0
-            && options.contains(&thread)
+            && options.binary_search(&thread).is_ok()
         {
             self.turn = Some((thread, left - 1));
             return Some(thread);
         }
+        if self.quiet > 0 {
+            return None;
+        }
         let first = *options.iter().max_by_key(|thread| self.owed[thread.index()])?;
-        if self.owed[first.index()] < self.bound {
+        let missing = i64::from(self.bound) - (self.owed[first.index()] + self.ahead);
+        if missing > 0 {
+            // A choice adds one at most.
+            self.quiet = missing;
             return None;
         }
         self.turn = Some((first, self.renew()));
