@@ -242,7 +242,7 @@ fn cloned(counted: Option<ops::Counted>, site: Site) {
 
 /// A strong reference is about to go, the last one if `last` says so.
 #[inline]
-fn dropped(counted: Option<ops::Counted>, last: impl FnOnce() -> bool) {
+fn dropped(counted: Option<ops::Counted>, last: impl Fn() -> bool) {
     match counted {
         Some(counted) => {
             let _ = ops::counted_drop(counted, counted.created(), last);

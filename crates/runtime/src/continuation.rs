@@ -198,10 +198,9 @@ unsafe fn fiber_of(execution: *mut Execution, thread: u32) -> *mut Fiber {
     unsafe {
         let continuations = &mut (*execution).coroutines.continuations;
         debug_assert!((thread as usize) < continuations.len());
-        match &mut continuations.get_unchecked_mut(thread as usize).fiber {
-            Some(fiber) => fiber,
-            None => unreachable!("a thread without a coroutine"),
-        }
+        let fiber = &mut continuations.get_unchecked_mut(thread as usize).fiber;
+        debug_assert!(fiber.is_some(), "a thread without a coroutine");
+        fiber.as_mut().unwrap_unchecked()
     }
 }
 

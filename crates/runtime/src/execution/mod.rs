@@ -59,8 +59,10 @@ pub(crate) struct Execution {
     /// Something is on that few executions have, so that a step has to look for it: an overlay, a
     /// recorder, a graph, faults, an end. See [`Execution::look_around`].
     pub(crate) slow: bool,
-    /// The thread that runs, or is to run next.
+    /// The thread that runs, or is to run next: changed by [`run_next`](Self::run_next) only.
     pub(crate) current: u32,
+    /// Its entry, if it has one.
+    running: *mut Thread,
     pub(crate) threads: Vec<Thread>,
     pub(crate) objects: Vec<Object>,
     pub(crate) driver: Driver,
@@ -117,6 +119,7 @@ impl Execution {
             lean: false,
             slow: false,
             current: NOBODY,
+            running: std::ptr::null_mut(),
             threads: Vec::new(),
             objects: Vec::new(),
             driver: Driver::new(),
@@ -140,7 +143,7 @@ impl Execution {
         self.epoch = epoch;
         self.tag = crate::object::Shared::first_tag(epoch);
         self.phase = Phase::Running;
-        self.current = NOBODY;
+        self.run_next(NOBODY);
         self.driver.begin(explorer, &self.config);
         self.schedule.begin();
         self.begin_unfairly();
@@ -181,12 +184,29 @@ impl Execution {
             || self.config.inject != Inject::default()
     }
 
+    /// Another thread is the one that runs, or that runs next.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn run_next(&mut self, thread: u32) {
+        self.current = thread;
+        self.running = self.threads.as_mut_ptr().wrapping_add(thread as usize);
+    }
+
+    /// One more entry for threads than any execution has needed so far.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn add_entry(&mut self, site: Site) {
+        self.threads.push(Thread::new(site));
+        self.run_next(self.current);
+    }
+
     /// The thread that runs.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn running(&mut self) -> &mut Thread {
         debug_assert!((self.current as usize) < self.schedule.thread_count);
-        // SAFETY: while a thread runs, `current` is its number, and threads stay until the execution ends.
-        unsafe { self.threads.get_unchecked_mut(self.current as usize) }
+        debug_assert!(std::ptr::eq(self.running, &raw const self.threads[self.current as usize]));
+        // SAFETY: while a thread runs, `current` is its number and this its entry: threads stay until the execution
+        // ends, and where entries move, `add_entry` says so.
+        unsafe { &mut *self.running }
     }
 
     /// The thread that runs and an object that it has resolved.
@@ -198,12 +218,7 @@ impl Execution {
         );
         // SAFETY: as in `running`; `resolve` gives no number that no object has, and objects stay until the
         // execution ends.
-        unsafe {
-            (
-                self.threads.get_unchecked_mut(self.current as usize),
-                self.objects.get_unchecked_mut(object as usize),
-            )
-        }
+        unsafe { (&mut *self.running, self.objects.get_unchecked_mut(object as usize)) }
     }
 
     /// The thread that runs, an object that it has resolved, and what events are counted in.
@@ -212,12 +227,8 @@ impl Execution {
         debug_assert!((self.current as usize) < self.schedule.thread_count);
         debug_assert!((object as usize) < self.storage.object_count);
         // SAFETY: as in `running_with`.
-        let (thread, entry) = unsafe {
-            (
-                self.threads.get_unchecked_mut(self.current as usize),
-                self.objects.get_unchecked_mut(object as usize),
-            )
-        };
+        let (thread, entry) =
+            unsafe { (&mut *self.running, self.objects.get_unchecked_mut(object as usize)) };
         (thread, entry, &mut self.order)
     }
 

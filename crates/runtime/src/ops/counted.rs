@@ -116,39 +116,46 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefClone, site) {
         return session.counted_clone(counted.on(session)?);
     }
-    event(counted, Verb::RefClone, site, false, |_, _| {})
+    event(counted, Verb::RefClone, site, false, |_, _| {}, |_, _| {})
 }
 
 /// A reference is about to be dropped; `last` says whether it is the last strong one, evaluated
 /// when the drop happens. After the last one the calling thread knows what every earlier dropper
 /// did, as the destructor of the value must.
 #[inline]
-pub fn counted_drop(counted: Counted, site: Site, last: impl FnOnce() -> bool) -> Result<(), Absent> {
+pub fn counted_drop(counted: Counted, site: Site, last: impl Fn() -> bool) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, last);
     }
-    event(counted, Verb::RefDrop, site, true, |execution, object| {
-        let (me, steps) = (execution.current, execution.schedule.steps);
-        let enumerates = execution.driver.memory.is_some() && !execution.config.count_points;
+    let plain = |execution: &mut Execution, object| {
+        let gone = (execution.current, site, execution.schedule.steps);
         let has_clocks = execution.order.has_clocks;
         let (thread, entry) = execution.running_with(object);
         if has_clocks {
             entry.released.sync.join(&thread.clock);
             entry.released.sync_seen.join(&thread.coherence.seen);
         }
-        if last() && entry.alive {
-            let clock = enumerates.then(|| thread.clock.clone());
+        let is_last = last() && entry.alive;
+        if is_last {
             if has_clocks {
                 thread.learn(&entry.released.sync, &entry.released.sync_seen);
             }
-            (entry.alive, entry.gone) = (false, Some((me, site, steps)));
+            (entry.alive, entry.gone) = (false, Some(gone));
             execution.storage.live_references -= 1;
-            if let Some(clock) = clock {
-                let before = Trail::of(execution);
-                execution.running().enumerated.destroys.push(Destruction { object, before, clock });
-            }
         }
-    })
+        is_last
+    };
+    let watched = |execution: &mut Execution, object: u32| {
+        let enumerates = execution.driver.memory.is_some() && !execution.config.count_points;
+        let clock = (enumerates && last()).then(|| execution.running().clock.clone());
+        if plain(execution, object)
+            && let Some(clock) = clock
+        {
+            let before = Trail::of(execution);
+            execution.running().enumerated.destroys.push(Destruction { object, before, clock });
+        }
+    };
+    event(counted, Verb::RefDrop, site, true, |execution, object| _ = plain(execution, object), watched)
 }
 
 /// A reference was dropped, and with the last one the value. If that did something that others can
@@ -225,9 +232,10 @@ pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, || false);
     }
-    event(counted, Verb::RefDrop, site, false, |_, _| {})
+    event(counted, Verb::RefDrop, site, false, |_, _| {}, |_, _| {})
 }
 
+/// An event of a reference: `effect` is what it does where nothing is on, `watched` where anything may be.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn event(
     counted: Counted,
@@ -235,14 +243,15 @@ fn event(
     site: Site,
     strong: bool,
     effect: impl FnOnce(&mut Execution, u32),
+    watched: impl FnOnce(&mut Execution, u32),
 ) -> Result<(), Absent> {
-    let Some(pointer) = plain() else { return watched_event(counted, verb, site, strong, effect) };
+    let Some(pointer) = plain() else { return watched_event(counted, verb, site, strong, watched) };
     let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; the reference ends before the thread unwinds.
     let spent = unsafe {
         let execution = &mut *pointer;
         if execution.config.count_points || counted.epoch != execution.epoch {
-            return watched_event(counted, verb, site, strong, effect);
+            return watched_event(counted, verb, site, strong, watched);
         }
         happen::<true>(execution, counted.object, verb, site, strong, effect).map(|()| execution.is_spent())
     };

@@ -6,7 +6,7 @@ use crate::ops;
 use crate::overlay;
 use crate::panics;
 use crate::site::Site;
-use crate::thread::{Condition, Pending, Thread, ThreadState};
+use crate::thread::{Condition, Pending, ThreadState};
 use racefuzz_trace::Verb;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,7 +16,7 @@ pub(super) unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
     let site = Site::caller();
     match execution.threads.first_mut() {
         Some(thread) => thread.reuse(site),
-        None => execution.threads.push(Thread::new(site)),
+        None => execution.add_entry(site),
     }
     execution.schedule.thread_count = 1;
     execution.schedule.unfinished = 1;
@@ -45,7 +45,7 @@ pub(super) unsafe fn put_root(execution: &mut Execution, body: impl FnOnce()) {
     let root = &mut execution.threads[0];
     (root.coroutine.stack, root.coroutine.live) = (stack, true);
     execution.coroutines.live += 1;
-    execution.current = 0;
+    execution.run_next(0);
 }
 
 /// The root thread: the program, then, when every thread has ended, the oracles.

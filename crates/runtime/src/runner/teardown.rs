@@ -59,7 +59,7 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
         for thread in (0..count).rev() {
             let candidate = &(&(*execution).threads)[thread as usize];
             if candidate.coroutine.live && candidate.panicking {
-                (*execution).current = thread;
+                (*execution).run_next(thread);
                 resume(execution);
             }
         }
@@ -68,7 +68,7 @@ unsafe fn end_bodies(execution: *mut Execution) -> SmallVec<[Abandoned; 2]> {
             if !(&(*execution).threads)[thread as usize].coroutine.live {
                 continue;
             }
-            (*execution).current = thread;
+            (*execution).run_next(thread);
             let given_up =
                 (&(*execution).threads)[thread as usize].coroutine.given_up || lenders.contains(&thread);
             if given_up || resume(execution) {

@@ -24,7 +24,7 @@ pub(super) fn leave(execution: &mut Execution) -> Result<(), Absent> {
     // SAFETY: `execution` is not used after the switch; see `switch_to`.
     unsafe {
         match (*pointer).pick() {
-            Some(next) => switch_to(pointer, next),
+            Some(next) => switch_to(pointer, (*pointer).current, next),
             None => deadlock::nobody_can_run(&mut *pointer),
         }
     }
@@ -35,13 +35,14 @@ pub(super) fn leave(execution: &mut Execution) -> Result<(), Absent> {
 ///
 /// Called at the very end of a coroutine, which then returns to the worker.
 pub(crate) fn next_after_end(execution: &mut Execution) {
-    execution.current = match execution.pick() {
+    let next = match execution.pick() {
         Some(next) => next,
         None => {
             deadlock::nobody_can_run(execution);
             NOBODY
         }
     };
+    execution.run_next(next);
 }
 
 /// The program does something else than in an earlier execution of the same events: the execution ends

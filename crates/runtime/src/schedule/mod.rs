@@ -133,13 +133,13 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
     // SAFETY: see `execution::with`; the references end before the switch and before a thread unwinds.
     unsafe {
         let me = (*pointer).current;
-        let next = (*pointer).offer_plain(op, site);
+        let next = (*pointer).offer_plain(me, op, site);
         let switches = next != me;
         if switches {
             if next == NOBODY {
                 torn()?;
             }
-            switch_to(pointer, next);
+            switch_to(pointer, me, next);
             if (*pointer).phase() == Phase::TearDown {
                 torn()?;
             }
@@ -162,7 +162,7 @@ unsafe fn take_turn(pointer: *mut Execution, me: u32, next: u32, awaiting: bool)
             return torn();
         }
         // SAFETY: as above; `switch_to` is called without a live reference.
-        unsafe { switch_to(pointer, next) };
+        unsafe { switch_to(pointer, me, next) };
     }
     // SAFETY: as above, a new reference after the switch.
     let execution = unsafe { &mut *pointer };
@@ -183,7 +183,7 @@ pub(crate) fn visible(op: Op, site: Site) -> Pending {
     Pending { op, site, condition: Condition::Always, deadline: None, invisible: false }
 }
 
-/// Suspends the running thread in favour of another.
+/// Suspends the running thread, `me`, in favour of another.
 ///
 /// # Safety
 /// `execution` is the current one, the caller runs on the coroutine of its current thread, and no
@@ -191,14 +191,13 @@ pub(crate) fn visible(op: Op, site: Site) -> Pending {
 ///
 /// Inlined into the operation itself: a `ret` after a switch is one that the processor predicts wrong.
 #[cfg_attr(not(debug_assertions), inline(always))]
-unsafe fn switch_to(execution: *mut Execution, next: u32) {
+unsafe fn switch_to(execution: *mut Execution, me: u32, next: u32) {
     // SAFETY: passed on to the caller; whoever goes on with this coroutine sets `current` back to it before.
     unsafe {
-        let me = (*execution).current;
         let thread = (*execution).running();
         thread.spinning.alone = 0;
         let unwinding = thread.panicking;
-        (*execution).current = next;
+        (*execution).run_next(next);
         if unwinding {
             pass_unwinding(execution, me);
         } else {

@@ -11,16 +11,15 @@ impl Execution {
     /// [`offer_plain`](Self::offer_plain) behind a call: for all but the most common operations.
     #[inline(never)]
     pub(super) fn offer(&mut self, op: Op, site: Site) -> u32 {
-        self.offer_plain(op, site)
+        self.offer_plain(self.current, op, site)
     }
 
-    /// Notes that the current thread will execute `op`, which waits for nothing, and finds out who is
+    /// Notes that the current thread, `me`, will execute `op`, which waits for nothing, and finds out who is
     /// next; `NOBODY` if the execution has ended. Compiled into the operation, whose constant parts are then
     /// written where they belong instead of being passed on.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(super) fn offer_plain(&mut self, op: Op, site: Site) -> u32 {
+    pub(super) fn offer_plain(&mut self, me: u32, op: Op, site: Site) -> u32 {
         self.heartbeat.beat(site);
-        let me = self.current;
         let thread = self.running();
         thread.pending = Pending { op, site, condition: Condition::Always, deadline: None, invisible: false };
         thread.waiting.timed_out = false;

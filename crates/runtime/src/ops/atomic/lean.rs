@@ -126,7 +126,7 @@ impl Execution {
     fn lean_event(&mut self, op: &Op) -> Step {
         self.schedule.count();
         if (self.schedule.yielded != 0) | self.driver.observes {
-            self.tell(op);
+            self.tell(*op);
         }
         let step = self.schedule.steps;
         let (thread, object) = self.running_with(op.object);
@@ -135,15 +135,16 @@ impl Execution {
         (thread, object, WriteRef { event, step })
     }
 
-    /// Those that gave way, and the explorer, learn of an event.
+    /// Those that gave way, and the explorer, learn of an event. Takes the operation by value, so that it need not be
+    /// in memory where nobody does.
     #[inline(never)]
-    fn tell(&mut self, op: &Op) {
+    fn tell(&mut self, op: Op) {
         if self.schedule.yielded != 0 {
             self.wake_yielded(self.current, false);
         }
         if self.driver.observes {
             // SAFETY: as in `observed`.
-            unsafe { (*self.driver.explorer).executed(ThreadId(self.current), op) };
+            unsafe { (*self.driver.explorer).executed(ThreadId(self.current), &op) };
         }
     }
 

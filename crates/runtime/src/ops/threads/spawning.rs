@@ -12,7 +12,7 @@ use crate::overlay;
 use crate::panics;
 use crate::schedule::{next_after_end, post, step_limit, visible};
 use crate::site::Site;
-use crate::thread::{Thread, ThreadState};
+use crate::thread::ThreadState;
 use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -142,7 +142,7 @@ fn add_thread(
     let parent = execution.current;
     match execution.threads.get_mut(child as usize) {
         Some(thread) => thread.reuse(site),
-        None => add_entry(execution, site),
+        None => execution.add_entry(site),
     }
     execution.schedule.thread_count += 1;
     execution.schedule.unfinished += 1;
@@ -196,13 +196,6 @@ fn add_thread(
         // SAFETY: see `Execution::event`.
         unsafe { (*execution.driver.explorer).spawned(ThreadId(parent), ThreadId(child)) };
     }
-}
-
-/// No execution has had so many threads.
-#[cold]
-#[inline(never)]
-fn add_entry(execution: &mut Execution, site: Site) {
-    execution.threads.push(Thread::new(site));
 }
 
 /// [`spawn`] on another engine.
