@@ -141,6 +141,11 @@ impl Worker {
             if !self.explore.load_next() {
                 break;
             }
+            if self.explore.is_known_dead_end() {
+                (last, done.blocked) = (None, done.blocked + 1);
+                ran = done.executions + done.blocked + done.met_again;
+                continue;
+            }
             let passed = done.executions - done.failing;
             let record = self.rechecks.record();
             let ended = self.one(program, record, &mut done, &mut met, &mut |_, _| true);
@@ -165,6 +170,10 @@ impl Worker {
         self.explore.begin_unit(&self.loops);
         self.explore.later = vec![WorkItem::root()];
         while self.explore.load_next() {
+            if self.explore.is_known_dead_end() {
+                done.blocked += 1;
+                continue;
+            }
             let before = done.executions;
             let mut goes_on = true;
             let ended = self.one(program, Record::Trace, &mut done, &mut met, &mut |ended, done| {

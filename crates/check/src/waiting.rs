@@ -222,6 +222,11 @@ impl Loops {
         !self.polls.is_empty() && self.polls.contains(&operation)
     }
 
+    /// Whether rounds that take locks are known to wait.
+    pub(crate) fn has_polls(&self) -> bool {
+        !self.polls.is_empty()
+    }
+
     /// The same, of a loop whose rounds take locks and begin with this operation.
     pub(crate) fn polling(mut self, operation: u64) -> Self {
         self.polls.insert(operation);

@@ -202,6 +202,11 @@ impl WorkItem {
         matches!(self.change, Change::Same { .. })
     }
 
+    /// Whether it is a graph whose last event reads something else than what came first.
+    pub(crate) fn is_other_read(&self) -> bool {
+        matches!(self.change, Change::Forward { way: Way::Read { .. }, .. })
+    }
+
     #[cfg(test)]
     pub(crate) fn revisited(&self) -> Option<Id> {
         match &self.change {

@@ -32,6 +32,7 @@ impl Explore {
             self.loops = loops.clone();
         }
         self.learning = Learning::default();
+        self.forget_dead_ends();
     }
 
     /// What the unit of work has learned in passing, and the loops that it went on without a trial of.

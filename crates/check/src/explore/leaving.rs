@@ -220,6 +220,7 @@ impl Explore {
             let Some(loaded) = loaded else { continue };
             match is_same || self.is_new_state(&loaded) {
                 true => {
+                    self.look_for_dead_end(&origin, &loaded);
                     self.note_origin(origin);
                     return Some(loaded);
                 }

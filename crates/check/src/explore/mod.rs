@@ -8,6 +8,7 @@
 //! revisit.
 
 mod atomic;
+mod dead_ends;
 mod departing;
 mod effect;
 mod finding;
@@ -142,6 +143,8 @@ pub(crate) struct Explore {
     learned: Option<Loops>,
     /// What is learned without beginning anew.
     learning: learning::Learning,
+    /// Reads that are known to come to nothing.
+    dead_ends: dead_ends::DeadEnds,
     /// For each event that was added, how much had been left for later before it; and now.
     left_before: Vec<u32>,
     mark: u32,
@@ -217,6 +220,7 @@ impl Explore {
             reuses: false,
             learned: None,
             learning: learning::Learning::default(),
+            dead_ends: dead_ends::DeadEnds::default(),
             left_before: Vec::new(),
             mark: 0,
             changed: 0..0,

@@ -143,6 +143,7 @@ impl Explore {
             let ends = self.loops.rounds(key) == Some(1) || self.turn().is_some();
             if ends {
                 self.dead = true;
+                self.note_dead_end(&ids);
                 self.forget_others(thread, first);
             } else {
                 // Others may still change what it read.

@@ -1,7 +1,7 @@
 //! Hashes of graphs and of states, the same for whatever schedule has led there.
 
 use super::TurnState;
-use crate::graph::{Graph, INIT, Id, Kind};
+use crate::graph::{Graph, INIT, Id, Kind, holds};
 use crate::waiting::mix;
 
 /// The hash of the graph of a running execution, brought up to date event by event.
@@ -35,12 +35,34 @@ impl Digest {
         wide(sum as u64, (sum >> 64) as u64 ^ 1)
     }
 
-    fn of_graph(&mut self, graph: &Graph) -> u128 {
+    /// A number of an event and of all that it comes of: the events of its prefix, and what each of them reads. The
+    /// places of writes in modification order are no part of it.
+    pub(crate) fn of_prefix(&mut self, graph: &Graph, last: Id) -> u128 {
+        self.number_threads(graph);
+        let prefix = &graph.event(last).porf;
+        let events = (0..=last).filter(|id| holds(prefix, graph.event(*id)));
+        let sum = events.fold(0u128, |sum, id| {
+            let source = match graph.event(id).kind {
+                Kind::Read => graph.event(id).rf,
+                Kind::Write | Kind::Fence | Kind::Choice => INIT,
+            };
+            sum.wrapping_add(self.of_event(graph, id, source))
+        });
+        let last = self.of_place(graph, last);
+        wide(sum as u64 ^ last, (sum >> 64) as u64 ^ 2)
+    }
+
+    /// Numbers threads by their places among all.
+    fn number_threads(&mut self, graph: &Graph) {
         for at in self.threads.len()..graph.tree.len() {
             let (parent, number) = graph.tree[at];
             let parent = self.threads.get(parent as usize).copied().unwrap_or(0);
             self.threads.push(mix(parent, u64::from(number)));
         }
+    }
+
+    fn of_graph(&mut self, graph: &Graph) -> u128 {
+        self.number_threads(graph);
         let len = graph.len();
         if self.sums.is_empty() || len < self.base {
             self.renew(graph);
@@ -54,7 +76,7 @@ impl Digest {
                 break;
             }
             let sum = self.sums.last().copied().unwrap_or(0);
-            self.sums.push(sum.wrapping_add(self.of_event(graph, id)));
+            self.sums.push(sum.wrapping_add(self.of_event_in_order(graph, id)));
         }
         self.sums.last().copied().unwrap_or(0)
     }
@@ -67,19 +89,30 @@ impl Digest {
 
     /// Computes the hash from the whole graph.
     fn renew(&mut self, graph: &Graph) {
-        let sum = (0..graph.len()).fold(0u128, |sum, id| sum.wrapping_add(self.of_event(graph, id)));
+        let sum = (0..graph.len()).fold(0u128, |sum, id| sum.wrapping_add(self.of_event_in_order(graph, id)));
         self.base = graph.len();
         self.sums.clear();
         self.sums.push(sum);
     }
 
-    fn of_event(&self, graph: &Graph, id: Id) -> u128 {
+    /// A number of an event, with what it reads or the write that it is behind.
+    fn of_event_in_order(&self, graph: &Graph, id: Id) -> u128 {
         let event = graph.event(id);
-        let (kind, source) = match event.kind {
-            Kind::Read => (1, event.rf),
-            Kind::Write => (2, graph.write_before(id)),
-            Kind::Fence => (3, INIT),
-            Kind::Choice => (4, INIT),
+        let source = match event.kind {
+            Kind::Read => event.rf,
+            Kind::Write => graph.write_before(id),
+            Kind::Fence | Kind::Choice => INIT,
+        };
+        self.of_event(graph, id, source)
+    }
+
+    fn of_event(&self, graph: &Graph, id: Id, source: Id) -> u128 {
+        let event = graph.event(id);
+        let kind = match event.kind {
+            Kind::Read => 1,
+            Kind::Write => 2,
+            Kind::Fence => 3,
+            Kind::Choice => 4,
         };
         let source = if source == INIT { 7 } else { self.of_place(graph, source) };
         wide(mix(self.of_place(graph, id), kind), mix(source, u64::from(event.choice)))
