@@ -23,6 +23,7 @@
 
 use crate::clock::Clock;
 use crate::object::WriteRef;
+use racefuzz_trace::MemoryOrder;
 use smallvec::SmallVec;
 
 /// One store of an atomic.
@@ -33,6 +34,8 @@ pub(crate) struct Store {
     /// The storing thread and its event number; time 0 is the initial value, known to everybody.
     pub(crate) thread: u32,
     pub(crate) time: u32,
+    /// The thread of the last store up to this one that is no read-modify-write.
+    pub(crate) head: u32,
     /// For a SeqCst store its number in the order of SeqCst events, else 0.
     pub(crate) sc: u32,
     /// Whether a read-modify-write has read this store: its successor is fixed.
@@ -43,6 +46,15 @@ pub(crate) struct Store {
     pub(crate) release_seen: Seen,
     /// The first read of this store by each thread that read it.
     pub(crate) readers: SmallVec<[(u32, u32); 2]>,
+}
+
+impl Store {
+    /// Whether a store behind this one belongs to a release sequence of its own thread that this one belongs to, as it
+    /// was before C++20.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn is_continued_by(&self, thread: u32, order: MemoryOrder) -> bool {
+        !order.releases() && (self.thread == thread || self.head == thread) && self.time != 0
+    }
 }
 
 /// What the accessing thread knows, for computing a floor.
@@ -171,6 +183,7 @@ impl History {
                 write,
                 thread,
                 time,
+                head: thread,
                 sc: 0,
                 taken: false,
                 release: Clock::default(),
@@ -188,6 +201,7 @@ impl History {
         store.write = write;
         store.thread = thread;
         store.time = time;
+        store.head = thread;
         store.sc = 0;
         store.taken = false;
         store.release.clear();

@@ -1,7 +1,7 @@
 //! The program's atomics: one object for each address that an atomic operation names.
 
 use super::sites::Role;
-use super::{heap, naming, shadow, state};
+use super::{heap, naming, shadow, stacks, state};
 use racefuzz_runtime::{Primitive, Shared, Shown, Site};
 use racefuzz_trace::{ObjectKind, Value};
 use std::borrow::Cow;
@@ -215,7 +215,8 @@ impl Words {
 
     /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
     pub(crate) fn has_unseen_writes(&self) -> bool {
-        any_written(self.used.iter().map(|index| &*self.words[*index]))
+        let words = self.used.iter().map(|index| &*self.words[*index]);
+        any_written(words.filter(|word| !stacks::owns(word.address)))
     }
 
     /// The same for those that such code may acquire by, without a call of the system's.
@@ -226,7 +227,9 @@ impl Words {
 
     /// From now on, in this execution, it is asked whether code that is not seen has written a word.
     pub(crate) fn watch(&mut self, word: &Word) {
-        if word.watched.replace(true) {
+        // What lay on a stack may be no more, and the host's own frames lie there now. The standard library has no
+        // tokens on stacks.
+        if word.watched.replace(true) || stacks::owns(word.address) {
             return;
         }
         self.watched.push(word);

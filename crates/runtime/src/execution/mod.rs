@@ -153,7 +153,7 @@ impl Execution {
         self.recorder = recorder;
         self.slow = self.is_slow();
         let light = self.config.light && !self.slow;
-        self.order.begin(light, self.config.memory);
+        self.order.begin(light, self.config.memory, self.config.process);
         self.lean = light;
     }
 

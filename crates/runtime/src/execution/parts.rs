@@ -157,6 +157,9 @@ pub(crate) struct Order {
     pub(crate) sequential: bool,
     /// That is so only as long as every access is SeqCst.
     pub(crate) seq_cst_only: bool,
+    /// A thread's own later stores belong to its release sequences, as before C++20: crates that are compiled for the
+    /// thread sanitizer count on that.
+    pub(crate) sequences_by_thread: bool,
     /// One word per event, to find the first step in which two runs of one schedule differ.
     pub(crate) log: Vec<u64>,
     /// A sum over reads-from and modification-order edges: equal for equivalent executions.
@@ -196,7 +199,8 @@ impl Order {
     }
 
     /// An execution begins.
-    pub(crate) fn begin(&mut self, light: bool, memory: MemoryModel) {
+    pub(crate) fn begin(&mut self, light: bool, memory: MemoryModel, process: bool) {
+        self.sequences_by_thread = process;
         self.detail = if light { Detail::Light } else { Detail::Full };
         (self.has_clocks, self.asked) = (!light, false);
         self.sequential = light || memory == MemoryModel::Sc;

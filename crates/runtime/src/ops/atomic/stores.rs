@@ -116,14 +116,14 @@ fn write_over(
     order: MemoryOrder,
     sequence: bool,
 ) -> bool {
-    let has_clocks = execution.order.has_clocks;
+    let (has_clocks, by_thread) = (execution.order.has_clocks, execution.order.sequences_by_thread);
     let (thread, entry) = execution.running_with(object);
     let store = entry.history.store(place);
     let same = sequence && store.value == value;
     if has_clocks {
-        release(thread, store, order, sequence);
+        release(thread, store, order, sequence || by_thread && store.is_continued_by(now.thread, order));
     }
-    replace_store(store, now, value);
+    replace_store(store, now, value, sequence);
     entry.value = value;
     let before = std::mem::replace(&mut entry.last_write, now.write);
     // Modification order, which otherwise is summed up at the end of the execution.
@@ -149,7 +149,10 @@ fn release(thread: &Thread, store: &mut Store, order: MemoryOrder, sequence: boo
 
 /// A store in the place of another one.
 #[cfg_attr(not(debug_assertions), inline(always))]
-fn replace_store(store: &mut Store, now: &Now, value: u64) {
+fn replace_store(store: &mut Store, now: &Now, value: u64, sequence: bool) {
+    if !sequence {
+        store.head = now.thread;
+    }
     store.value = value;
     store.write = now.write;
     (store.thread, store.time) = (now.thread, now.time);
@@ -166,7 +169,7 @@ fn insert_behind(
     order: MemoryOrder,
     sequence: bool,
 ) -> bool {
-    let number = execution.order.sc_number;
+    let (number, by_thread) = (execution.order.sc_number, execution.order.sequences_by_thread);
     let (thread, entry) = execution.running_with(object);
     let same = sequence && entry.history.stores()[place].value == value;
     let last = place + 1 == entry.history.len();
@@ -182,9 +185,12 @@ fn insert_behind(
         store.release.copy_from(&thread.coherence.release_fence);
         store.release_seen.copy_from(&thread.coherence.release_fence_seen);
     }
-    if sequence {
+    if sequence || by_thread && read.is_continued_by(now.thread, order) {
         store.release.join(&read.release);
         store.release_seen.join(&read.release_seen);
+    }
+    if sequence {
+        store.head = read.head;
     }
     if order == MemoryOrder::SeqCst {
         store.sc = number;
@@ -282,10 +288,11 @@ fn write_over_only(
     order.sc_number += u32::from(op.order == MemoryOrder::SeqCst);
     order.edge(MO, store.write, now.write);
     if order.has_clocks {
-        release(thread, store, op.order, false);
+        let continued = order.sequences_by_thread && store.is_continued_by(now.thread, op.order);
+        release(thread, store, op.order, continued);
         thread.clock.prepare(now.thread, now.time + 1);
     }
-    replace_store(store, &now, value);
+    replace_store(store, &now, value, false);
     order.log(now.thread, op, value);
 }
 
