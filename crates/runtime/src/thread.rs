@@ -144,7 +144,7 @@ pub(crate) struct Spinning {
     /// What the last event read, if it was a load: place and write; and how often in a row.
     pub(crate) last_read: (Option<Site>, u64),
     pub(crate) same_reads: u32,
-    /// Where it slept last.
+    /// Where it gave way last.
     pub(crate) last_yield: u64,
 }
 
@@ -191,7 +191,7 @@ pub(crate) struct Coherence {
     pub(crate) acquirable_seen: Seen,
     /// What comes with the park token.
     pub(crate) token_clock: Clock,
-    /// Where it was told of which threads that they have not ended.
+    /// Where it was told of which threads without a step left that they have not ended.
     pub(crate) asked_in_vain: Vec<(u64, u32)>,
     /// Somebody knows that it has ended.
     pub(crate) is_known_to_have_ended: bool,

@@ -75,6 +75,29 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
     Verdict::Agree { outcomes: expected.len(), sampled: sampled.len() }
 }
 
+/// The outcomes that no random execution shows, of so many as `limits` says; nothing where the program is too large,
+/// races, as what comes behind a race is no outcome, or tries the same again and again: sampling takes for granted
+/// that others act then.
+///
+/// It must be able to show whatever else an execution may come to, however many executions that takes.
+pub fn unreached(program: &Program, limits: &Limits) -> Option<BTreeSet<Outcome>> {
+    let settled = |found: BTreeSet<Outcome>| -> BTreeSet<Outcome> {
+        found.into_iter().map(|outcome| outcome.settled(program)).collect()
+    };
+    if program.repeats() {
+        return None;
+    }
+    let mut expected = settled(machine::outcomes(program, limits.states)?);
+    if expected.contains(&Outcome::Race(0)) {
+        return None;
+    }
+    if program.spins() {
+        // Samples that spin for long are not looked at.
+        expected.retain(|outcome| !outcome.is_deadlock());
+    }
+    Some(&expected - &settled(sampled(program, limits.samples)))
+}
+
 /// Whether they are the same; where `more` is possible, whether nothing is missing.
 ///
 /// Where there is a race, whether they have that in common. It ends the execution that shows it, and

@@ -16,7 +16,7 @@ mod program;
 mod run;
 mod shrink;
 
-pub use compare::{Limits, Verdict, compare};
+pub use compare::{Limits, Verdict, compare, unreached};
 pub use generate::{Theme, generate};
 pub use machine::outcomes;
 pub use outcome::{End, Outcome};

@@ -176,6 +176,41 @@ impl Program {
         self.threads.iter().flatten().any(looks)
     }
 
+    /// Whether somebody waits by trying again.
+    pub fn spins(&self) -> bool {
+        let spins = |op: &Op| {
+            matches!(
+                op,
+                Op::Await(..)
+                    | Op::AwaitUpdate(..)
+                    | Op::AwaitSwap(..)
+                    | Op::AwaitCompareExchange(..)
+                    | Op::AwaitNoticing(..)
+                    | Op::AwaitBoth(..)
+                    | Op::AwaitLocked(..)
+                    | Op::AwaitFinished(_)
+                    | Op::LockByTrying(_)
+            )
+        };
+        self.threads.iter().flatten().any(spins)
+    }
+
+    /// Whether some thread tries the same again as often as makes it one that waits. All statements of a kind are
+    /// executed at one place.
+    pub fn repeats(&self) -> bool {
+        let most = |op: &Op| match op {
+            Op::IsFinished(_) | Op::Yield | Op::ParkTimeout | Op::WaitTimeout(..) | Op::ReceiveTimeout(_) => {
+                1
+            }
+            Op::Load(_) => 3,
+            _ => usize::MAX,
+        };
+        let alike = |one: &Op, other: &Op| std::mem::discriminant(one) == std::mem::discriminant(other);
+        self.threads
+            .iter()
+            .any(|ops| ops.iter().any(|op| ops.iter().filter(|other| alike(op, other)).count() > most(op)))
+    }
+
     /// Whether somebody asks whether a thread has ended.
     pub fn asks(&self) -> bool {
         self.threads.iter().flatten().any(|op| matches!(op, Op::IsFinished(_) | Op::AwaitFinished(_)))

@@ -4,7 +4,7 @@
 //! `SOAK_THEMES` the primitives (names of [`Theme`]); a program that disagrees is shown as small as it
 //! goes, with its seed and the outcomes that are missing or wrong.
 
-use racefuzz_soak::{Limits, Theme, Verdict, compare, generate, shrink};
+use racefuzz_soak::{Limits, Theme, Verdict, compare, generate, shrink, unreached};
 
 const LIMITS: Limits = Limits { states: 200_000, executions: 30_000, samples: 100, preemptions: None };
 
@@ -41,6 +41,33 @@ fn threads_remember_their_rounds() {
 #[test]
 fn threads_see_each_other_end() {
     agree(range(0, 150), &Theme::OF_ENDS, &WITH_SCHEDULES);
+}
+
+/// What may happen is shown by some random execution.
+#[test]
+fn samples_reach_what_the_enumerator_says() {
+    let mut wrong = Vec::new();
+    for themes in [&Theme::ALL[..], &Theme::OF_ENDS] {
+        for seed in range(0, 100) {
+            let program = generate(seed, themes);
+            // More and more samples, as most programs take few.
+            let misses = |samples| {
+                let limits = Limits { states: 2_000, samples, ..LIMITS };
+                unreached(&program, &limits).filter(|missed| !missed.is_empty())
+            };
+            if let Some(missed) = [200, 2_000, 30_000]
+                .into_iter()
+                .map(misses)
+                .try_fold(None, |_, missed| missed.map(Some))
+                .flatten()
+            {
+                eprintln!("seed {seed}:\n{program}");
+                missed.iter().for_each(|outcome| eprintln!("  never: {outcome}"));
+                wrong.push(seed);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "seeds {wrong:?}");
 }
 
 /// Panics unless the programs of these seeds have the outcomes that the enumerator says.

@@ -327,6 +327,15 @@ impl Execution {
         }
     }
 
+    /// The current thread gives way at a place, if that is where it did so last. Who does so once need not wait for
+    /// anybody: it may well be the next.
+    pub(crate) fn give_way_again(&mut self, site: Site) {
+        let last = &mut self.running().spinning.last_yield;
+        if std::mem::replace(last, site.number()) == site.number() {
+            self.give_way();
+        }
+    }
+
     /// The current thread gives way: it is not offered until another has acted.
     pub(crate) fn give_way(&mut self) {
         // What was explored says who goes on; it knows no such courtesy.

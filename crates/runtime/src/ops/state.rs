@@ -276,7 +276,7 @@ fn apply<P: Primitive + ?Sized, R>(
             event.ok = false;
             event.text = Some("timed out".into());
         });
-        execution.give_way();
+        execution.give_way_again(site);
         return Err(TimedOut);
     }
     let chosen = choose_part(execution, count());

@@ -1,6 +1,6 @@
 //! Waiting for the end of a thread, and asking for it.
 
-use super::{JoinOutcome, Spawned, end_object, give_way};
+use super::{JoinOutcome, Spawned, end_object};
 use crate::alloc::runtime_scope;
 use crate::backend;
 use crate::execution::{Absent, Execution, Phase, alive, current, mix, plain, with};
@@ -180,8 +180,7 @@ pub fn outlive(thread: ThreadId) {
     }
 }
 
-/// Whether a thread has ended: a step. Who asks in vain for the second time at one place gives way, as that is
-/// waiting.
+/// Whether a thread has ended: a step. Who asks in vain at one place again and again gives way, as that is waiting.
 ///
 /// A thread that has done its last step need not have ended, as far as anybody can tell who was not told so: where
 /// nobody was, the answer is a choice, as that of a load is which may read an older store. At each place it is one
@@ -194,9 +193,9 @@ pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> 
             Ok(true)
         };
     }
-    let (finished, again) = ended(spawned.thread, spawned.epoch, true, site)?;
-    if !finished && again {
-        give_way()?;
+    let finished = ended(spawned.thread, spawned.epoch, true, site)?;
+    if !finished {
+        with(|execution| execution.give_way_again(site))?;
     }
     Ok(finished)
 }
@@ -205,12 +204,11 @@ pub fn is_finished<T>(spawned: &Spawned<T>, site: Site) -> Result<bool, Absent> 
 /// a step of one who does not wait for that.
 pub fn has_ended(thread: ThreadId, site: Site) -> Result<bool, Absent> {
     let epoch = with(|execution| execution.epoch)?;
-    Ok(ended(thread, epoch, false, site)?.0)
+    ended(thread, epoch, false, site)
 }
 
-/// Whether a thread has ended, and whether the same was asked here before, in vain. It may be said to go on when it
-/// has done all that it does, if it is one of whom that is `open`.
-fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<(bool, bool), Absent> {
+/// Whether a thread has ended. It may be said to go on when it has done all that it does, if that is `open`.
+fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<bool, Absent> {
     overlay::before_local(site)?;
     let op = local_op(Verb::IsFinished);
     post(visible(op, site))?;
@@ -222,21 +220,13 @@ fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<(bool, 
             true => graphed::has_ended(execution, &now, &op, end_object(thread.0), site),
             false => None,
         };
-        let question = (site.number(), thread.0);
-        let again = execution.running().coherence.asked_in_vain.contains(&question);
         let target = &execution.threads[thread.index()];
         let is_done = !same
             || target.state == ThreadState::Finished
             || matches!(target.pending.condition, Condition::AllFinished);
         let ended = target.event_at(target.time);
-        let finished = known.unwrap_or_else(|| {
-            is_done
-                && !(open
-                    && same
-                    && !again
-                    && may_go_on(execution, thread.0)
-                    && execution.choose(Point::Store, 2) == 1)
-        });
+        let finished =
+            known.unwrap_or_else(|| is_done && !(open && same && seems_to_go_on(execution, thread.0, site)));
         if finished && same && known.is_none() {
             let [reader, target] = [now.thread as usize, thread.index()];
             let clock = execution.threads[target].clock.clone();
@@ -245,9 +235,6 @@ fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<(bool, 
             execution.threads[reader].coherence.acquirable_seen.join(&seen);
             execution.threads[target].coherence.is_known_to_have_ended = true;
         }
-        if !finished && !again {
-            execution.running().coherence.asked_in_vain.push(question);
-        }
         execution.order.class =
             execution.order.class.wrapping_add(mix(now.write.event, if finished { ended } else { 0 }));
         execution.complete(&now, &op, u64::from(finished));
@@ -255,14 +242,25 @@ fn ended(thread: ThreadId, epoch: u64, open: bool, site: Site) -> Result<(bool, 
             event.ok = finished;
             event.other = Some(thread);
         });
-        (finished, again)
+        finished
     })
 }
 
-/// Whether nothing that has happened shows of a thread without a step left that it has ended: it is neither joined
-/// nor known to somebody who asked, and what comes behind its end has not begun.
-fn may_go_on(execution: &Execution, target: u32) -> bool {
-    let target = &execution.threads[target as usize];
+/// Whether somebody who asks at a place is told that a thread without a step left goes on: a choice, if nothing that
+/// has happened shows that it has ended. It is neither joined nor known to somebody who asked, then, and what comes
+/// behind its end has not begun.
+fn seems_to_go_on(execution: &mut Execution, target: u32, site: Site) -> bool {
+    let question = (site.number(), target);
+    if execution.running().coherence.asked_in_vain.contains(&question) {
+        return false;
+    }
+    let thread = &execution.threads[target as usize];
     let has_begun = |epilogue: u32| execution.threads[epilogue as usize].time > 0;
-    !target.coherence.is_known_to_have_ended && !target.origin.epilogue.is_some_and(has_begun)
+    let may_go_on =
+        !thread.coherence.is_known_to_have_ended && !thread.origin.epilogue.is_some_and(has_begun);
+    let goes_on = may_go_on && execution.choose(Point::Store, 2) == 1;
+    if goes_on {
+        execution.running().coherence.asked_in_vain.push(question);
+    }
+    goes_on
 }

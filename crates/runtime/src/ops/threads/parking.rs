@@ -78,7 +78,7 @@ pub fn park(timeout: Option<Duration>, site: Site) -> Result<bool, Absent> {
             }
         });
         if !woken {
-            execution.give_way();
+            execution.give_way_again(site);
         }
         woken
     })

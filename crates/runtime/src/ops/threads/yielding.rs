@@ -18,7 +18,7 @@ pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     }
     let graphed = overlay::before_local(site).and_then(|()| {
         enter(|execution| {
-            execution.give_way();
+            execution.give_way_again(site);
             execution.driver.memory.is_some()
         })
     });
@@ -60,7 +60,6 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     let op = local_op(Verb::Sleep);
     let mut pending = visible(op, site);
     let wake = enter(|execution| {
-        let me = execution.current as usize;
         if execution.config.process {
             let wake = state::deadline(execution, time);
             (pending.condition, pending.deadline) = (Condition::Elapsed, Some(wake));
@@ -68,9 +67,7 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
         }
         pending.invisible = execution.driver.memory.is_some();
         state::sleeps(execution, time);
-        if std::mem::replace(&mut execution.threads[me].spinning.last_yield, site.number()) == site.number() {
-            execution.give_way();
-        }
+        execution.give_way_again(site);
         state::deadline(execution, time)
     })?;
     post(pending)?;
