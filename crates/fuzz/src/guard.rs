@@ -11,7 +11,7 @@ use crate::options::Options;
 use crate::schedule_runner::ScheduleRunner;
 use crate::strategy;
 use racefuzz_runtime::{Abort, Heartbeat, Interruption, Record, on_abort};
-use racefuzz_trace::{MemoryModel, Outcome, RunReport, Trace};
+use racefuzz_trace::{MemoryModel, Outcome, RunReport, Settings, Trace};
 use std::cell::{Cell, RefCell};
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -321,15 +321,17 @@ fn aborted(
     if !before.failures.is_empty() && !options.keep_going {
         finish(RunReport { iterations: options.iterations, ..before }, signal);
     }
+    let insistence = strategy::insistence(options, position.iteration);
+    let settings = Settings { insistence, ..options.settings.clone() };
     std::thread::scope(|scope| {
         let (sender, receiver) = channel();
         let (to_heart, from_heart) = channel();
-        let choices = abort.choices.clone();
+        let (choices, settings) = (abort.choices.clone(), &settings);
         // Repeated with a recorder, on a thread that is lost when the program aborts again.
         scope.spawn(move || {
             let done = sender.clone();
             let _entered = enter(sender);
-            let mut runner = ScheduleRunner::new(options, &options.settings, program, None);
+            let mut runner = ScheduleRunner::new(options, settings, program, None);
             let _ = to_heart.send(runner.heart());
             runner.count_points(position.count_points);
             runner.run(&choices, Record::Trace);
@@ -339,7 +341,7 @@ fn aborted(
         let found = Found {
             iteration: position.iteration,
             found_by: strategy::at(options.strategy, position.iteration).name(),
-            settings: options.settings.clone(),
+            settings: settings.clone(),
         };
         let trace = abort.trace.unwrap_or_else(|| empty_trace(options));
         let failure = found.failure(&options.program, abort.failure, trace, &abort.choices);

@@ -8,9 +8,9 @@ use crate::recheck::{Difference, Executed, Order, compare, is_sampled};
 use crate::replay::ReplayExplorer;
 use crate::sight::Sight;
 use crate::stats_collector::Sample;
-use crate::strategy::{self, Samplers};
+use crate::strategy::{self, Insistent, Samplers};
 use racefuzz_runtime::{Config, Ended, Record, Runner};
-use racefuzz_trace::{Choice, Trace};
+use racefuzz_trace::{Choice, Settings, Trace};
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -74,12 +74,12 @@ impl<'r, 'a> Worker<'r, 'a> {
             }
             guard::at(iteration, profile.count_points);
             self.pulse.at(iteration, profile.count_points);
+            let insistence = strategy::insistence(self.run.options, iteration);
+            self.runner.config_mut().insistence = insistence;
             let record = if self.is_repeated(iteration) { Record::Trace } else { Record::Choices };
-            let sampler = self.samplers.start(iteration, profile);
-            let mut ended = self.runner.run(self.run.program, sampler, record);
+            let mut ended = self.execute(iteration, profile, record);
             if ended.again {
-                let sampler = self.samplers.start(iteration, profile);
-                ended = self.runner.run(self.run.program, sampler, record);
+                ended = self.execute(iteration, profile, record);
             }
             if let Some(delta) = self.samplers.delta() {
                 chunk.deltas.push(delta);
@@ -114,6 +114,15 @@ impl<'r, 'a> Worker<'r, 'a> {
         }
         self.pulse.set_active(false);
         chunk
+    }
+
+    /// Runs an iteration.
+    fn execute(&mut self, iteration: u64, profile: &Arc<Profile>, record: Record) -> Ended {
+        let sampler = self.samplers.start(iteration, profile);
+        if self.runner.config_mut().insistence == 0 {
+            return self.runner.run(self.run.program, sampler, record);
+        }
+        self.runner.run(self.run.program, &mut Insistent(sampler), record)
     }
 
     /// Whether an iteration that passes is executed twice.
@@ -171,6 +180,8 @@ impl<'r, 'a> Worker<'r, 'a> {
             return;
         }
         let options = self.run.options;
+        // Where nobody had to, it is an execution like any other.
+        let insistence = if ended.insisted { self.runner.config_mut().insistence } else { 0 };
         let First { choices, log, shown } = first.unwrap_or_else(|| First {
             choices: self.runner.choices().to_vec(),
             log: self.runner.log().to_vec(),
@@ -180,7 +191,7 @@ impl<'r, 'a> Worker<'r, 'a> {
             found: Found {
                 iteration,
                 found_by: strategy::at(options.strategy, iteration).name(),
-                settings: options.settings.clone(),
+                settings: Settings { insistence, ..options.settings.clone() },
             },
             detected,
             choices,

@@ -14,6 +14,8 @@ pub struct Config {
     pub inject: Inject,
     /// Loads may return, and stores may go behind, any store: see [`Settings::explored`].
     pub explored: bool,
+    /// Rounds for which a thread that waits by trying again does not give way: see [`Settings::insistence`].
+    pub insistence: u32,
     /// Whether what is left of an execution is scheduled fairly when an eighth of [`Config::max_steps`] is
     /// used up, so that only one that has no end reaches them. Explorers that enumerate schedules, or judge
     /// the end of an execution themselves, are not to be overruled.
@@ -46,6 +48,7 @@ impl Config {
             max_steps: settings.max_steps,
             inject: settings.inject,
             explored: settings.explored,
+            insistence: settings.insistence,
             fair_tail: false,
             light: false,
             process: false,

@@ -69,6 +69,14 @@ impl ThreadChoice<'_> {
         self.execution.threads[thread.index()].spinning.yielded
     }
 
+    /// Whether `thread` is in a round of a loop that waits, in which it is not to be interrupted: see
+    /// [`Config::insistence`](crate::Config::insistence).
+    #[inline]
+    pub fn insists(&self, thread: ThreadId) -> bool {
+        let thread = &self.execution.threads[thread.index()];
+        thread.spinning.insistence.until > thread.time
+    }
+
     /// Where an object of this execution was made, as a number that is the same in every execution
     /// and every build of the same sources (two places may share one, though hardly ever do).
     pub fn created(&self, object: u32) -> Option<u64> {

@@ -146,6 +146,20 @@ pub(crate) struct Spinning {
     pub(crate) same_reads: u32,
     /// Where it gave way last.
     pub(crate) last_yield: u64,
+    pub(crate) insistence: Insistence,
+}
+
+/// How long a thread goes on that would give way: see [`Config::insistence`](crate::Config::insistence).
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Insistence {
+    /// It does so.
+    pub(crate) insists: bool,
+    /// Rounds in which it did not.
+    pub(crate) rounds: u32,
+    /// Its event with which the last of them ended.
+    pub(crate) since: u32,
+    /// Its event up to which it goes on: where the next round ends, if it is as long as the last one.
+    pub(crate) until: u32,
 }
 
 /// What a thread's coroutine does.

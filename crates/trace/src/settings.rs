@@ -185,6 +185,15 @@ pub struct Settings {
     /// runtime's own memory knows less.
     #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub explored: bool,
+    /// Rounds for which each thread that waits by trying again insists on that, before it gives way to others: one
+    /// that tries so often only, and then does something else, comes to that.
+    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "is_zero"))]
+    pub insistence: u32,
+}
+
+#[cfg(feature = "serde")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Settings {
@@ -200,6 +209,7 @@ impl Default for Settings {
             inject: Inject::default(),
             params: Vec::new(),
             explored: false,
+            insistence: 0,
         }
     }
 }

@@ -15,6 +15,8 @@ const VERSION: u8 = 0;
 const VERSION_EXPLORED: u8 = 1;
 const HAS_SETTINGS: u8 = 1;
 const IS_EXPLORED: u8 = 2;
+/// The bit behind the memory model and the faults which says that [`Settings::insistence`] follows.
+const INSISTS: u8 = 1 << 7;
 const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /// Bytes encoded together, so that the cost stays linear in the length of the token.
 const BLOCK: usize = 32;
@@ -123,8 +125,12 @@ impl FromStr for Schedule {
 
 fn write_settings(bytes: &mut Vec<u8>, settings: &Settings) {
     let memory = MemoryModel::ALL.iter().position(|model| *model == settings.memory).unwrap_or(0);
-    bytes.push(memory as u8 | settings.inject.bits() << 2);
+    let insists = if settings.insistence > 0 { INSISTS } else { 0 };
+    bytes.push(memory as u8 | settings.inject.bits() << 2 | insists);
     write_number(bytes, u64::from(settings.max_steps));
+    if settings.insistence > 0 {
+        write_number(bytes, u64::from(settings.insistence));
+    }
     write_number(bytes, settings.params.len() as u64);
     for text in settings.params.iter().flat_map(|(name, value)| [name, value]) {
         write_number(bytes, text.len() as u64);
@@ -136,12 +142,17 @@ fn read_settings(rest: &mut &[u8]) -> Result<Settings, TokenError> {
     let bits = take(rest)?;
     let memory = *MemoryModel::ALL.get(usize::from(bits & 3)).ok_or(TokenError::Damaged)?;
     let max_steps = read_number(rest)?.try_into().map_err(|_| TokenError::Damaged)?;
+    let insistence = match bits & INSISTS {
+        0 => 0,
+        _ => read_number(rest)?.try_into().map_err(|_| TokenError::Damaged)?,
+    };
+    let inject = Inject::from_bits((bits & !INSISTS) >> 2);
     let count = read_number(rest)?;
     let mut params = Vec::new();
     for _ in 0..count {
         params.push((read_text(rest)?, read_text(rest)?));
     }
-    Ok(Settings { memory, max_steps, inject: Inject::from_bits(bits >> 2), params, explored: false })
+    Ok(Settings { memory, max_steps, inject, params, explored: false, insistence })
 }
 
 fn read_text(rest: &mut &[u8]) -> Result<String, TokenError> {
@@ -275,10 +286,11 @@ mod tests {
             fingerprint: u16,
             max_steps in 1u32..,
             explored: bool,
-            bits in 0u8..16,
+            bits in 0u8..32,
+            insistence in prop_oneof![Just(0), any::<u32>()],
             params in proptest::collection::vec(("[a-z]{1,8}", "[ -~]{0,12}"), 0..3),
         ) {
-            let settings = Settings { max_steps, inject: Inject::from_bits(bits), params, explored, ..Settings::default() };
+            let settings = Settings { max_steps, inject: Inject::from_bits(bits), params, explored, insistence, ..Settings::default() };
             let schedule = Schedule { program: "mod::name".into(), settings, fingerprint, choices };
             let back: Schedule = schedule.to_string().parse().unwrap();
             prop_assert_eq!(back.trimmed(), schedule.trimmed());

@@ -2,6 +2,7 @@
 
 pub mod custom;
 mod delay;
+mod insistent;
 mod pct;
 mod pos;
 mod profile_cursor;
@@ -20,6 +21,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use value_choices::ValueChoices;
+
+pub(crate) use insistent::{Insistent, insistence};
 
 /// An explorer whose executions are a function of the iteration and of what was learned before.
 pub(crate) trait Sampler: Explorer {

@@ -1,5 +1,6 @@
 //! What strategies, the minimiser and runs as a whole promise.
 
+mod bounded_waits;
 #[path = "../common/mod.rs"]
 mod common;
 mod custom;

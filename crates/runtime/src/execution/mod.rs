@@ -331,15 +331,40 @@ impl Execution {
     /// anybody: it may well be the next.
     pub(crate) fn give_way_again(&mut self, site: Site) {
         let last = &mut self.running().spinning.last_yield;
-        if std::mem::replace(last, site.number()) == site.number() {
+        let again = std::mem::replace(last, site.number()) == site.number();
+        // Who insists does so from the first round on.
+        if again || self.config.insistence > 0 {
             self.give_way();
         }
+    }
+
+    /// Whether the current thread goes on, although it should give way.
+    #[cold]
+    fn insists(&mut self) -> bool {
+        /// A round with more events is taken for other things that were done meanwhile.
+        const LONGEST_ROUND: u32 = 16;
+        let most = self.config.insistence;
+        let thread = self.running();
+        let (time, last) = (thread.time, &mut thread.spinning.insistence);
+        if last.rounds == most {
+            last.until = 0;
+            return false;
+        }
+        let round = time - last.since;
+        if round == 0 && last.until > time {
+            // A load that repeats, and the hint behind it.
+            return true;
+        }
+        let round = if (1..=LONGEST_ROUND).contains(&round) { round } else { 1 };
+        (last.rounds, last.since, last.until) = (last.rounds + 1, time, time + round);
+        self.outcome.insisted = true;
+        true
     }
 
     /// The current thread gives way: it is not offered until another has acted.
     pub(crate) fn give_way(&mut self) {
         // What was explored says who goes on; it knows no such courtesy.
-        if self.config.explored {
+        if self.config.explored || self.config.insistence > 0 && self.insists() {
             return;
         }
         let thread = &mut self.threads[self.current as usize];

@@ -262,6 +262,8 @@ pub(crate) struct Outcome {
     pub(crate) panics: u32,
     /// The `assume` that does not hold.
     pub(crate) blocked_at: Option<Site>,
+    /// A thread went on that would have given way, had it not insisted.
+    pub(crate) insisted: bool,
     /// Threads that could not be ended.
     pub(crate) abandoned: u32,
     /// The lines that were printed.
@@ -275,6 +277,7 @@ impl Outcome {
             self.failure = None;
         }
         (self.stopped, self.discarded, self.left, self.blocked_at) = (false, false, None, None);
+        self.insisted = false;
         (self.panics, self.abandoned) = (0, 0);
         self.console.clear();
     }

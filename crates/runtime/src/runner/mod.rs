@@ -66,6 +66,8 @@ pub struct Ended {
     pub class: u64,
     /// A hash of what was printed.
     pub output: u64,
+    /// [`Config::insistence`] made a difference.
+    pub insisted: bool,
     /// Threads that could not be ended and whose memory is lost.
     pub abandoned: u32,
     /// The program looked at a reference count: see [`Config::count_points`].
@@ -241,6 +243,7 @@ impl Runner {
             steps: execution.schedule.steps,
             class: execution.order.class,
             output,
+            insisted: execution.outcome.insisted,
             abandoned: execution.outcome.abandoned,
             counts_observed: execution.order.counts_observed || (execution.order.doubtful && failed),
             left_over,

@@ -21,6 +21,7 @@ pub(super) unsafe fn start_root(execution: &mut Execution, program: &dyn Fn()) {
     execution.schedule.thread_count = 1;
     execution.schedule.unfinished = 1;
     execution.threads[0].path = 1;
+    execution.threads[0].spinning.insistence.insists = execution.config.insistence > 0;
     execution.threads[0].clock.prepare(0, 1);
     execution.heartbeat.beat(site);
     if let Some(recorder) = &mut execution.recorder {

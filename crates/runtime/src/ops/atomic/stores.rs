@@ -217,7 +217,7 @@ pub(super) fn is_repeated(spinning: &mut Spinning, site: Site, write: WriteRef) 
     // The compiler may keep one place at several addresses.
     if event == write.event && place.is_some_and(|place| place == site || place.number() == site.number()) {
         spinning.same_reads += 1;
-        return spinning.same_reads > 2;
+        return spinning.same_reads > 2 || spinning.insistence.insists;
     }
     spinning.last_read = (Some(site), write.event);
     spinning.same_reads = 0;

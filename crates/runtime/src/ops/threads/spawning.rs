@@ -175,6 +175,7 @@ fn add_thread(
     if !spawner.coherence.seen.is_empty() {
         thread.coherence.seen.copy_from(&spawner.coherence.seen);
     }
+    thread.spinning.insistence.insists = execution.config.insistence > 0;
     thread.origin.parent = Some(parent);
     thread.origin.spawned_at = Some(site);
     if options.name.is_some() {
