@@ -1,4 +1,4 @@
-// event-listener | 5.3.0 | 5.3.1 | | --memory rc11 | a notification is lost, for an old count of listeners is read
+// event-listener | 5.3.0 | 5.3.1 | | | a notification is lost, for an old count of listeners is read
 use event_listener::{Event, Listener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

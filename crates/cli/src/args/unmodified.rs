@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The default of `--iterations`.
 pub(crate) const ITERATIONS: u64 = 1_000;
 /// The default of `--memory`.
-pub(crate) const MEMORY: MemoryModel = MemoryModel::Sc;
+pub(crate) const MEMORY: MemoryModel = MemoryModel::Rc11;
 /// The default of `--max-steps`: tests of real crates repeat what they do thousands of times.
 pub(crate) const MAX_STEPS: u32 = 5_000_000;
 
@@ -46,7 +46,8 @@ pub(crate) struct CargoTestArgs {
     /// How schedules are chosen.
     #[arg(long, value_name = "NAME", default_value_t = Strategy::default(), value_parser = named::<Strategy>(Strategy::NAMES))]
     pub(crate) strategy: Strategy,
-    /// Memory model: with `rc11` loads may read older stores, but never of what the standard library uses itself.
+    /// Memory model: with `rc11` loads may read older stores, but never of what the standard library uses itself;
+    /// with `sc` only the newest.
     #[arg(long, value_name = "MODEL", default_value_t = MEMORY, value_parser = memory_model())]
     pub(crate) memory: MemoryModel,
     /// Faults to inject; may be repeated. With `timeout`, waits of limited time and sleeps may end at any step, not
