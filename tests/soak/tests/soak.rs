@@ -108,6 +108,21 @@ fn programs_that_once_differed_agree() {
     }
 }
 
+/// A thread polls under a lock, then takes it again; others take it before, in between and behind.
+#[test]
+fn a_lock_that_is_polled_is_taken_in_every_order() {
+    use racefuzz_soak::Op;
+    let mut program = generate(0, &[Theme::Atomics]);
+    let polls = vec![Op::AwaitLocked(0, 1, 1), Op::Lock(0), Op::Unlock(0, 1)];
+    for other in [vec![Op::Lock(0)], vec![Op::Lock(0), Op::Unlock(0, 1)]] {
+        for store in [Op::Store(1, 1), Op::CompareExchange(1, 0, 1), Op::AwaitCompareExchange(1, 0, 1)] {
+            program.threads = vec![polls.clone(), other.clone(), vec![store]];
+            let verdict = compare(&program, &LIMITS);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+}
+
 /// The enumerator finds what is known, and the comparison notices what is wrong.
 #[test]
 fn known_programs_have_the_outcomes_that_they_must() {

@@ -140,7 +140,10 @@ impl Explore {
         let is_torn = effect == Effect::Silent && !is_last && self.turn().is_some();
         if unseen && !self.forced && self.quiet.is_none() && (is_torn || ids.iter().any(changed)) {
             // It read something else than the newest, and it is no use.
-            let ends = self.loops.rounds(key) == Some(1) || self.turn().is_some();
+            // A backward revisit that has somebody wait for the round has lost what others did meanwhile: they may
+            // still change what it read.
+            let has_others_wait = self.graph.blocks.iter().any(|block| ids.contains(&block.rf));
+            let ends = self.loops.rounds(key) == Some(1) && !has_others_wait || self.turn().is_some();
             if ends {
                 self.dead = true;
                 self.note_dead_end(&ids);
