@@ -9,10 +9,8 @@
 
 use super::Sampler;
 use crate::options::Options;
-use crate::profile::{Profile, ProfileDelta};
 use racefuzz_runtime::{Alternatives, Explorer, Op, ThreadChoice};
 use racefuzz_trace::{Strategy, ThreadId};
-use std::sync::Arc;
 
 /// One execution in so many.
 const SHARE: u64 = 32;
@@ -75,15 +73,5 @@ impl Explorer for Insistent<'_> {
 
     fn end(&mut self) {
         self.0.end();
-    }
-}
-
-impl Sampler for Insistent<'_> {
-    fn start(&mut self, iteration: u64, profile: &Arc<Profile>) {
-        self.0.start(iteration, profile);
-    }
-
-    fn delta(&mut self) -> Option<ProfileDelta> {
-        self.0.delta()
     }
 }
