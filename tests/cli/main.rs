@@ -11,6 +11,7 @@ mod interrupts;
 mod looks;
 mod newcomer;
 mod replay;
+mod standard;
 mod support;
 mod traces;
 mod unmodified;

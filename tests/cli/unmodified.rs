@@ -621,7 +621,7 @@ pub fn library() -> PathBuf {
     target.join("debug/libracefuzz_hooks.so")
 }
 
-fn run(folder: &Path, library: &Path, arguments: &[&str]) -> Ran {
+pub fn run(folder: &Path, library: &Path, arguments: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-racefuzz"));
     for (variable, _) in std::env::vars_os() {
         let name = variable.to_string_lossy();

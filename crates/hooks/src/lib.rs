@@ -39,7 +39,8 @@
 //! instrumented, the rest is not. Happens-before is over-approximated there: a thread learns from all others
 //! when it comes back from a futex or wakes somebody, when it meets an atomic that code that is not seen has
 //! written, and when it meets an atomic for the first time. A data race is reported only where none of this
-//! could have ordered the accesses.
+//! could have ordered the accesses. Functions of it that begin by a look at memory which others write have a
+//! step put before their beginning (`entries`).
 
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 mod engine;

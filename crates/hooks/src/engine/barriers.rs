@@ -106,17 +106,25 @@ fn relative(code: &[u8], at: usize) -> Option<usize> {
 }
 
 fn replace(address: usize) -> bool {
+    overwrite(address, &[BREAKPOINT])
+}
+
+/// Overwrites code of the program, which does not run now.
+pub(super) fn overwrite(address: usize, bytes: &[u8]) -> bool {
     const PAGE: usize = 4096;
-    let page = (address & !(PAGE - 1)) as *mut c_void;
+    let page = address & !(PAGE - 1);
+    let length = address + bytes.len() - page;
     let protect = |how| {
         // SAFETY: code of the program, which does not run now.
-        unsafe { libc::mprotect(page, PAGE, how) == 0 }
+        unsafe { libc::mprotect(page as *mut c_void, length, how) == 0 }
     };
     if !protect(libc::PROT_READ | libc::PROT_WRITE) {
         return false;
     }
-    // SAFETY: the page may be written to; nobody executes it.
-    unsafe { (address as *mut u8).write_volatile(BREAKPOINT) };
+    for (offset, byte) in bytes.iter().enumerate() {
+        // SAFETY: the pages may be written to; nobody executes them.
+        unsafe { ((address + offset) as *mut u8).write_volatile(*byte) };
+    }
     protect(libc::PROT_READ | libc::PROT_EXEC)
 }
 

@@ -4,7 +4,7 @@ use super::border::settle;
 use super::process::{self, Program};
 use super::real::die;
 use super::segments::Segments;
-use super::{barriers, heap, naming, shadow, sites, stacks, state};
+use super::{barriers, entries, heap, naming, shadow, sites, stacks, state};
 use crate::request::{Answer, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
 use racefuzz_trace::{FailureKind, MemoryModel, Outcome, Schedule};
@@ -105,5 +105,6 @@ fn prepare() {
         sites::prepare(base, writable);
         shadow::prepare(writable);
         barriers::prepare();
+        entries::prepare();
     }
 }

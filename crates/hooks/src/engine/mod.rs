@@ -9,6 +9,7 @@ mod barriers;
 mod blocks;
 mod border;
 mod driver;
+mod entries;
 mod events;
 mod futex;
 mod heap;

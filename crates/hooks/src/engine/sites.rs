@@ -8,6 +8,7 @@
 use super::interpose::Frame;
 use super::stacks;
 use addr2line::Loader;
+use object::{Object, ObjectSymbol, ReadCache, SymbolKind};
 use racefuzz_runtime::{Place, Site};
 use racefuzz_trace::Verb;
 use std::collections::HashMap;
@@ -196,6 +197,28 @@ pub(crate) fn function(address: usize) -> Option<usize> {
     with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
 }
 
+/// Where the functions begin whose names are wanted.
+pub(crate) fn functions(wanted: &dyn Fn(&str) -> bool) -> Vec<usize> {
+    let base = BASE.load(Ordering::Relaxed);
+    let Ok(file) = std::fs::File::open("/proc/self/exe") else { return Vec::new() };
+    let cache = ReadCache::new(file);
+    let Ok(executable) = object::read::elf::ElfFile64::<object::Endianness, _>::parse(&cache) else {
+        return Vec::new();
+    };
+    let mut found: Vec<usize> = executable
+        .symbols()
+        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition())
+        .filter(|symbol| {
+            let name = symbol.name().unwrap_or_default();
+            wanted(&addr2line::demangle_auto(name.into(), None))
+        })
+        .map(|symbol| base + symbol.address() as usize)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
 /// Whether the function at an address is none of the standard library's, or one of its functions that stand for an
 /// instruction.
 pub(crate) fn is_written_for_program(function: usize) -> bool {
@@ -313,7 +336,7 @@ fn is_program(name: &str) -> bool {
 }
 
 /// What a function is at, by its name.
-fn role(name: &str) -> Role {
+pub(crate) fn role(name: &str) -> Role {
     let name = name.trim_start_matches('<');
     let in_std = name.starts_with("std::");
     if !in_std && !name.starts_with("alloc::") {

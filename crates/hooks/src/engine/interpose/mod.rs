@@ -9,7 +9,7 @@
     reason = "their contracts are those of what they stand for"
 )]
 
-mod atomics;
+pub(super) mod atomics;
 mod events;
 mod files;
 mod memory;

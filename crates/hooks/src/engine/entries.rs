@@ -1,0 +1,144 @@
+//! Functions of the standard library that begin by a look at memory which other threads write, and come compiled
+//! without hooks: that look is made a step.
+//!
+//! `Condvar::wait` reads the count of notifications and gives the lock back, and only then calls the system. A
+//! notification that comes right before it, from a thread that does not take the lock, is lost; for it to come
+//! there, the explorer must be able to let that thread run there. So the first instructions of the function are
+//! moved to a page nearby, behind a call of the host's, and a jump to there takes their place.
+
+use super::border::{as_host, in_program};
+use super::instruction;
+use super::interpose::Frame;
+use super::interpose::atomics::looks_unseen;
+use super::sites::{self, Role};
+use std::ffi::c_void;
+
+/// Bytes of the jump that takes the place of the first instructions.
+const JUMP: usize = 5;
+const PAGE: usize = 4096;
+
+/// What the standard library calls its functions by which threads wait on a condition variable: the one calls the
+/// other, or what both call is compiled into both.
+const WAITS: [&str; 2] = ["wait", "wait_optional_timeout"];
+
+/// Finds the functions of the executable, and makes their beginnings steps.
+pub(crate) fn prepare() {
+    let Some((start, end)) = sites::code() else { return };
+    let waits = |name: &str| {
+        let function = name.rsplit("::").next().unwrap_or(name);
+        sites::role(name) == Role::Condvar && WAITS.contains(&function)
+    };
+    let found = sites::functions(&waits);
+    if found.is_empty() {
+        return;
+    }
+    let Some(page) = page_near(start, end) else { return };
+    let mut at = page;
+    for function in found {
+        // SAFETY: a function of the executable, which the loader has mapped, is followed by others or by padding.
+        let code = unsafe { std::slice::from_raw_parts(function as *const u8, 32.min(end - function)) };
+        let Some(moved) = movable(code) else { continue };
+        let before = stub(&code[..moved], function + moved);
+        if at + before.len() > page + PAGE {
+            break;
+        }
+        // SAFETY: the page is this function's, and writable; the bytes fit in.
+        unsafe { std::ptr::copy_nonoverlapping(before.as_ptr(), at as *mut u8, before.len()) };
+        let mut jump = vec![0xe9];
+        jump.extend(i32::try_from(at as isize - (function + JUMP) as isize).unwrap_or(0).to_le_bytes());
+        super::barriers::overwrite(function, &jump);
+        at += before.len().next_multiple_of(16);
+    }
+    // SAFETY: the page is this function's.
+    unsafe { libc::mprotect(page as *mut c_void, PAGE, libc::PROT_READ | libc::PROT_EXEC) };
+}
+
+/// A page that a jump reaches from all of the code.
+fn page_near(start: usize, end: usize) -> Option<usize> {
+    const STEP: usize = 1 << 20;
+    let start = start & !(PAGE - 1);
+    let below = (1..512).filter_map(|steps| start.checked_sub(steps * STEP));
+    let above = (1..512).map(|steps| end.next_multiple_of(PAGE) + steps * STEP);
+    below.chain(above).filter(|address| *address > PAGE).find(|address| {
+        let how = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
+        // SAFETY: takes no place of what is there.
+        let got = unsafe {
+            let wanted = *address as *mut c_void;
+            libc::mmap(wanted, PAGE, libc::PROT_READ | libc::PROT_WRITE, how, -1, 0)
+        };
+        got as usize == *address
+    })
+}
+
+/// How many bytes at the beginning of a function are whole instructions that do the same elsewhere, and leave room
+/// for a jump.
+fn movable(code: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while at < JUMP {
+        let instruction = code.get(at..)?;
+        let same = matches!(
+            instruction,
+            // endbr64; push; and, with wide registers, push.
+            [0xf3, 0x0f, 0x1e, 0xfa, ..] | [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..]
+            // Between registers; sub rsp.
+            | [0x48 | 0x49 | 0x4c | 0x4d, 0x89 | 0x8b, 0xc0..=0xff, ..] | [0x89 | 0x8b, 0xc0..=0xff, ..]
+            | [0x41 | 0x44 | 0x45, 0x89 | 0x8b, 0xc0..=0xff, ..] | [0x48, 0x81 | 0x83, 0xec, ..]
+        );
+        if !same {
+            return None;
+        }
+        at += instruction::length(instruction)?;
+    }
+    Some(at)
+}
+
+/// A call of the host's with the first argument and a frame, then the moved instructions, then a jump to those behind.
+fn stub(moved: &[u8], behind: usize) -> Vec<u8> {
+    let mut code = vec![
+        0x55, // push rbp
+        0x48, 0x89, 0xe5, // mov rbp, rsp
+        0x57, 0x56, 0x52, 0x51, // push rdi; push rsi; push rdx; push rcx
+        0x41, 0x50, 0x41, 0x51, // push r8; push r9
+        0x48, 0x89, 0xee, // mov rsi, rbp
+        0x48, 0xb8, // mov rax, ...
+    ];
+    let hook: extern "C" fn(usize, *const Frame) = begins_to_wait;
+    code.extend((hook as usize).to_le_bytes());
+    code.extend([
+        0xff, 0xd0, // call rax
+        0x41, 0x59, 0x41, 0x58, // pop r9; pop r8
+        0x59, 0x5a, 0x5e, 0x5f, // pop rcx; pop rdx; pop rsi; pop rdi
+        0x5d, // pop rbp
+    ]);
+    code.extend(moved);
+    code.extend([0xff, 0x25, 0, 0, 0, 0]); // jmp [rip]
+    code.extend(behind.to_le_bytes());
+    code
+}
+
+/// A thread is about to wait on the condition variable at an address.
+extern "C" fn begins_to_wait(address: usize, frame: *const Frame) {
+    if in_program() {
+        as_host(looks_unseen, (address, frame));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_instructions_are_moved() {
+        // push rbp; mov rbp, rsp; push r15
+        assert_eq!(movable(&[0x55, 0x48, 0x89, 0xe5, 0x41, 0x57, 0x90, 0x90]), Some(6));
+        // push rbp; push r15; push r14; push r13
+        assert_eq!(movable(&[0x55, 0x41, 0x57, 0x41, 0x56, 0x41, 0x55]), Some(5));
+        // push rbx; sub rsp, 16
+        assert_eq!(movable(&[0x53, 0x48, 0x83, 0xec, 0x10, 0x90]), Some(5));
+        // jmp; mov eax, [rdi]; mov rax, [rip + 1]
+        for code in [[0xe9, 0, 0, 0, 0, 0x90, 0x90], [0x8b, 0x07, 0x90, 0x90, 0x90, 0x90, 0x90]] {
+            assert_eq!(movable(&code), None);
+        }
+        assert_eq!(movable(&[0x48, 0x8b, 0x05, 1, 0, 0, 0]), None);
+    }
+}
