@@ -246,6 +246,7 @@ impl Memory for Explore {
                 for choice in (1..count).rev() {
                     self.leave_choice(self.graph.len(), Event { choice, ..event.clone() }, &joins);
                 }
+                event.choice = self.chooses_quietly(thread, point, count);
                 self.graph.add(event, &joins)
             }
         };
@@ -270,7 +271,7 @@ impl Memory for Explore {
                 self.graph.event(*id).choice,
                 self.graph.event(*id).fresh && self.graph.event(*id).choice == 0,
             ),
-            None => (0, true),
+            None => (self.chooses_quietly(thread, Point::Value, count), true),
         };
         self.part = Part { count: if open { count } else { 0 } };
         choice.min(count - 1)

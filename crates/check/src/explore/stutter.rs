@@ -19,7 +19,7 @@ use super::finding::Round;
 use super::taking_back::spurious_failures;
 use super::*;
 use crate::graph::holds;
-use crate::waiting::{LoopKey, Purpose, mix};
+use crate::waiting::{LoopKey, Purpose, choice, mix};
 use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
 use std::ops::Range;
@@ -213,18 +213,40 @@ impl Explore {
             Err(next) => return next,
         };
         let quiet = self.quiet.as_ref()?;
-        let (of, round, seed) = (quiet.thread, quiet.round.len() as u32, quiet.seed);
         let goes_on = |thread: &u32| {
             !waits[*thread as usize] && standing.is_enabled(self.fronts[*thread as usize].runs_as)
         };
-        let rank = |thread: &u32| {
-            let done = self.fronts[*thread as usize].done - if *thread == of { round } else { 0 };
-            mix(seed, mix(u64::from(*thread), u64::from(done)))
-        };
+        let rank = |thread: &u32| self.quiet_number(quiet, *thread);
         // Who polls comes last.
         let able = (0..self.started as u32).filter(goes_on);
         let next = able.min_by_key(|thread| (self.is_about_to_poll(*thread, standing), rank(thread)))?;
         self.go(next, standing, None)
+    }
+
+    /// A number of the order in which one of a pair goes on and of how far a thread has come in it, the round left
+    /// out. Choices do not count: some may have been made in the trial.
+    fn quiet_number(&self, quiet: &Quiet, thread: u32) -> u64 {
+        let done = self.fronts[thread as usize].done as usize;
+        let ids = self.graph.threads[thread as usize][..done].iter();
+        let counts = |id: &&Id| {
+            let event = self.graph.event(**id);
+            event.kind != Kind::Choice && !(thread == quiet.thread && quiet.round.contains(&event.po))
+        };
+        mix(quiet.seed, mix(u64::from(thread), ids.filter(counts).count() as u64))
+    }
+
+    /// What a thread chooses that goes on quietly: what the first choice leads to may hide what else others could
+    /// have done, so that each order has choices of its own. 0 where nobody goes on quietly.
+    pub(super) fn chooses_quietly(&self, thread: u32, point: Point, count: u32) -> u32 {
+        let Some(quiet) = &self.quiet else { return 0 };
+        let begun = quiet.begun.unwrap_or(u32::MAX) as usize;
+        let events = self.graph.threads[thread as usize].get(begun..).unwrap_or_default();
+        // Behind a round that was tried, what comes next has been chosen in the trial.
+        let is_next = events.iter().all(|id| self.graph.event(*id).kind == Kind::Choice);
+        if thread == quiet.thread && is_next {
+            return 0;
+        }
+        (mix(self.quiet_number(quiet, thread), choice(point)) % u64::from(count)) as u32
     }
 
     /// The graph has been executed: its thread goes on, with or without the round.
