@@ -123,6 +123,65 @@ fn a_lock_that_is_polled_is_taken_in_every_order() {
     }
 }
 
+/// The same where the other one stores under the lock what is waited for, and somebody waits for the opposite.
+#[test]
+fn what_is_polled_for_comes_from_two_sides() {
+    use racefuzz_soak::Op;
+    let mut program = generate(0, &[Theme::Atomics]);
+    let polls = vec![Op::AwaitLocked(0, 1, 1), Op::Lock(0), Op::Unlock(0, 1)];
+    let stores = vec![Op::Lock(0), Op::Store(1, 1)];
+    let waits =
+        [Op::AwaitCompareExchange(1, 0, 1), Op::AwaitSwap(1, 1), Op::Await(1, 0), Op::AwaitUpdate(1, 1)];
+    for wait in waits {
+        for behind in [vec![], vec![Op::Store(1, 1)]] {
+            let third = [vec![wait], behind].concat();
+            program.threads = vec![polls.clone(), stores.clone(), third];
+            let verdict = compare(&program, &LIMITS);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+    // A lock made of swaps, which is awaited and polled.
+    program.threads = vec![
+        vec![Op::AwaitSwap(0, 1), Op::Store(0, 0), Op::Lock(0)],
+        vec![Op::AwaitCompareExchange(0, 1, 2)],
+        vec![Op::AwaitLocked(0, 0, 2)],
+    ];
+    let verdict = compare(&program, &LIMITS);
+    assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+}
+
+/// Two waits in one place of the source, for values of which somebody stores the second behind a choice.
+#[test]
+fn a_wait_goes_on_behind_what_others_choose() {
+    use racefuzz_soak::{Capacity, Op};
+    let mut program = generate(0, &[Theme::Atomics]);
+    program.channels = vec![Capacity::Unbounded];
+    let waits = vec![Op::Await(1, 1), Op::Await(1, 2)];
+    for chooses in [Op::ParkTimeout, Op::ReceiveTimeout(0)] {
+        for second in [vec![Op::Store(1, 2)], vec![Op::CompareExchange(1, 1, 2)]] {
+            let third = [vec![chooses], second].concat();
+            program.threads = vec![vec![Op::Store(1, 1)], waits.clone(), third];
+            let verdict = compare(&program, &WITH_SCHEDULES);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+}
+
+/// A wait whose first round may succeed or, if it is interrupted before, never does.
+#[test]
+fn a_wait_is_interrupted_before_its_first_round() {
+    use racefuzz_soak::Op;
+    let mut program = generate(0, &[Theme::Atomics]);
+    for first in [Op::Await(1, 1), Op::AwaitNoticing(1, 1, 1), Op::AwaitUpdate(1, 1)] {
+        for between in [vec![], vec![Op::Load(0)], vec![Op::Await(0, 1)], vec![Op::AwaitNoticing(0, 1, 3)]] {
+            let stores = [vec![Op::Add(0, 1)], between, vec![Op::Store(1, 1)]].concat();
+            program.threads = vec![vec![Op::Store(1, 2)], vec![first, Op::AwaitBoth([0, 1], [1, 1])], stores];
+            let verdict = compare(&program, &WITH_SCHEDULES);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+}
+
 /// The enumerator finds what is known, and the comparison notices what is wrong.
 #[test]
 fn known_programs_have_the_outcomes_that_they_must() {

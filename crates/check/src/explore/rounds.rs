@@ -138,8 +138,11 @@ impl Explore {
         let is_last = first >= self.given && events_behind == done - round.events.start;
         // Others went on in its middle, for nothing: it could as well not have begun.
         let is_torn = effect == Effect::Silent && !is_last && self.turn().is_some();
-        if unseen && !self.forced && self.quiet.is_none() && (is_torn || ids.iter().any(changed)) {
+        if unseen && self.quiet.is_none() && (is_torn && !self.forced || ids.iter().any(changed)) {
             // It read something else than the newest, and it is no use.
+            if is_torn {
+                self.learn_beginning(&ids);
+            }
             // A backward revisit that has somebody wait for the round has lost what others did meanwhile: they may
             // still change what it read.
             let has_others_wait = self.graph.blocks.iter().any(|block| ids.contains(&block.rf));

@@ -186,7 +186,7 @@ impl Explore {
     /// Nobody can go on but threads that wait for others: begins anew, so that they do.
     pub(super) fn leave_to_waiting(&mut self) {
         let is_left = |front: &Front| matches!(front.wait, Wait::News(_));
-        if self.quiet.is_none() && !self.doomed && self.fronts[..self.started].iter().any(is_left) {
+        if self.quiet.is_none() && self.fronts[..self.started].iter().any(is_left) {
             self.begin_anew(true);
         }
     }

@@ -68,6 +68,15 @@ impl Explore {
         accesses.skip(1).for_each(|event| turns.taken_back.add(event.site));
     }
 
+    /// A round of these events comes to nothing, as others went on in the middle of it. What they did comes before a
+    /// whole round if its thread is interrupted before it, which it is only where that matters: the thread may not
+    /// have come round there yet, and so not give way.
+    pub(super) fn learn_beginning(&mut self, round: &[Id]) {
+        let Some(turns) = &mut self.turns else { return };
+        let first = round.iter().map(|id| self.graph.event(*id)).find(|event| event.loc != NOWHERE);
+        first.into_iter().for_each(|event| turns.taken_back.add(event.site));
+    }
+
     /// Whether a schedule has room for an event where it comes next: on an ordered location it is behind
     /// all others, and behind the SeqCst writes if it is SeqCst.
     pub(super) fn is_in_order(&self, event: &Event, way: Way) -> bool {

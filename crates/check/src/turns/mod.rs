@@ -56,8 +56,9 @@
 //! *Rounds.* A thread that ends a round of a loop which [waits](crate::waiting) gives way, as if the round had not
 //! been: its events leave the graph, and show nothing any more. So the places in the middle of such a round
 //! are taken for ones that matter: what others do there may end the loop. Before the first event it needs no
-//! interruption, as the thread gives way there. A round in the middle of which others went on, for nothing,
-//! could as well not have begun.
+//! interruption, as the thread gives way there, if it has gone round at all. A round in the middle of which others
+//! went on, for nothing, could as well not have begun; the place where it begins then matters, too, as it may be the
+//! first one.
 
 mod digest;
 mod places;
@@ -151,7 +152,7 @@ pub(crate) struct Turns {
     pub(crate) met_again: bool,
     /// Who waits at its end.
     pub(crate) stuck: Vec<Stuck>,
-    /// Places in the middle of rounds that were taken back, as far as they were not learned yet.
+    /// Places in rounds that were taken back or came to nothing, as far as they were not learned yet.
     pub(crate) taken_back: Places,
     /// Where it could have been interrupted.
     pub(crate) interruptions: Vec<Interruption>,
