@@ -4,6 +4,9 @@ use super::TurnState;
 use crate::graph::{Graph, INIT, Id, Kind, holds};
 use crate::waiting::mix;
 
+/// The square of the number of new events up to which they are always looked at one by one.
+const MOST_LOOKED_AT: u64 = 64 * 64;
+
 /// The hash of the graph of a running execution, brought up to date event by event.
 #[derive(Debug, Default)]
 pub(crate) struct Digest {
@@ -64,7 +67,10 @@ impl Digest {
     fn of_graph(&mut self, graph: &Graph) -> u128 {
         self.number_threads(graph);
         let len = graph.len();
-        if self.sums.is_empty() || len < self.base {
+        let known = self.base + (self.sums.len() as u32).saturating_sub(1);
+        let new = u64::from(len.saturating_sub(known));
+        // Of each new write it is looked whether it is the last one so far; of many together that costs more.
+        if self.sums.is_empty() || len < self.base || new * new > u64::from(len).max(MOST_LOOKED_AT) {
             self.renew(graph);
         }
         self.sums.truncate((len - self.base) as usize + 1);
@@ -89,7 +95,13 @@ impl Digest {
 
     /// Computes the hash from the whole graph.
     fn renew(&mut self, graph: &Graph) {
-        let sum = (0..graph.len()).fold(0u128, |sum, id| sum.wrapping_add(self.of_event_in_order(graph, id)));
+        let no_write = |id: &Id| graph.event(*id).kind != Kind::Write;
+        let others = (0..graph.len()).filter(no_write).map(|id| self.of_event_in_order(graph, id));
+        let writes = graph.locs.iter().flat_map(|loc| {
+            let before = std::iter::once(INIT).chain(loc.mo.iter().copied());
+            before.zip(&loc.mo).map(|(before, write)| self.of_event(graph, *write, before))
+        });
+        let sum = others.chain(writes).fold(0u128, u128::wrapping_add);
         self.base = graph.len();
         self.sums.clear();
         self.sums.push(sum);
