@@ -38,7 +38,7 @@ pub(crate) fn floor(model: MemoryModel, graph: &Graph, loc: u32, stand: &Stand<'
         MemoryModel::Sc => ordered_floor(graph, entry, stand.ord),
         // Where something happens before the access, `tso` has it before it, too: what synchronises are
         // writes that others read, and those leave the buffer in order.
-        MemoryModel::Rc11 | MemoryModel::Tso => rc11::floor(graph, entry, stand.before),
+        MemoryModel::Rc11 | MemoryModel::Tso => rc11::floor(graph, loc, stand.before),
     }
 }
 

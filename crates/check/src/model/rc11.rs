@@ -9,23 +9,19 @@
 //!   `psc_F = [F_sc] ; (hb ∪ hb;eco;hb) ; [F_sc]`;
 //! * `po ∪ rf` is acyclic.
 
-use crate::graph::{Graph, INIT, Id, Kind, Loc, NOWHERE};
+use crate::graph::{Graph, INIT, Id, Kind, NOWHERE};
 use racefuzz_runtime::Clock;
 use racefuzz_trace::MemoryOrder;
 
 /// Coherence of an access that nothing follows: it must not read, or go before, a write older than
 /// one that happens before it, or that an event before it has read.
-pub(super) fn floor(graph: &Graph, loc: &Loc, before: &Clock) -> usize {
+pub(super) fn floor(graph: &Graph, loc: u32, before: &Clock) -> usize {
     let knows = |id: Id| {
         let event = graph.event(id);
         before.knows(event.thread, event.time)
     };
-    for (at, write) in loc.mo.iter().enumerate().rev() {
-        if knows(*write) || loc.reads.iter().any(|read| graph.event(*read).rf == *write && knows(*read)) {
-            return at + 1;
-        }
-    }
-    0
+    let is_known = |write: &Id| knows(*write) || graph.readers(loc, *write).any(knows);
+    graph.loc(loc).mo.iter().rposition(is_known).map_or(0, |at| at + 1)
 }
 
 /// A relation as rows of bits.

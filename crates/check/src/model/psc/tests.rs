@@ -33,7 +33,7 @@ fn explore(program: &dyn Fn(), look: &mut dyn FnMut(&Graph)) {
 
 /// The first place in modification order at which an access that is last in its thread is coherent.
 fn floor(graph: &Graph, event: &Event) -> usize {
-    rc11::floor(graph, graph.loc(event.loc), &event.before)
+    rc11::floor(graph, event.loc, &event.before)
 }
 
 /// Graphs of the program, and what becomes of it when the last reads of its threads read other
