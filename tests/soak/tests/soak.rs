@@ -182,6 +182,24 @@ fn a_wait_is_interrupted_before_its_first_round() {
     }
 }
 
+/// Two threads wait for each other in every way, and perhaps a third one ends it.
+#[test]
+fn waits_that_write_what_is_there_wait_for_ever() {
+    use racefuzz_soak::Op;
+    let mut program = generate(0, &[Theme::Atomics]);
+    let waits = |value| {
+        let compares = Op::AwaitCompareExchange(1, value, value);
+        [Op::Await(1, value), Op::AwaitUpdate(1, value), compares, Op::AwaitSwap(1, value)]
+    };
+    for (one, other) in waits(2).into_iter().flat_map(|one| waits(1).map(|other| (one, other))) {
+        for third in [vec![], vec![Op::Add(1, 2)]] {
+            program.threads = vec![third, vec![one], vec![other]];
+            let verdict = compare(&program, &WITH_SCHEDULES);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+}
+
 /// The enumerator finds what is known, and the comparison notices what is wrong.
 #[test]
 fn known_programs_have_the_outcomes_that_they_must() {

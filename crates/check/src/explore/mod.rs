@@ -84,6 +84,11 @@ struct Front {
 }
 
 impl Front {
+    /// Whether it does not wait in a loop, as far as is known.
+    fn moves(&self) -> bool {
+        matches!(self.wait, rounds::Wait::No)
+    }
+
     /// As new, keeping its memory.
     fn reset(&mut self) {
         let (mut trail, mut sites) = (std::mem::take(&mut self.trail), std::mem::take(&mut self.sites));

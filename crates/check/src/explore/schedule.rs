@@ -100,15 +100,19 @@ impl Explore {
 
     /// Which threads wait in loops; or who goes on before that is known, if anyone.
     pub(super) fn waiting(&mut self, standing: &Standing<'_>) -> Result<SmallVec<[bool; 8]>, Option<u32>> {
-        // Who has come round is looked at first: whoever goes on may change what others have read.
-        let mut waits: SmallVec<[bool; 8]> = SmallVec::new();
-        for thread in 0..self.started as u32 {
+        // Who has come round is looked at first: whoever goes on may change what others have read, and a round that
+        // is taken back is no news to those who wait.
+        let mut waits: SmallVec<[bool; 8]> = SmallVec::from_elem(true, self.started);
+        let (first, last): (SmallVec<[u32; 8]>, SmallVec<[u32; 8]>) =
+            (0..self.started as u32).partition(|thread| self.fronts[*thread as usize].moves());
+        for thread in first.into_iter().chain(last) {
             let state = match standing.is_live(self.fronts[thread as usize].runs_as) {
                 true => self.loop_state(thread, standing),
                 false => LoopState::Waits,
             };
             match state {
-                LoopState::GoesOn | LoopState::Waits => waits.push(state == LoopState::Waits),
+                LoopState::GoesOn => waits[thread as usize] = false,
+                LoopState::Waits => {}
                 LoopState::Tries if self.tries(standing).is_some() => return Err(Some(thread)),
                 LoopState::Tries => {
                     self.end_trial();
@@ -118,7 +122,6 @@ impl Explore {
                     if self.quiet.is_some() {
                         return self.waiting(standing);
                     }
-                    waits.push(true);
                 }
                 LoopState::Ends => return Err(None),
             }
