@@ -637,7 +637,7 @@ pub fn run(folder: &Path, library: &Path, arguments: &[&str]) -> Ran {
 }
 
 /// The lines of the command on standard error, without times and without cargo's.
-fn lines(stderr: &str) -> String {
+pub fn lines(stderr: &str) -> String {
     let cargos = ["Compiling", "Finished", "Blocking"];
     let own = stderr.lines().filter(|line| !cargos.iter().any(|word| line.trim_start().starts_with(word)));
     let plain = own.map(|line| {

@@ -20,6 +20,7 @@ pub(crate) fn value(value: &Value) -> String {
 pub(crate) fn action(view: &View<'_>, event: &Event, orders: bool) -> String {
     let name = event.object.map_or("", |object| view.names.object(object));
     let text = event.text.as_deref().map(note);
+    let name = if name.is_empty() { unnamed(event.verb) } else { name };
     let plain = || join(event.verb.word(), name);
     let wrote = event.wrote.as_ref().map(value);
     let body = match event.verb {
@@ -39,7 +40,7 @@ pub(crate) fn action(view: &View<'_>, event: &Event, orders: bool) -> String {
             None => format!("{} (nobody waits)", plain()),
         },
         Verb::Unpark => {
-            let who = event.other.map_or("", |other| view.names.thread(other));
+            let who = event.other.map_or(name, |other| view.names.thread(other));
             // Not a failure: the token is kept for the next park.
             let early = if event.ok { "" } else { " (not parked yet)" };
             return format!("{}{early}", join("unpark", who));
@@ -82,6 +83,7 @@ pub(crate) fn attempt(view: &View<'_>, verb: Verb, object: Option<racefuzz_trace
     let name = object.map_or("", |object| view.names.object(object));
     match verb {
         Verb::Park | Verb::Sleep => verb.word().to_owned(),
+        Verb::Join if object.is_some() => "join the threads of a scope".to_owned(),
         // The thread has been entered as a waiter already; it is the wake-up that does not come.
         Verb::Woken => join("sleep on", name),
         _ => join(verb.word(), name),
@@ -97,6 +99,14 @@ fn failed(verb: Verb) -> &'static str {
     match verb {
         Verb::Woken | Verb::Park | Verb::Recv => "times out",
         _ => "fails",
+    }
+}
+
+/// What stands for an object that is not known.
+fn unnamed(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Send | Verb::Recv => "a channel",
+        _ => "",
     }
 }
 

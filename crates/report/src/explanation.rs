@@ -71,6 +71,8 @@ anomalies! {
     AssertionFailed = "assertion failed",
     /// A thread panicked, for a reason that has no name here.
     Panic = "panic",
+    /// The program ended with an exit code other than 0, for a reason that has no name here.
+    Exit = "exit code",
 }
 
 impl fmt::Display for Anomaly {

@@ -127,6 +127,7 @@ impl<'a> View<'a> {
     pub(crate) fn is_data(&self, event: &Event) -> bool {
         use OpKind::{Load, Read, Rmw, Store, Write};
         matches!(event.kind, Load | Store | Rmw | Read | Write)
+            && event.verb != Verb::Inside
             && event.object.is_some_and(|object| {
                 matches!(self.kind(object), ObjectKind::Variable | ObjectKind::Atomic | ObjectKind::Cell)
             })

@@ -5,7 +5,7 @@ use crate::failure::{Detected, identity};
 use crate::graph::Standstill;
 use crate::site::Site;
 use crate::thread::{Condition, Thread, ThreadState};
-use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ThreadId, Verb, WaitEdge};
+use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ObjectKind, ThreadId, Verb, WaitEdge};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 
@@ -43,6 +43,9 @@ pub(crate) fn nobody_can_run(execution: &mut Execution) {
         None => {}
     }
     keep_readers_out(execution);
+    if execution.config.process {
+        find_kept_out(execution);
+    }
     let edges = edges(execution);
     let cycle = cycle(&edges);
     let sites = edges.iter().map(|edge| Some(execution.threads[edge.thread as usize].pending.site));
@@ -72,6 +75,22 @@ fn keep_readers_out(execution: &mut Execution) {
             thread.pending.condition = Condition::KeptOut { object, test };
             let writer = execution.waiting_writer(index as u32, object);
             execution.threads[index].waiting.blocked_at.get_or_insert((execution.schedule.steps, writer));
+        }
+    }
+}
+
+/// Readers of a process's own locks that wait where a writer does, too: a lock that somebody has for writing is waited
+/// for by that writer as well.
+fn find_kept_out(execution: &mut Execution) {
+    for index in 0..execution.schedule.thread_count {
+        let thread = &execution.threads[index];
+        let Condition::Word { object, test } = thread.pending.condition else { continue };
+        let waits = thread.state == ThreadState::Live && thread.waiting.blocked;
+        if waits
+            && thread.pending.op.verb == Verb::ReadLock
+            && execution.waiting_writer(index as u32, object).is_some()
+        {
+            execution.threads[index].pending.condition = Condition::KeptOut { object, test };
         }
     }
 }
@@ -180,14 +199,10 @@ fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
         let thread = &execution.threads[edge.thread as usize];
         let what = match thread.pending.condition {
             Condition::Word { object, .. } | Condition::KeptOut { object, .. } => {
-                format!(
-                    "{} a {}",
-                    thread.pending.op.verb.word(),
-                    execution.objects[object as usize].kind.word()
-                )
+                wish(thread.pending.op.verb, execution.objects[object as usize].kind)
             }
-            Condition::Finished(target) => format!("join {}", name(target)),
-            _ => thread.pending.op.verb.word().to_owned(),
+            Condition::Finished(target) => format!("waits to join {}", name(target)),
+            _ => wish(thread.pending.op.verb, ObjectKind::Thread),
         };
         let held = match edge.holders.first() {
             Some((holder, Some(_))) if *holder == edge.thread => ", which it holds itself".to_owned(),
@@ -196,15 +211,37 @@ fn describe(execution: &Execution, edges: &[Edge], cycle: &[u32]) -> String {
             }
             Some((holder, Some(_))) => {
                 let gone = gone(&execution.threads[*holder as usize]);
-                format!(", held by {}{gone}", name(*holder))
+                let held = if thread.pending.op.verb == Verb::OnceBegin { "begun" } else { "held" };
+                format!(", {held} by {}{gone}", name(*holder))
             }
             _ => String::new(),
         };
-        parts.push(format!("{} waits to {what}{held}", name(edge.thread)));
+        parts.push(format!("{} {what}{held}", name(edge.thread)));
     }
     match parts.is_empty() {
         true => "no thread can go on".to_owned(),
         false => parts.join("; "),
+    }
+}
+
+/// What a thread does that cannot go on, in words.
+fn wish(verb: Verb, kind: ObjectKind) -> String {
+    let object = kind.word();
+    match verb {
+        Verb::Wait | Verb::Woken if kind == ObjectKind::Condvar => {
+            "waits to be notified on a condvar".to_owned()
+        }
+        Verb::Wait | Verb::Woken => format!("waits to be woken on a {object}"),
+        Verb::Await => "waits to be woken".to_owned(),
+        Verb::Poll => "waits for a task to be woken".to_owned(),
+        Verb::Park => "is parked, and waits to be unparked".to_owned(),
+        Verb::Arrive | Verb::Pass => "waits at a barrier for others to arrive".to_owned(),
+        Verb::OnceBegin | Verb::OnceEnd | Verb::OnceCheck => "waits for an initialisation to end".to_owned(),
+        Verb::Send => format!("waits to send to a {object}"),
+        Verb::Recv => format!("waits to receive from a {object}"),
+        Verb::Join => "waits for the threads of its scope to end".to_owned(),
+        Verb::Sleep => "sleeps".to_owned(),
+        verb => format!("waits to {} a {object}", verb.word()),
     }
 }
 

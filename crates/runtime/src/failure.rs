@@ -89,6 +89,7 @@ const fn kind_number(kind: FailureKind) -> u8 {
         FailureKind::Leak => 3,
         FailureKind::UseAfterFree => 4,
         FailureKind::StepLimit => 5,
+        FailureKind::Exit => 7,
         _ => 6,
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::{Detected, hash_of, identity};
 use crate::record::Recorder;
 use crate::schedule::{Injected, TearDown, give_up};
 use crate::site::Site;
-use crate::thread::{Panicked, Thread};
+use crate::thread::{Panicked, Thread, ThreadState};
 use racefuzz_trace::{Choice, FailureDetail, FailureKind, ThreadId, Trace};
 use std::any::Any;
 use std::panic::{Location, PanicHookInfo, catch_unwind, panic_any, resume_unwind};
@@ -185,13 +185,32 @@ pub(crate) fn report_last(execution: &mut Execution) -> bool {
         .iter()
         .enumerate()
         .filter_map(|(index, thread)| Some((index as u32, thread.panics.panicked.as_ref()?)));
-    let Some(mut cause) = all.max_by_key(|(_, panicked)| panicked.order) else { return false };
-    while let Some(earlier) = cause_of(threads, cause.0, cause.1) {
+    let Some(last) = all.max_by_key(|(_, panicked)| panicked.order) else { return false };
+    let mut cause = last;
+    while let Some(earlier) = cause_of(threads, cause.0, cause.1).or_else(|| joined(threads, cause.1)) {
         cause = earlier;
     }
-    let (thread, panicked) = (cause.0, cause.1.clone());
+    let (thread, mut panicked) = (cause.0, cause.1.clone());
+    // The first may be one that the program expects. What an assertion says is not to be added to.
+    if panicked.order != last.1.order && !panicked.message.starts_with("assertion ") {
+        let name = crate::deadlock::name_of(execution, last.0);
+        panicked.message.push_str(&format!("; and so {name} panicked: {}", last.1.message));
+    }
     fail(execution, thread, &panicked, false);
     true
+}
+
+/// Where it is not seen who takes the panic of a thread: the last one of a thread that has ended, if the result of a
+/// join was unwrapped.
+fn joined<'a>(threads: &'a [Thread], panicked: &Panicked) -> Option<(u32, &'a Panicked)> {
+    if !panicked.message.contains("Any { .. }") {
+        return None;
+    }
+    let ended = threads.iter().enumerate().filter(|(_, thread)| thread.state == ThreadState::Finished);
+    ended
+        .filter_map(|(index, thread)| Some((index as u32, thread.panics.panicked.as_ref()?)))
+        .filter(|(_, other)| other.order < panicked.order)
+        .max_by_key(|(_, other)| other.order)
 }
 
 /// The earlier panic of which this one, of `thread`, is no more than a consequence.

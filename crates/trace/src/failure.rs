@@ -22,6 +22,8 @@ pub enum FailureKind {
     StepLimit,
     /// The program behaves differently under the same schedule.
     Nondeterminism,
+    /// The program, a process of its own, ended with an exit code other than 0.
+    Exit,
 }
 
 impl fmt::Display for FailureKind {
@@ -34,6 +36,7 @@ impl fmt::Display for FailureKind {
             Self::UseAfterFree => "use after free",
             Self::StepLimit => "step limit",
             Self::Nondeterminism => "nondeterminism",
+            Self::Exit => "exit code",
         })
     }
 }
@@ -136,6 +139,11 @@ pub enum FailureDetail {
     },
     /// Something outside of racefuzz's types.
     Unseen(Unseen),
+    /// The program ended with this exit code.
+    Exit {
+        /// Not 0.
+        code: i32,
+    },
 }
 
 #[cfg(feature = "serde")]

@@ -342,6 +342,8 @@ pub enum ObjectKind {
     Console,
     /// A lock or a flag that the program does not have: an overlay adds it.
     Added,
+    /// A word on which threads sleep by a call of the system.
+    Futex,
 }
 
 impl ObjectKind {
@@ -363,6 +365,7 @@ impl ObjectKind {
             Self::Allocation => "allocation",
             Self::Console => "console",
             Self::Added => "added lock",
+            Self::Futex => "futex",
         }
     }
 }

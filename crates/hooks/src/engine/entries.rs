@@ -1,44 +1,55 @@
-//! Functions of the standard library that begin by a look at memory which other threads write, and come compiled
-//! without hooks: that look is made a step.
+//! Functions of the standard library that come compiled without hooks, and of which it must be known that they are
+//! called.
 //!
 //! `Condvar::wait` reads the count of notifications and gives the lock back, and only then calls the system. A
 //! notification that comes right before it, from a thread that does not take the lock, is lost; for it to come
-//! there, the explorer must be able to let that thread run there. So the first instructions of the function are
-//! moved to a page nearby, behind a call of the host's, and a jump to there takes their place.
+//! there, the explorer must be able to let that thread run there. `Once::call` calls the system only to wait for
+//! another thread; which one is that, if it never ends, is told by who has called before. `Condvar::notify_one` ends in
+//! the call of the system, which then seems to be the program's own.
+//!
+//! So the first instructions of such a function are moved to a page nearby, behind a call of the host's, and a jump
+//! to there takes their place.
 
 use super::border::{as_host, in_program};
 use super::instruction;
 use super::interpose::Frame;
 use super::interpose::atomics::looks_unseen;
-use super::sites::{self, Role};
+use super::roles::{Part, Role, function};
+use super::{futex, sites};
 use std::ffi::c_void;
 
 /// Bytes of the jump that takes the place of the first instructions.
 const JUMP: usize = 5;
 const PAGE: usize = 4096;
 
-/// What the standard library calls its functions by which threads wait on a condition variable: the one calls the
-/// other, or what both call is compiled into both.
-const WAITS: [&str; 2] = ["wait", "wait_optional_timeout"];
+/// What is called where a function begins: with its first argument, and a frame.
+type Hook = extern "C" fn(usize, *const Frame);
+
+/// What is called where the function of this name begins, if anything is. Of those by which threads wait on a condition
+/// variable the one calls the other, or what both call is compiled into both.
+fn hook(name: &str) -> Option<Hook> {
+    match (Part::of(name).role, function(name)) {
+        (Role::Condvar, "wait" | "wait_optional_timeout") => Some(begins_to_wait),
+        (Role::Once, "call") => Some(begins_once),
+        (Role::Condvar, "notify_one" | "notify_all") => Some(notifies),
+        _ => None,
+    }
+}
 
 /// Finds the functions of the executable, and makes their beginnings steps.
 pub(crate) fn prepare() {
     let Some((start, end)) = sites::code() else { return };
-    let waits = |name: &str| {
-        let function = name.rsplit("::").next().unwrap_or(name);
-        sites::role(name) == Role::Condvar && WAITS.contains(&function)
-    };
-    let found = sites::functions(&waits);
+    let found = sites::functions(&hook);
     if found.is_empty() {
         return;
     }
     let Some(page) = page_near(start, end) else { return };
     let mut at = page;
-    for function in found {
+    for (function, hook) in found {
         // SAFETY: a function of the executable, which the loader has mapped, is followed by others or by padding.
         let code = unsafe { std::slice::from_raw_parts(function as *const u8, 32.min(end - function)) };
         let Some(moved) = movable(code) else { continue };
-        let before = stub(&code[..moved], function + moved);
+        let before = stub(hook, &code[..moved], function + moved);
         if at + before.len() > page + PAGE {
             break;
         }
@@ -80,7 +91,8 @@ fn movable(code: &[u8]) -> Option<usize> {
             instruction,
             // endbr64; push; and, with wide registers, push.
             [0xf3, 0x0f, 0x1e, 0xfa, ..] | [0x50..=0x57, ..] | [0x41, 0x50..=0x57, ..]
-            // Between registers; sub rsp.
+            // lock inc dword ptr [rdi]; between registers; sub rsp.
+            | [0xf0, 0xff, 0x07, ..]
             | [0x48 | 0x49 | 0x4c | 0x4d, 0x89 | 0x8b, 0xc0..=0xff, ..] | [0x89 | 0x8b, 0xc0..=0xff, ..]
             | [0x41 | 0x44 | 0x45, 0x89 | 0x8b, 0xc0..=0xff, ..] | [0x48, 0x81 | 0x83, 0xec, ..]
         );
@@ -93,7 +105,7 @@ fn movable(code: &[u8]) -> Option<usize> {
 }
 
 /// A call of the host's with the first argument and a frame, then the moved instructions, then a jump to those behind.
-fn stub(moved: &[u8], behind: usize) -> Vec<u8> {
+fn stub(hook: Hook, moved: &[u8], behind: usize) -> Vec<u8> {
     let mut code = vec![
         0x55, // push rbp
         0x48, 0x89, 0xe5, // mov rbp, rsp
@@ -102,7 +114,6 @@ fn stub(moved: &[u8], behind: usize) -> Vec<u8> {
         0x48, 0x89, 0xee, // mov rsi, rbp
         0x48, 0xb8, // mov rax, ...
     ];
-    let hook: extern "C" fn(usize, *const Frame) = begins_to_wait;
     code.extend((hook as usize).to_le_bytes());
     code.extend([
         0xff, 0xd0, // call rax
@@ -123,6 +134,27 @@ extern "C" fn begins_to_wait(address: usize, frame: *const Frame) {
     }
 }
 
+/// A thread is about to do what is done once, or to find that it is done, or to wait for the thread that does it.
+extern "C" fn begins_once(address: usize, frame: *const Frame) {
+    if in_program() {
+        let begins = |(address, frame): (usize, *const Frame)| {
+            futex::holds(address, true, sites::site(frame), Part { role: Role::Once, ..Part::default() });
+        };
+        as_host(begins, (address, frame));
+    }
+}
+
+/// A thread is about to notify those who wait on the condition variable at an address.
+extern "C" fn notifies(address: usize, frame: *const Frame) {
+    if in_program() {
+        let notifies = |(address, frame): (usize, *const Frame)| {
+            let (_, part) = sites::site_and_part(frame);
+            futex::calls(address, Part { role: Role::Condvar, ..part });
+        };
+        as_host(notifies, (address, frame));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +165,8 @@ mod tests {
         assert_eq!(movable(&[0x55, 0x48, 0x89, 0xe5, 0x41, 0x57, 0x90, 0x90]), Some(6));
         // push rbp; push r15; push r14; push r13
         assert_eq!(movable(&[0x55, 0x41, 0x57, 0x41, 0x56, 0x41, 0x55]), Some(5));
+        // mov rsi, rdi; lock inc dword ptr [rdi]
+        assert_eq!(movable(&[0x48, 0x89, 0xfe, 0xf0, 0xff, 0x07, 0xbf, 0xca]), Some(6));
         // push rbx; sub rsp, 16
         assert_eq!(movable(&[0x53, 0x48, 0x83, 0xec, 0x10, 0x90]), Some(5));
         // jmp; mov eax, [rdi]; mov rax, [rip + 1]

@@ -6,12 +6,13 @@
 //! code that is not seen.
 
 use super::interpose::Frame;
-use super::sites::{Role, site_and_role};
+use super::roles::{Part, Role};
+use super::sites::site_and_part;
 use super::words::AddressHasher;
 use super::{shadow, state};
 use racefuzz_runtime::ops::{self, Hold, Update, process, unseen};
 use racefuzz_runtime::{Primitive, Shared, Site, Test};
-use racefuzz_trace::{ObjectKind, OpKind, Verb};
+use racefuzz_trace::{ObjectKind, OpKind, ThreadId, Verb};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::time::Duration;
@@ -23,31 +24,80 @@ const MOST: usize = 64;
 pub(crate) struct Queue {
     shared: Shared,
     address: usize,
+    kind: ObjectKind,
 }
 
-impl Primitive for Queue {
-    const KIND: ObjectKind = ObjectKind::Mutex;
+/// Declares a queue of some kind, all of which are alike but for that, and how one is used as what it is.
+macro_rules! kinds {
+    ($($name:ident = $kind:ident;)*) => {
+        $(
+            #[doc = concat!("A queue of those who wait for a [`ObjectKind::", stringify!($kind), "`].")]
+            #[repr(transparent)]
+            struct $name(Queue);
 
-    fn shared(&self) -> &Shared {
-        &self.shared
-    }
+            impl $name {
+                fn of(queue: &Queue) -> &Self {
+                    // SAFETY: the one is the other, transparently.
+                    unsafe { &*std::ptr::from_ref(queue).cast::<Self>() }
+                }
+            }
 
-    fn initial(&self) -> u64 {
-        0
-    }
+            impl Primitive for $name {
+                const KIND: ObjectKind = ObjectKind::$kind;
 
-    fn used_outside(&self) -> bool {
-        true
-    }
+                fn shared(&self) -> &Shared {
+                    &self.0.shared
+                }
 
-    fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
-        Some(super::naming::of_queue(self.address).into())
-    }
+                fn initial(&self) -> u64 {
+                    0
+                }
+
+                fn used_outside(&self) -> bool {
+                    true
+                }
+
+                fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
+                    Some(super::naming::of_queue(self.0.address).into())
+                }
+            }
+        )*
+
+        /// Calls something with a queue as an object of its kind.
+        macro_rules! as_kind {
+            ($queue:expr, |$as:ident| $call:expr) => {
+                match $queue.kind {
+                    $(ObjectKind::$kind => {
+                        let $as = $name::of($queue);
+                        $call
+                    })*
+                    _ => {
+                        let $as = FutexQueue::of($queue);
+                        $call
+                    }
+                }
+            };
+        }
+    };
+}
+
+kinds! {
+    MutexQueue = Mutex;
+    RwLockQueue = RwLock;
+    CondvarQueue = Condvar;
+    BarrierQueue = Barrier;
+    OnceQueue = Once;
+    ChannelQueue = Channel;
+    ThreadQueue = Thread;
+    FutexQueue = Futex;
 }
 
 /// A thread that waits.
 #[derive(Clone, Copy)]
 struct Waiter {
+    thread: ThreadId,
+    /// The word that it looked at: a lock may have two.
+    address: usize,
     slot: u32,
     mask: u32,
 }
@@ -58,43 +108,82 @@ pub(crate) struct Futexes {
     #[expect(clippy::vec_box, reason = "an object stays where it is")]
     queues: Vec<Box<Queue>>,
     used: usize,
-    by_address: HashMap<usize, usize, BuildHasherDefault<AddressHasher>>,
+    by_address: HashMap<usize, Vec<usize>, BuildHasherDefault<AddressHasher>>,
     waiters: Vec<Vec<Waiter>>,
+    /// Threads that have been woken for a lock, which they are thought to have since.
+    supposed: HashMap<ThreadId, usize>,
+    /// Threads that have called a function which may leave the call of the system to its end: where, and which.
+    called: HashMap<ThreadId, (usize, Part)>,
 }
 
 impl Futexes {
     pub(crate) fn begin(&mut self) {
+        self.supposed.clear();
+        self.called.clear();
         self.used = 0;
         self.by_address.clear();
         self.waiters.iter_mut().for_each(Vec::clear);
     }
 
-    fn queue(&mut self, address: usize, site: Site) -> (usize, *const Queue) {
-        let Self { queues, used, by_address, waiters } = self;
-        let index = *by_address.entry(address).or_insert_with(|| {
-            if *used == queues.len() {
-                queues.push(Box::new(Queue { shared: Shared::at(site), address }));
-                waiters.push(Vec::new());
-            }
-            *queues[*used] = Queue { shared: Shared::at(site), address };
-            *used += 1;
-            *used - 1
-        });
-        (index, std::ptr::from_ref(&*queues[index]))
+    /// The queue at an address of those who wait for what `part` waits for.
+    fn queue(&mut self, address: usize, site: Site, part: Part) -> usize {
+        let kind = part.waits_for();
+        // Writers wait at another word of the lock than that which says who has it.
+        let before = address.wrapping_sub(4);
+        let address = if kind == ObjectKind::RwLock
+            && self.known(address, kind).is_none()
+            && self.known(before, kind).is_some()
+        {
+            before
+        } else {
+            address
+        };
+        if let Some(known) = self.known(address, kind) {
+            return known;
+        }
+        let Self { queues, used, by_address, waiters, .. } = self;
+        let queue = Queue { shared: Shared::at(site), address, kind };
+        if *used == queues.len() {
+            queues.push(Box::new(queue));
+            waiters.push(Vec::new());
+        } else {
+            *queues[*used] = queue;
+        }
+        by_address.entry(address).or_default().push(*used);
+        *used += 1;
+        *used - 1
+    }
+
+    fn known(&self, address: usize, kind: ObjectKind) -> Option<usize> {
+        self.by_address.get(&address)?.iter().copied().find(|index| self.queues[*index].kind == kind)
+    }
+
+    /// The queue in which somebody waits who looked at this word, rather than that of a kind which nobody waits in.
+    fn waited_in(&mut self, address: usize, site: Site, part: Part) -> usize {
+        let own = self.queue(address, site, part);
+        let waits = |index: &usize| self.waiters[*index].iter().any(|waiter| waiter.address == address);
+        if waits(&own) {
+            return own;
+        }
+        self.by_address.get(&address).and_then(|all| all.iter().copied().find(waits)).unwrap_or(own)
+    }
+
+    fn object(&self, index: usize) -> *const Queue {
+        std::ptr::from_ref(&*self.queues[index])
     }
 }
 
-/// The running thread is about to use a futex: its queue.
-fn enter(address: usize, site: Site) -> (usize, *const Queue) {
+/// The running thread is about to use a futex.
+fn enter(address: usize, site: Site) {
     let _ = unseen::learn_from_all();
     let _ = unseen::publish_to_unseen();
     state::with(|state| {
         // SAFETY: atomics that were met are boxed and stay while executions run.
-        let word = unsafe { &*state.words.at(address, 4, (site, Role::Inside)) };
+        let word =
+            unsafe { &*state.words.at(address, 4, (site, Part { role: Role::Inside, ..Part::default() })) };
         word.use_unseen();
         state.words.watch(word);
-        state.futexes.queue(address, site)
-    })
+    });
 }
 
 /// A wait, as the system call has it.
@@ -109,15 +198,17 @@ pub(crate) struct Wait {
 /// Waits; what the system call returns.
 pub(crate) fn wait(wait: Wait) -> isize {
     let Wait { address, expected, timeout, mask, frame } = wait;
-    let (site, role) = site_and_role(frame);
-    let (index, queue) = enter(address, site);
+    let (site, part) = site_and_part(frame);
+    enter(address, site);
+    let (index, queue) = state::with(|state| {
+        let index = state.futexes.queue(address, site, part);
+        (index, state.futexes.object(index))
+    });
     // SAFETY: queues stay where they are, and this one is of the running execution.
     let queue = unsafe { &*queue };
-    let enter = Update {
-        kind: OpKind::Rmw,
-        ..Update::new(if role == Role::Condvar { Verb::Wait } else { Verb::Inside })
-    };
-    let entered = ops::update(queue, enter, site, |_, told| {
+    let thread = ops::current_task().unwrap_or(ThreadId::ROOT);
+    let begin = Update { kind: OpKind::Rmw, ..Update::new(part.begins()) };
+    let entered = as_kind!(queue, |queue| ops::update(queue, begin, site, |_, told| {
         // SAFETY: the program gives the address of a word that is there.
         if unsafe { (address as *const u32).read_volatile() } != expected {
             told.failed();
@@ -126,24 +217,30 @@ pub(crate) fn wait(wait: Wait) -> isize {
         state::with(|state| {
             let waiters = &mut state.futexes.waiters[index];
             let slot = (0..MOST as u32).find(|slot| waiters.iter().all(|waiter| waiter.slot != *slot))?;
-            waiters.push(Waiter { slot, mask });
+            waiters.push(Waiter { thread, address, slot, mask });
             Some(slot)
         })
-    });
+    }));
     let Ok(Ok(Some(slot))) = entered else {
         let _ = unseen::learn_from_all();
         shadow::publish();
         return -(libc::EAGAIN as isize);
     };
     let bit = 1u64 << slot;
-    if role.takes() == Some(true) {
+    let takes = part.role.takes() == Some(true) || part.role == Role::Once;
+    if takes && (part.role == Role::Once || supposed(thread) == Some(index)) {
         // It was thought to have it, and tries again.
-        let _ = process::holds(queue, false, Verb::Inside, site);
+        let _ = as_kind!(queue, |queue| process::holds(queue, false, Verb::Inside, site));
     }
-    let hold = if role.takes() == Some(true) { Hold::Take } else { Hold::No };
-    let woken = Update { timeout, hold, ..Update::when(ends(role), Test::Any(bit)) };
-    let result = ops::update(queue, woken, site, |word, _| *word &= !bit);
-    state::with(|state| state.futexes.waiters[index].retain(|waiter| waiter.slot != slot));
+    let hold = if takes { Hold::Take } else { Hold::No };
+    let woken = Update { timeout, hold, ..Update::when(part.ends(), Test::Any(bit)) };
+    let result = as_kind!(queue, |queue| ops::update(queue, woken, site, |word, _| *word &= !bit));
+    state::with(|state| {
+        state.futexes.waiters[index].retain(|waiter| waiter.slot != slot);
+        if takes {
+            state.futexes.supposed.insert(thread, index);
+        }
+    });
     let _ = unseen::learn_from_all();
     shadow::publish();
     match result {
@@ -152,11 +249,29 @@ pub(crate) fn wait(wait: Wait) -> isize {
     }
 }
 
-/// The running thread has taken a lock, or given it back, by an operation on its word.
-pub(crate) fn holds(address: usize, takes: bool, site: Site) {
-    let (_, queue) = state::with(|state| state.futexes.queue(address, site));
+/// The lock that a thread is thought to have, and is not any more.
+fn supposed(thread: ThreadId) -> Option<usize> {
+    state::with(|state| state.futexes.supposed.remove(&thread))
+}
+
+/// The running thread calls something of the standard library's that wakes others, and need not be there any more when
+/// it does so.
+pub(crate) fn calls(address: usize, part: Part) {
+    let thread = ops::current_task().unwrap_or(ThreadId::ROOT);
+    state::with(|state| state.futexes.called.insert(thread, (address, part)));
+}
+
+/// The running thread has taken a lock, or given it back, by an operation on its word; or it may be the one that does
+/// what is done once.
+pub(crate) fn holds(address: usize, takes: bool, site: Site, part: Part) {
+    let _ = supposed(ops::current_task().unwrap_or(ThreadId::ROOT));
+    let queue = state::with(|state| {
+        let index = state.futexes.queue(address, site, part);
+        state.futexes.object(index)
+    });
     // SAFETY: as in `wait`.
-    let _ = process::holds(unsafe { &*queue }, takes, Verb::Inside, site);
+    let queue = unsafe { &*queue };
+    let _ = as_kind!(queue, |queue| process::holds(queue, takes, Verb::Inside, site));
 }
 
 /// A wake, as the system call has it.
@@ -170,61 +285,57 @@ pub(crate) struct Wake {
 /// Wakes; how many.
 pub(crate) fn wake(wake: Wake) -> isize {
     let Wake { address, most, mask, frame } = wake;
-    let (site, role) = site_and_role(frame);
-    let (index, queue) = enter(address, site);
+    let (site, mut part) = site_and_part(frame);
+    enter(address, site);
+    let thread = ops::current_task().unwrap_or(ThreadId::ROOT);
+    if let Some((at, called)) = state::with(|state| state.futexes.called.remove(&thread))
+        && at == address
+    {
+        part = called;
+    }
+    let (index, queue) = state::with(|state| {
+        let index = state.futexes.waited_in(address, site, part);
+        (index, state.futexes.object(index))
+    });
     // SAFETY: as in `wait`.
     let queue = unsafe { &*queue };
     let fitting = |word: u64| {
         state::with(|state| {
             let waiters = state.futexes.waiters[index].iter();
-            let fits = |waiter: &&Waiter| waiter.mask & mask != 0 && word & 1 << waiter.slot == 0;
-            waiters.filter(fits).map(|waiter| waiter.slot).collect::<Vec<u32>>()
+            let fits = |waiter: &&Waiter| {
+                waiter.address == address && waiter.mask & mask != 0 && word & 1 << waiter.slot == 0
+            };
+            waiters.filter(fits).copied().collect::<Vec<Waiter>>()
         })
     };
     let pending = std::cell::Cell::new(0);
-    let woken = ops::update_choosing(
+    let woken = as_kind!(queue, |queue| ops::update_choosing(
         queue,
-        Update::new(wakes(role, most)),
+        Update::new(part.wakes(most)),
         site,
         // Whom, is a choice, where not all are woken.
         || {
             let count = fitting(pending.get()).len();
             if count > most { count } else { 1 }
         },
-        |word, _, chosen| {
-            let mut slots = fitting(*word);
-            if !slots.is_empty() {
-                let first = chosen % slots.len();
-                slots.rotate_left(first);
+        |word, told, chosen| {
+            let mut woken = fitting(*word);
+            if !woken.is_empty() {
+                let first = chosen % woken.len();
+                woken.rotate_left(first);
             }
-            slots.truncate(most);
-            slots.iter().for_each(|slot| *word |= 1 << slot);
-            slots.len()
+            woken.truncate(most);
+            woken.iter().for_each(|waiter| *word |= 1 << waiter.slot);
+            if let Some(first) = woken.first() {
+                told.other(first.thread);
+            }
+            woken.len()
         },
-    );
+    ));
     let _ = unseen::learn_from_all();
     shadow::publish();
     match woken {
         Ok(Ok(count)) => count as isize,
         _ => 0,
-    }
-}
-
-fn ends(role: Role) -> Verb {
-    match role {
-        Role::Park => Verb::Park,
-        Role::Barrier => Verb::Pass,
-        Role::Once => Verb::OnceBegin,
-        Role::Condvar | Role::None | Role::Inside | Role::Generic => Verb::Woken,
-        role => role.verb().unwrap_or(Verb::Woken),
-    }
-}
-
-fn wakes(role: Role, most: usize) -> Verb {
-    match role {
-        Role::Park => Verb::Unpark,
-        Role::Condvar if most == 1 => Verb::NotifyOne,
-        Role::Condvar => Verb::NotifyAll,
-        _ => Verb::Inside,
     }
 }

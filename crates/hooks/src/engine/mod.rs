@@ -20,6 +20,7 @@ mod naming;
 mod output;
 mod process;
 mod real;
+mod roles;
 mod segments;
 mod shadow;
 mod sites;

@@ -20,6 +20,11 @@ impl Output {
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
+    /// Whether what comes next are the frames of a stack, as the standard library tells them.
+    pub(crate) fn announces_backtrace(&self) -> bool {
+        self.bytes.ends_with(b"stack backtrace:\n")
+    }
+
     /// All of it.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
@@ -30,7 +35,7 @@ impl Output {
         let text = String::from_utf8_lossy(&self.bytes);
         // The harness may have begun the line.
         let (_, error) = text.rsplit_once("Error: ")?;
-        Some(format!("the test returned Err: {}", error.lines().next()?))
+        Some(error.lines().next()?.to_owned())
     }
 
     /// The message of the panic that the standard library has announced last, and where it was raised.

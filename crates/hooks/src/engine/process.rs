@@ -120,12 +120,19 @@ pub(crate) fn exit(code: c_int) {
 pub(crate) fn leave(code: c_int) {
     as_host(
         |code| {
-            process::end(match code {
-                0 => End::Passed,
-                code => End::Failed(
-                    state::with(|state| state.output.error())
-                        .unwrap_or_else(|| format!("the program exits with code {code}")),
-                ),
+            /// What the standard library exits with where `main` panics, and the harness where a test does.
+            const PANICKED: c_int = 101;
+            let (said, harness, panicked) = state::with(|state| {
+                let output = &state.output;
+                (output.error(), state.threads.harness, output.last_panic().is_some())
+            });
+            process::end(match (code, said) {
+                (0, _) => End::Passed,
+                (_, Some(error)) if harness => End::Failed(format!("the test returned Err: {error}")),
+                (code, _) if harness || code == PANICKED && panicked => {
+                    End::Failed(format!("the program exits with code {code}"))
+                }
+                (code, said) => End::Exited(code, said.map(|error| format!("`main` returned Err: {error}"))),
             });
         },
         code,
@@ -136,11 +143,14 @@ pub(crate) fn leave(code: c_int) {
 pub(crate) fn abort() {
     as_host(
         |()| {
-            let panicked = state::with(|state| state.output.last_panic().is_some());
-            process::end(if panicked {
-                End::Failed("the program aborts".to_owned())
-            } else {
-                End::Signal("SIGABRT")
+            /// What the standard library says of a panic that nothing may unwind.
+            const FATAL: [&str; 2] = ["panic in a destructor", "panic in a function that cannot unwind"];
+            process::end(match state::with(|state| state.output.last_panic()) {
+                Some(panic) if FATAL.iter().any(|fatal| panic.message.starts_with(fatal)) => {
+                    End::Aborted(panic.message.lines().next().unwrap_or_default().to_owned())
+                }
+                Some(_) => End::Failed("the program aborts".to_owned()),
+                None => End::Signal("SIGABRT"),
             });
         },
         (),

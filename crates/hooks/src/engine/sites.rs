@@ -6,11 +6,11 @@
 //! standard library's is found out once for each, from the debug information.
 
 use super::interpose::Frame;
+use super::roles::Part;
 use super::stacks;
 use addr2line::Loader;
 use object::{Object, ObjectSymbol, ReadCache, SymbolKind};
 use racefuzz_runtime::{Place, Site};
-use racefuzz_trace::Verb;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -41,88 +41,8 @@ pub(crate) struct Code {
     place: Place,
     /// All of it is the standard library's.
     is_std: bool,
-    /// What the innermost function of the standard library does, where that has a word.
-    pub(crate) role: Role,
-}
-
-/// What the standard library is at, where it performs an operation for the program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// It only passes the operation on.
-    #[default]
-    None,
-    /// Something that has no word.
-    Inside,
-    /// The same, in code that is generic throughout, so that all of it is compiled into the program.
-    Generic,
-    Lock,
-    TryLock,
-    Unlock,
-    ReadLock,
-    TryReadLock,
-    ReadUnlock,
-    WriteLock,
-    TryWriteLock,
-    WriteUnlock,
-    Condvar,
-    Once,
-    Park,
-    Barrier,
-    RefClone,
-    RefDrop,
-    RefCount,
-}
-
-impl Role {
-    /// The word for an operation that the standard library performs in it; none where it is the program's own.
-    pub(crate) fn verb(self) -> Option<Verb> {
-        Some(match self {
-            Self::None => return None,
-            Self::Inside | Self::Generic | Self::Condvar | Self::Park | Self::Barrier => Verb::Inside,
-            Self::Lock => Verb::Lock,
-            Self::TryLock => Verb::TryLock,
-            Self::Unlock => Verb::Unlock,
-            Self::ReadLock => Verb::ReadLock,
-            Self::TryReadLock => Verb::TryReadLock,
-            Self::ReadUnlock => Verb::ReadUnlock,
-            Self::WriteLock => Verb::WriteLock,
-            Self::TryWriteLock => Verb::TryWriteLock,
-            Self::WriteUnlock => Verb::WriteUnlock,
-            Self::Once => Verb::OnceCheck,
-            Self::RefClone => Verb::RefClone,
-            Self::RefDrop => Verb::RefDrop,
-            Self::RefCount => Verb::RefCount,
-        })
-    }
-
-    /// Whether it is about the state of a reader-writer lock.
-    pub(crate) fn is_rwlock(self) -> bool {
-        use Role::{ReadLock, ReadUnlock, TryReadLock, TryWriteLock, WriteLock, WriteUnlock};
-        matches!(self, ReadLock | TryReadLock | ReadUnlock | WriteLock | TryWriteLock | WriteUnlock)
-    }
-
-    /// Whether it is about the state of a mutex.
-    pub(crate) fn is_mutex(self) -> bool {
-        matches!(self, Self::Lock | Self::TryLock | Self::Unlock)
-    }
-
-    /// Whether code that is not seen may acquire by what is used in it and leave no other trace than what that
-    /// holds then. By locks and what is done once it does so behind an operation that is seen and fails, or a
-    /// call of the system's.
-    pub(crate) fn acquires_unseen(self) -> bool {
-        let counts = matches!(self, Self::RefClone | Self::RefDrop | Self::RefCount);
-        !(counts
-            || self.is_mutex()
-            || self.is_rwlock()
-            || matches!(self, Self::None | Self::Once | Self::Generic))
-    }
-
-    /// Whether it takes a lock, if it takes one or gives it back.
-    pub(crate) fn takes(self) -> Option<bool> {
-        use Role::{Lock, ReadLock, TryLock, TryReadLock, TryWriteLock, WriteLock};
-        let takes = matches!(self, Lock | TryLock | ReadLock | TryReadLock | WriteLock | TryWriteLock);
-        (self.is_mutex() || self.is_rwlock()).then_some(takes)
-    }
+    /// What of the standard library it is.
+    part: Part,
 }
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
@@ -148,8 +68,8 @@ pub(crate) fn site(frame: *const Frame) -> Site {
     with(|known| known.site(frame)).0
 }
 
-/// The place, and what the standard library was at that asked for it.
-pub(crate) fn site_and_role(frame: *const Frame) -> (Site, Role) {
+/// The place, and what of the standard library asked for it.
+pub(crate) fn site_and_part(frame: *const Frame) -> (Site, Part) {
     with(|known| known.site(frame))
 }
 
@@ -197,25 +117,23 @@ pub(crate) fn function(address: usize) -> Option<usize> {
     with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
 }
 
-/// Where the functions begin whose names are wanted.
-pub(crate) fn functions(wanted: &dyn Fn(&str) -> bool) -> Vec<usize> {
+/// Where the functions begin whose names something is known of, and what.
+pub(crate) fn functions<T>(known: &dyn Fn(&str) -> Option<T>) -> Vec<(usize, T)> {
     let base = BASE.load(Ordering::Relaxed);
     let Ok(file) = std::fs::File::open("/proc/self/exe") else { return Vec::new() };
     let cache = ReadCache::new(file);
     let Ok(executable) = object::read::elf::ElfFile64::<object::Endianness, _>::parse(&cache) else {
         return Vec::new();
     };
-    let mut found: Vec<usize> = executable
-        .symbols()
-        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition())
-        .filter(|symbol| {
-            let name = symbol.name().unwrap_or_default();
-            wanted(&addr2line::demangle_auto(name.into(), None))
-        })
-        .map(|symbol| base + symbol.address() as usize)
-        .collect();
-    found.sort_unstable();
-    found.dedup();
+    let functions =
+        executable.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
+    let found = functions.filter_map(|symbol| {
+        let name = addr2line::demangle_auto(symbol.name().ok()?.into(), None);
+        Some((base + symbol.address() as usize, known(&name)?))
+    });
+    let mut found: Vec<(usize, T)> = found.collect();
+    found.sort_unstable_by_key(|(address, _)| *address);
+    found.dedup_by_key(|(address, _)| *address);
     found
 }
 
@@ -249,8 +167,8 @@ impl Known {
         self.loader.as_ref()
     }
 
-    fn site(&mut self, mut frame: *const Frame) -> (Site, Role) {
-        let mut role = Role::None;
+    fn site(&mut self, mut frame: *const Frame) -> (Site, Part) {
+        let mut part = Part::default();
         let mut first = None;
         for _ in 0..DEPTH {
             // SAFETY: the hook's own frame, and from there the chain of frame pointers, which is followed only
@@ -258,9 +176,9 @@ impl Known {
             let Frame { caller, returns_to } = unsafe { *frame };
             let address = returns_to.wrapping_sub(1);
             let code = self.code(address);
-            role = more_telling(role, code.role);
+            part = part.called_by(code.part);
             if !code.is_std {
-                return (Site::of_code(address), role);
+                return (Site::of_code(address), part);
             }
             first.get_or_insert(address);
             let inside = caller.wrapping_sub(stacks::REGION.0) < stacks::REGION.1;
@@ -269,7 +187,7 @@ impl Known {
             }
             frame = caller as *const Frame;
         }
-        (Site::of_code(first.unwrap_or(0)), role)
+        (Site::of_code(first.unwrap_or(0)), part)
     }
 
     fn code(&mut self, address: usize) -> Code {
@@ -282,7 +200,7 @@ impl Known {
     }
 
     fn look_up(&mut self, address: usize) -> Code {
-        let mut code = Code { place: Place::new("?", 0, 0), is_std: true, role: Role::None };
+        let mut code = Code { place: Place::new("?", 0, 0), is_std: true, part: Part::default() };
         let offset = address.wrapping_sub(BASE.load(Ordering::Relaxed)) as u64;
         let Some(loader) = self.loader() else { return code };
         if let Some(symbol) = loader.find_symbol(offset) {
@@ -292,7 +210,7 @@ impl Known {
         let mut outermost = None;
         while let Ok(Some(frame)) = frames.next() {
             let name = frame.function.as_ref().and_then(|function| function.demangle().ok());
-            let role = name.map_or(Role::None, |name| role(&name));
+            let part = name.map_or(Part::default(), |name| Part::of(&name));
             let Some(location) = frame.location else { continue };
             let Some(file) = location.file else { continue };
             outermost = Some((file, location.line, location.column));
@@ -300,7 +218,7 @@ impl Known {
                 code.is_std = false;
                 break;
             }
-            code.role = more_telling(code.role, role);
+            code.part = code.part.called_by(part);
         }
         if let Some((file, line, column)) = outermost {
             let file = String::leak(file.to_owned());
@@ -318,11 +236,6 @@ impl Known {
     }
 }
 
-/// Of two functions of which the second calls the first: what the first is at, unless it has no word.
-fn more_telling(inner: Role, outer: Role) -> Role {
-    if matches!(inner, Role::None | Role::Inside) && outer != Role::None { outer } else { inner }
-}
-
 fn is_std_file(file: &str) -> bool {
     file.starts_with("/rustc/")
         || file.contains("/lib/rustlib/src/rust/library/")
@@ -335,69 +248,9 @@ fn is_program(name: &str) -> bool {
     !["core::", "std::", "alloc::", "test::"].iter().any(|start| name.starts_with(start))
 }
 
-/// What a function is at, by its name.
-pub(crate) fn role(name: &str) -> Role {
-    let name = name.trim_start_matches('<');
-    let in_std = name.starts_with("std::");
-    if !in_std && !name.starts_with("alloc::") {
-        return Role::None;
-    }
-    let function = name.rsplit("::").next().unwrap_or(name);
-    let has = |part: &str| name.contains(part);
-    if in_std && has("sys::sync::mutex::") {
-        return match function {
-            "lock" | "lock_contended" => Role::Lock,
-            "try_lock" => Role::TryLock,
-            _ => Role::Unlock,
-        };
-    }
-    if in_std && has("sys::sync::rwlock::") {
-        return match function {
-            "read" | "read_contended" => Role::ReadLock,
-            "try_read" => Role::TryReadLock,
-            "read_unlock" => Role::ReadUnlock,
-            "write" | "write_contended" => Role::WriteLock,
-            "try_write" => Role::TryWriteLock,
-            _ => Role::WriteUnlock,
-        };
-    }
-    const PARTS: &[(&str, Role)] = &[
-        ("sys::sync::condvar::", Role::Condvar),
-        ("sys::sync::once::", Role::Once),
-        ("thread_parking::", Role::Park),
-        ("sync::barrier::", Role::Barrier),
-        ("mpmc::array::", Role::Generic),
-        ("mpmc::list::", Role::Generic),
-        ("mpmc::zero::", Role::Generic),
-        ("mpmc::counter::", Role::Generic),
-    ];
-    if let Some((_, role)) = PARTS.iter().find(|(part, _)| in_std && has(part)) {
-        return *role;
-    }
-    if has("alloc::sync::Arc") || has("alloc::sync::Weak") {
-        return match function {
-            "clone" | "downgrade" => Role::RefClone,
-            "drop" | "drop_slow" => Role::RefDrop,
-            _ => Role::RefCount,
-        };
-    }
-    Role::Inside
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_function_of_std_has_a_role() {
-        assert_eq!(role("<std::sys::sync::mutex::futex::Mutex>::lock_contended"), Role::Lock);
-        assert_eq!(role("std::sys::sync::rwlock::futex::RwLock::read_unlock"), Role::ReadUnlock);
-        assert_eq!(role("<alloc::sync::Arc<T> as core::clone::Clone>::clone"), Role::RefClone);
-        assert_eq!(role("std::thread::spawn"), Role::Inside);
-        assert_eq!(role("<std::sync::mpmc::list::Channel<T>>::start_send"), Role::Generic);
-        assert_eq!(role("std::sys::sync::condvar::futex::Condvar::wait"), Role::Condvar);
-        assert_eq!(role("mine::sync::mutex::lock"), Role::None);
-    }
 
     #[test]
     fn a_static_goes_by_its_last_name() {

@@ -1,6 +1,6 @@
 //! The program's atomics: one object for each address that an atomic operation names.
 
-use super::sites::Role;
+use super::roles::{Part, Role};
 use super::{heap, naming, shadow, stacks, state};
 use racefuzz_runtime::{Primitive, Shared, Shown, Site};
 use racefuzz_trace::{ObjectKind, Value};
@@ -27,6 +27,8 @@ pub(crate) struct Word {
     unseen: Cell<bool>,
     /// The standard library has used it in this execution, of which a part is not seen.
     inner: Cell<bool>,
+    /// It was met inside of something that is nothing of the program's.
+    hidden: Cell<bool>,
     /// That part acquires by it and does not say so.
     acquires: Cell<bool>,
     /// It is looked at for what code that is not seen has written.
@@ -169,7 +171,7 @@ macro_rules! kinds {
             }
 
             fn name(&self) -> Option<Cow<'static, str>> {
-                Some(naming::of_word(self.0.address).into())
+                Some(naming::of_word(self.0.address, self.0.hidden.get()).into())
             }
         }
     )*};
@@ -184,6 +186,10 @@ kinds! {
     RwLockWord = RwLock;
     /// A reference count.
     CountWord = Arc;
+    /// The state of what is done once.
+    OnceWord = Once;
+    /// Whether a thread is parked, or has been unparked.
+    ThreadWord = Thread;
 }
 
 /// The atomics met so far.
@@ -240,8 +246,8 @@ impl Words {
         }
     }
 
-    /// The atomic of so many bytes at an address, which is used at `site`, by the standard library in this role.
-    pub(crate) fn at(&mut self, address: usize, bytes: u8, (site, role): (Site, Role)) -> *const Word {
+    /// The atomic of so many bytes at an address, which is used at `site`, by this part of the standard library.
+    pub(crate) fn at(&mut self, address: usize, bytes: u8, (site, part): (Site, Part)) -> *const Word {
         // Sizes are powers of two, and an atomic is aligned to its own.
         let key = address << 4 | bytes as usize;
         let words = &mut self.words;
@@ -254,6 +260,7 @@ impl Words {
                 fresh: Cell::new(true),
                 unseen: Cell::new(false),
                 inner: Cell::new(false),
+                hidden: Cell::new(false),
                 acquires: Cell::new(false),
                 watched: Cell::new(false),
                 last: Cell::new(0),
@@ -266,12 +273,13 @@ impl Words {
             word.shared = Shared::at(site);
             // Code that is not seen works on what the heap holds (reference counts, for one): it may have done so
             // before, where another thread could. What is the program's own, and was made by it, it does not touch.
-            let made = || role == Role::None && shadow::was_written(address, usize::from(bytes), 0);
+            let made = || part.role == Role::None && shadow::was_written(address, usize::from(bytes), 0);
             word.fresh.set(heap::owns(address) && !shadow::is_own(address) && !made());
             word.last.set(word.real());
             word.step.set(shadow::step());
             word.unseen.set(false);
             word.inner.set(false);
+            word.hidden.set(part.hides());
             word.acquires.set(false);
             word.watched.set(false);
             self.used.push(index);

@@ -212,7 +212,7 @@ fn a_lost_wake_is_a_deadlock() {
             spawn(std::future::pending::<()>()).await.unwrap();
         });
     });
-    assert!(message.contains("poll a task"), "{message}");
+    assert!(message.contains("waits for a task to be woken"), "{message}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::{Finding, fate, taken};
 use crate::explanation::Anomaly;
 use crate::view::View;
-use crate::words::{StepRef, list};
-use racefuzz_trace::{Event, FailureDetail, ObjectId, SiteId, ThreadId, Verb, WaitEdge};
+use crate::words::{StepRef, list, short};
+use racefuzz_trace::{Event, FailureDetail, ObjectId, SiteId, ThreadEnd, ThreadId, Verb, WaitEdge};
 
 /// A cycle of threads, each of which holds what the one before it wants.
 pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
@@ -26,7 +26,8 @@ pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
         if let Some(object) = edge.object.filter(|_| edge.verb != Verb::Join) {
             locks.push(object);
             if let Some(site) = site.filter(|_| !is_kept_out(edge)) {
-                let label = format!("{} takes {} here", view.thread(next), view.object(object));
+                let does = if begins(edge) { "initialises" } else { "takes" };
+                let label = format!("{} {does} {} here", view.thread(next), view.object(object));
                 taken_here.push((site, label));
             }
         }
@@ -67,12 +68,21 @@ fn clause(view: &View<'_>, edge: &WaitEdge, holder: ThreadId, site: Option<SiteI
              while a writer waits"
         );
     }
+    if begins(edge) {
+        let place = site.map_or_else(String::new, |site| format!(" at {}", view.place(site)));
+        return format!("{waiter} waits until {wants} is initialised, which {holder_name} does{place}");
+    }
     let since = match (edge.object.and_then(|object| taken(view, holder, object)), site) {
         (Some(step), _) => format!(" since step {}", StepRef(step)),
         (None, Some(site)) => format!(" (taken at {})", view.place(site)),
         (None, None) => String::new(),
     };
     format!("{waiter} waits for {wants}, because {holder_name} holds it{since}")
+}
+
+/// Whether the thread waits for what another one does once for all.
+fn begins(edge: &WaitEdge) -> bool {
+    edge.verb == Verb::OnceBegin
 }
 
 /// Whether the thread wants to read what readers hold, and a writer that waits for them is in the way.
@@ -188,6 +198,13 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
             view.place(other.site),
             crate::action::attempt(view, other.verb, other.object),
         ));
+    }
+    // Who has panicked acts no more, on whatever others wait for.
+    for thread in &view.trace.threads {
+        if let ThreadEnd::Panicked(message) = &thread.end {
+            let text = short(&crate::message::outcome(message, &view.seen()), 160);
+            finding.paragraph.push_str(&format!(" {} panicked: {text}.", view.thread(thread.id)));
+        }
     }
     if let Some(astray) = astray(view, edge) {
         let (notifier, name) = (view.thread(astray.thread), astray.object.map(|object| view.object(object)));

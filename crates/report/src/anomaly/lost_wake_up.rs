@@ -192,7 +192,8 @@ fn tell(view: &View<'_>, edge: &WaitEdge, too_early: bool) -> Option<Finding> {
     let object = edge.object?;
     let asleep = asleep_since(view, edge);
     let notifications = view.events.iter().filter(|event| {
-        matches!(event.verb, Verb::NotifyOne | Verb::NotifyAll | Verb::Unpark | Verb::Wake)
+        // A token of an unpark is kept.
+        matches!(event.verb, Verb::NotifyOne | Verb::NotifyAll | Verb::Wake)
             && event.object == Some(object)
             && event.thread != edge.thread
     });

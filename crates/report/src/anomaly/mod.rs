@@ -113,26 +113,27 @@ const DETECTORS: &[(FailureKind, &[Detector])] = &[
         FailureKind::Deadlock,
         &[self_deadlock::detect, deadlock::detect_cycle, lost_wake_up::detect, deadlock::detect],
     ),
-    (
-        FailureKind::Panic,
-        &[
-            unseen::detect,
-            unsafe_publication::detect,
-            aba::detect,
-            lost_update::detect,
-            order_violation::detect_weak,
-            dirty_read::detect,
-            non_repeatable_read::detect,
-            write_skew::detect,
-            read_skew::detect,
-            check_then_act::detect,
-            order_violation::detect,
-            check_then_act::reread,
-            check_then_act::elsewhere,
-            check_then_act::woken_for_nothing,
-            two_sections::detect,
-        ],
-    ),
+    (FailureKind::Panic, BY_PATTERN),
+    (FailureKind::Exit, BY_PATTERN),
+];
+
+/// Where the program itself says that it went wrong: why, by what its events are to each other.
+const BY_PATTERN: &[Detector] = &[
+    unseen::detect,
+    unsafe_publication::detect,
+    aba::detect,
+    lost_update::detect,
+    order_violation::detect_weak,
+    dirty_read::detect,
+    non_repeatable_read::detect,
+    write_skew::detect,
+    read_skew::detect,
+    check_then_act::detect,
+    order_violation::detect,
+    check_then_act::reread,
+    check_then_act::elsewhere,
+    check_then_act::woken_for_nothing,
+    two_sections::detect,
 ];
 
 /// Explains a failure: its name, its story, its trace as people read it.

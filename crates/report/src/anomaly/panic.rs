@@ -9,12 +9,17 @@ use racefuzz_trace::{Event, FailureDetail, FailureKind, Verb};
 
 /// The finding for a failure that nothing else explains.
 pub(super) fn fallback(view: &View<'_>) -> Finding {
-    if view.failure.kind != FailureKind::Panic {
+    if !matches!(view.failure.kind, FailureKind::Panic | FailureKind::Exit) {
         let text = clean(&view.failure.message);
         return Finding::new(Anomaly::Panic, format!("{}: {}", view.failure.kind, short(&text, 60)), text);
     }
     let assertion = message::is_assertion(&view.failure.message);
-    let anomaly = if assertion { Anomaly::AssertionFailed } else { Anomaly::Panic };
+    let exits = view.failure.kind == FailureKind::Exit;
+    let anomaly = match assertion {
+        _ if exits => Anomaly::Exit,
+        true => Anomaly::AssertionFailed,
+        false => Anomaly::Panic,
+    };
     let last = last_reads(view);
     let outcome = outcome(view);
     let thread = view.thread(view.failure.thread);
@@ -23,7 +28,9 @@ pub(super) fn fallback(view: &View<'_>) -> Finding {
         _ => (None, false),
     };
     let place = site.map_or_else(String::new, |site| format!(" at {}", view.place(site)));
-    let mut paragraph = if at_end {
+    let mut paragraph = if exits {
+        format!("{thread} ended it: {outcome}.")
+    } else if at_end {
         format!("The check behind all threads failed{place}: {outcome}.")
     } else {
         format!("{thread} panicked{place}: {outcome}.")
@@ -32,7 +39,10 @@ pub(super) fn fallback(view: &View<'_>) -> Finding {
     if !learned.is_empty() {
         paragraph.push_str(&format!(" Before that it read {}.", crate::words::list(&learned)));
     }
-    let headline = format!("{anomaly}: {}", short(&outcome, 72));
+    let headline = match exits {
+        true => short(&outcome, 72),
+        false => format!("{anomaly}: {}", short(&outcome, 72)),
+    };
     let mut finding = Finding::new(anomaly, headline, paragraph);
     for event in last {
         finding = finding.about(event.object);

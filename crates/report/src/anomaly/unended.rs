@@ -10,9 +10,9 @@ use racefuzz_trace::{Event, FailureKind, ThreadEnd, ThreadId, Verb};
 
 /// Adds to the story of a panic which end somebody took for granted.
 pub(super) fn tell(view: &View<'_>, finding: &mut Finding) {
-    use Anomaly::{AssertionFailed, OrderViolation, Panic};
-    if view.failure.kind != FailureKind::Panic
-        || !matches!(finding.anomaly, AssertionFailed | OrderViolation | Panic)
+    use Anomaly::{AssertionFailed, Exit, OrderViolation, Panic};
+    if !matches!(view.failure.kind, FailureKind::Panic | FailureKind::Exit)
+        || !matches!(finding.anomaly, AssertionFailed | OrderViolation | Panic | Exit)
     {
         return;
     }

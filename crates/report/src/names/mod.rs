@@ -6,7 +6,7 @@ pub(crate) use source::name_at;
 
 use crate::Sources;
 use crate::words::clean;
-use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, Site, SiteId, ThreadId, Trace};
+use racefuzz_trace::{ObjectId, ObjectInfo, ObjectKind, Site, SiteId, ThreadEnd, ThreadId, Trace};
 use std::collections::{HashMap, HashSet};
 
 /// The names in one trace.
@@ -146,12 +146,18 @@ fn place_name(object: &ObjectInfo, trace: &Trace, used: bool) -> String {
 fn parked_thread(object: ObjectId, trace: &Trace, threads: &[String]) -> Option<String> {
     use racefuzz_trace::Verb::{Park, Unpark};
     let mut events = trace.events.iter().filter(|event| event.object == Some(object));
-    let thread = events.find_map(|event| match event.verb {
+    let used = events.find_map(|event| match event.verb {
         Park => Some(event.thread),
         Unpark => event.other,
         _ => None,
-    })?;
-    threads.get(thread.index()).cloned()
+    });
+    let waits = || {
+        let mut ends = trace.threads.iter().filter(|thread| {
+            matches!(&thread.end, ThreadEnd::Blocked { verb: Park, object: on, .. } if *on == Some(object))
+        });
+        ends.next().map(|thread| thread.id)
+    };
+    threads.get(used.or_else(waits)?.index()).cloned()
 }
 
 /// In `let n = Arc::new(Var::new("n", 0))` both are called `n`: the reference count gives way.

@@ -279,6 +279,9 @@ impl Writer<'_, '_> {
                 self.push(RowKind::End, Some(thread), "panics".to_owned());
                 site.iter().for_each(|site| self.site(*site));
             }
+            FailureDetail::Exit { code } if has_rows => {
+                self.push(RowKind::End, Some(thread), format!("exits with code {code}"));
+            }
             // The fatal access itself was stopped before it became an event.
             FailureDetail::UseAfterFree { object, used: access, .. }
             | FailureDetail::DataRace { object, second: access, .. }

@@ -30,6 +30,10 @@ pub(crate) fn select(view: &View<'_>, finding: &Finding, keys: &BTreeSet<u32>) -
         shown = all;
     }
     if shown.is_empty() {
+        shown =
+            view.events.iter().filter(|event| !matches!(event.verb, Verb::Finish | Verb::Inside)).collect();
+    }
+    if shown.is_empty() {
         shown = view.events.iter().filter(|event| event.verb != Verb::Finish).collect();
     }
     if shown.len() > COMFORTABLE {

@@ -26,6 +26,10 @@ pub enum End {
     Passed,
     /// Its exit code says that it failed; the panic that was noted last is why, or, without one, this text.
     Failed(String),
+    /// It is no test, and ends with this exit code; it may have said why.
+    Exited(i32, Option<String>),
+    /// By a panic of the running thread that may not unwind, as this text says.
+    Aborted(String),
     /// By something that is no panic.
     Broken(FailureKind, String, Option<Site>),
     /// By what the system does to a process that goes wrong: a signal's name.
@@ -61,6 +65,24 @@ fn conclude(execution: &mut Execution, how: End) {
         End::Failed(text) => {
             if !panics::report_last(execution) {
                 broken(execution, FailureKind::Panic, text, None);
+            }
+        }
+        End::Aborted(why) => {
+            let me = execution.current as usize;
+            let panics = &execution.threads[me].panics;
+            let Some(last) = panics.panicked.clone() else {
+                return broken(execution, FailureKind::Panic, format!("the program aborts: {why}"), None);
+            };
+            let first = panics.before_last.as_ref().map(|first| format!(", after: {}", first.message));
+            let message =
+                format!("the program aborts, for a {why}: {}{}", last.message, first.unwrap_or_default());
+            panics::fail(execution, me as u32, &Panicked { message, ..last }, false);
+        }
+        End::Exited(code, said) => {
+            let said = said.map_or_else(String::new, |said| format!(": {said}"));
+            broken(execution, FailureKind::Exit, format!("the program exits with code {code}{said}"), None);
+            if let Some(detected) = &mut execution.outcome.failure {
+                detected.detail = detected.detail.take().map(|_| FailureDetail::Exit { code });
             }
         }
         End::Broken(kind, text, site) => broken(execution, kind, text, site),

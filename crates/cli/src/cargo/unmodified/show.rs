@@ -100,6 +100,7 @@ fn about(done: &Done<'_>) -> String {
         Some(failure) if done.verdict() == Verdict::Unsure => {
             format!("something that racefuzz does not control differs: {}", first(&failure.message))
         }
+        Some(failure) if failure.kind == racefuzz::FailureKind::Exit => first(&failure.message),
         Some(failure) => format!("{}: {}", failure.kind, first(&failure.message)),
         None if done.verdict() == Verdict::Unsure => {
             "no execution has ended in the time given (--max-time)".to_owned()

@@ -2,8 +2,8 @@
 
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
-use crate::engine::sites::Role;
-use crate::engine::words::{AtomicWord, CountWord, MutexWord, RwLockWord, Word};
+use crate::engine::roles::{Call, Part, Role};
+use crate::engine::words::{AtomicWord, CountWord, MutexWord, OnceWord, RwLockWord, ThreadWord, Word};
 use crate::engine::{futex, shadow, sites, state};
 use racefuzz_runtime::Site;
 use racefuzz_runtime::ops::{self, unseen};
@@ -60,19 +60,19 @@ impl Operation {
         Some(cut(written, self.bytes))
     }
 
-    fn place(&self) -> (Site, Role, *const Word) {
+    fn place(&self) -> (Site, Part, *const Word) {
         MODIFIED.store(false, Ordering::Relaxed);
-        let (site, role) = sites::site_and_role(self.frame);
+        let (site, part) = sites::site_and_part(self.frame);
         let (word, acquired) = state::with(|state| {
-            let word = state.words.at(self.address, self.bytes, (site, role));
+            let word = state.words.at(self.address, self.bytes, (site, part));
             (word, state.reads_stale && state.words.has_acquired_unseen())
         });
         if acquired {
             // What a thread has acquired unseen it must not read older stores than.
             let _ = unseen::learn_from_all();
         }
-        self::word(word).use_in(role);
-        (site, role, word)
+        self::word(word).use_in(part.role);
+        (site, part, word)
     }
 }
 
@@ -96,6 +96,14 @@ macro_rules! of_kind {
             }
             Role::RefClone | Role::RefDrop | Role::RefCount => {
                 let $name = CountWord::of($word);
+                $call
+            }
+            Role::Once => {
+                let $name = OnceWord::of($word);
+                $call
+            }
+            Role::Park | Role::Unpark => {
+                let $name = ThreadWord::of($word);
                 $call
             }
             _ => {
@@ -123,10 +131,9 @@ fn acquires_unseen(word: &Word, order: MemoryOrder) {
 }
 
 fn load(operation: Operation) -> u64 {
-    let (site, role, at) = operation.place();
-    // A look at a lock is none of what the lock is for.
-    let verb =
-        role.verb().map_or(Verb::Load, |verb| if role.takes().is_some() { Verb::Inside } else { verb });
+    let (site, part, at) = operation.place();
+    let role = part.role;
+    let verb = part.looks().unwrap_or(Verb::Load);
     let result = of_kind!(role, word(at), |word| ops::load(word, operation.order, verb, site));
     enters_unseen(role);
     acquires_unseen(word(at), operation.order);
@@ -138,14 +145,15 @@ fn load(operation: Operation) -> u64 {
 /// Code that is not seen is about to look at a word of four bytes, and the explorer may let others go first. What is
 /// inside a barrier is the barrier's.
 pub(in crate::engine) fn looks_unseen((address, frame): (usize, *const Frame)) {
-    if sites::site_and_role(frame).1 != Role::Barrier {
+    if sites::site_and_part(frame).1.call != Call::Barrier {
         load(Operation { address, bytes: 4, order: MemoryOrder::Relaxed, frame, ..NONE });
     }
 }
 
 fn store(operation: Operation) {
-    let (site, role, at) = operation.place();
-    let verb = role.verb().unwrap_or(Verb::Store);
+    let (site, part, at) = operation.place();
+    let role = part.role;
+    let verb = part.verb().unwrap_or(Verb::Store);
     let newest =
         of_kind!(role, word(at), |word| ops::store(word, operation.operand, operation.order, verb, site));
     if newest != Ok(false) {
@@ -157,13 +165,14 @@ fn store(operation: Operation) {
 
 /// The word read.
 fn modify(operation: Operation) -> u64 {
-    let (site, role, at) = operation.place();
+    let (site, part, at) = operation.place();
+    let role = part.role;
     let orders = (operation.order, operation.failure);
-    let verb = role.verb().unwrap_or(operation.verb);
+    let verb = part.verb().unwrap_or(operation.verb);
     let done = of_kind!(role, word(at), |at| ops::rmw(at, orders, verb, site, |word| operation.apply(word)));
     let Ok(done) = done else { return word(at).real() };
     if let (Some(takes), Some(_)) = (role.takes(), done.wrote) {
-        futex::holds(operation.address, takes, site);
+        futex::holds(operation.address, takes, site, part);
     }
     match done.wrote {
         Some(written) if done.newest => word(at).set_real(written),
@@ -328,8 +337,8 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
     }
     as_host(
         |(number, frame)| {
-            let (site, role) = sites::site_and_role(frame);
-            let verb = if role == Role::None { Verb::Fence } else { Verb::Inside };
+            let (site, part) = sites::site_and_part(frame);
+            let verb = if part.role == Role::None { Verb::Fence } else { Verb::Inside };
             let _ = ops::fence_by(verb, order(number), site);
             if order(number).acquires() {
                 // What was loaded before it may be a word that such code uses.

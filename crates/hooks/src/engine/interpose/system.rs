@@ -6,6 +6,7 @@ use crate::engine::driver;
 use crate::engine::futex::{self, Wait, Wake};
 use crate::engine::process::{self, AT_EXIT, Main, Program};
 use crate::engine::real::{checked, real, system_call};
+use crate::engine::state;
 use crate::request::Request;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
@@ -141,6 +142,20 @@ extern "C-unwind" fn raises(
 }
 
 export! { _Unwind_RaiseException => raises; }
+
+/// The walk of a stack by which the standard library tells of a panic that ends the program, whatever the environment
+/// says: it takes seconds to find the names of functions, in each execution. The walk finds no frame.
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+pub unsafe extern "C" fn _Unwind_Backtrace(each: *mut c_void, argument: *mut c_void) -> c_int {
+    const END_OF_STACK: c_int = 5;
+    if in_program() && as_host(|()| state::with(|state| state.output.announces_backtrace()), ()) {
+        return END_OF_STACK;
+    }
+    // SAFETY: passed on to the caller.
+    unsafe {
+        real!(_Unwind_Backtrace: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int)(each, argument)
+    }
+}
 
 /// System calls by number. The C library's function takes any number of arguments; on this processor one that
 /// takes all of them, in registers but for the last, is called alike.
