@@ -19,6 +19,13 @@ pub(super) fn is_consistent(graph: &Graph) -> bool {
     for thread in &graph.threads {
         program_order(graph, thread, &mut all, &mut here);
     }
+    // For each write the one behind it.
+    let mut behind: Vec<Option<Id>> = vec![None; graph.events.len()];
+    for pair in graph.locs.iter().flat_map(|loc| loc.mo.windows(2)) {
+        behind[pair[0] as usize] = Some(pair[1]);
+        here.add(pair[0], pair[1]);
+        all.add(pair[0], pair[1]);
+    }
     for (to, event) in graph.events.iter().enumerate() {
         let to = to as Id;
         for join in graph.joins_of(to) {
@@ -36,16 +43,16 @@ pub(super) fn is_consistent(graph: &Graph) -> bool {
                 all.add(event.rf, to);
             }
         }
-        if let Some(newer) = graph.loc(event.loc).mo.get(graph.place(event.loc, event.rf))
-            && !(event.rmw && is_write_of(graph, *newer, event))
+        let newer = match event.rf {
+            INIT => graph.loc(event.loc).mo.first().copied(),
+            rf => behind[rf as usize],
+        };
+        if let Some(newer) = newer
+            && !(event.rmw && is_write_of(graph, newer, event))
         {
-            here.add(to, *newer);
-            all.add(to, *newer);
+            here.add(to, newer);
+            all.add(to, newer);
         }
-    }
-    for pair in graph.locs.iter().flat_map(|loc| loc.mo.windows(2)) {
-        here.add(pair[0], pair[1]);
-        all.add(pair[0], pair[1]);
     }
     here.is_acyclic() && all.is_acyclic()
 }
