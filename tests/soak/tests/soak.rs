@@ -30,7 +30,7 @@ fn outcomes_are_those_of_the_enumerator() {
 
 #[test]
 fn waits_come_to_what_the_enumerator_says() {
-    agree(range(0, 150), &Theme::OF_WAITS, &LIMITS);
+    agree(range(0, 150), &Theme::OF_WAITS, &WITH_SCHEDULES);
 }
 
 #[test]
