@@ -1,7 +1,7 @@
 //! The random numbers of one iteration.
 
-use racefuzz_runtime::{Words, chacha8};
-use std::cell::RefCell;
+use racefuzz_runtime::{WordSource, Words, chacha8};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// ChaCha8 seeded with the run's seed, on the stream of the iteration.
@@ -11,65 +11,73 @@ use std::rc::Rc;
 /// together, in vector instructions: several times cheaper than blocks of one stream. Long executions go on with
 /// sixteen consecutive blocks of their own stream at a time.
 pub(crate) struct IterationRng {
-    cache: Rc<RefCell<BlockCache>>,
-    /// Consecutive blocks of this stream, behind those that are shared.
-    own: Box<chacha8::Block>,
-    stream: u64,
+    stream: Rc<Stream>,
     /// Words of the stream. The runtime, too, may draw from them.
     words: Rc<Words>,
+}
+
+/// The blocks of one stream.
+struct Stream {
+    cache: Rc<RefCell<BlockCache>>,
+    /// Consecutive blocks of this stream, behind those that are shared.
+    own: RefCell<Box<chacha8::Block>>,
+    stream: Cell<u64>,
     /// Blocks taken so far.
-    blocks: usize,
+    blocks: Cell<usize>,
 }
 
 const LANES: usize = chacha8::LANES;
 /// Blocks of a stream that are computed together with those of others.
 const SHARED_BLOCKS: usize = 32;
 
+impl WordSource for Stream {
+    fn refill(&self, words: &Words) {
+        let blocks = self.blocks.get();
+        if blocks < SHARED_BLOCKS {
+            self.cache.borrow_mut().fill(self.stream.get(), blocks, words);
+        } else {
+            self.refill_alone(words);
+        }
+        self.blocks.set(blocks + 1);
+    }
+}
+
+impl Stream {
+    #[cold]
+    #[inline(never)]
+    fn refill_alone(&self, words: &Words) {
+        let (blocks, mut own) = (self.blocks.get(), self.own.borrow_mut());
+        let lane = (blocks - SHARED_BLOCKS) % LANES;
+        if lane == 0 {
+            chacha8::run(&self.cache.borrow().key, blocks as u64, self.stream.get(), &mut own);
+        }
+        words.fill(|place| own[place][lane]);
+    }
+}
+
 impl IterationRng {
     pub(crate) fn new(cache: Rc<RefCell<BlockCache>>) -> Self {
-        Self { cache, own: Box::default(), stream: 0, words: Rc::default(), blocks: 0 }
+        let stream =
+            Rc::new(Stream { cache, own: RefCell::default(), stream: Cell::new(0), blocks: Cell::new(0) });
+        let words = Rc::new(Words::new(Rc::<Stream>::clone(&stream)));
+        Self { stream, words }
     }
 
     #[inline]
     pub(crate) fn start(&mut self, iteration: u64) {
-        self.stream = iteration;
+        self.stream.stream.set(iteration);
+        self.stream.blocks.set(0);
         self.words.clear();
-        self.blocks = 0;
     }
 
-    /// The words, as they are: for whoever draws from them until none is left.
+    /// The words, for whoever draws from them.
     pub(crate) fn words(&self) -> &Rc<Words> {
         &self.words
     }
 
     #[inline]
     pub(crate) fn word(&mut self) -> u32 {
-        loop {
-            if let Some(word) = self.words.next() {
-                return word;
-            }
-            self.refill();
-        }
-    }
-
-    #[inline(never)]
-    fn refill(&mut self) {
-        if self.blocks < SHARED_BLOCKS {
-            self.cache.borrow_mut().fill(self.stream, self.blocks, &self.words);
-        } else {
-            self.refill_alone();
-        }
-        self.blocks += 1;
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn refill_alone(&mut self) {
-        let lane = (self.blocks - SHARED_BLOCKS) % LANES;
-        if lane == 0 {
-            chacha8::run(&self.cache.borrow().key, self.blocks as u64, self.stream, &mut self.own);
-        }
-        self.words.fill(|place| self.own[place][lane]);
+        self.words.draw()
     }
 
     /// A number below `bound`, which is not 0. Multiplied, not rejected: the bias is below 2^-32

@@ -132,8 +132,8 @@ pub trait Explorer {
     }
 
     /// Its random words, if it chooses each thread uniformly by the next of them, and has no interest in the
-    /// choice itself. The runtime then draws them without asking, as [`Words::choose`] does, and asks only when
-    /// none is left. Called when an execution begins.
+    /// choice itself. The runtime then draws them without asking, as [`Words::choose`] does. Called when an execution
+    /// begins.
     fn uniform(&self) -> Option<Rc<Words>> {
         None
     }
@@ -148,19 +148,25 @@ pub trait Explorer {
     fn end(&mut self) {}
 }
 
-/// A block of random words, drawn one after another by an explorer and, where it lends them, by the runtime.
-#[derive(Debug)]
+/// Where random words come from.
+pub trait WordSource {
+    /// The next block of them.
+    fn refill(&self, words: &Words);
+}
+
+/// A block of random words, drawn one after another by an explorer and, where it lends them, by the runtime; with the
+/// last of them comes the next block.
 pub struct Words {
     words: [Cell<u32>; Self::COUNT],
     taken: Cell<usize>,
     /// Threads chosen.
     choices: Cell<u32>,
+    source: Rc<dyn WordSource>,
 }
 
-impl Default for Words {
-    /// None is left.
-    fn default() -> Self {
-        Self { words: Default::default(), taken: Cell::new(Self::COUNT), choices: Cell::new(0) }
+impl std::fmt::Debug for Words {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Words").field("taken", &self.taken).finish_non_exhaustive()
     }
 }
 
@@ -168,7 +174,12 @@ impl Words {
     /// Words of a block.
     pub const COUNT: usize = 16;
 
-    /// None is left, and no thread was chosen.
+    /// The words of a source.
+    pub fn new(source: Rc<dyn WordSource>) -> Self {
+        Self { words: Default::default(), taken: Cell::new(Self::COUNT), choices: Cell::new(0), source }
+    }
+
+    /// None is left of the present block, and no thread was chosen.
     pub fn clear(&self) {
         self.taken.set(Self::COUNT);
         self.choices.set(0);
@@ -181,22 +192,34 @@ impl Words {
         self.taken.set(0);
     }
 
-    /// The next word, if one is left.
+    /// The next word.
     #[inline]
-    pub fn next(&self) -> Option<u32> {
+    pub fn draw(&self) -> u32 {
         let taken = self.taken.get();
-        let word = self.words.get(taken)?.get();
-        self.taken.set(taken + 1);
-        Some(word)
+        match self.words.get(taken) {
+            Some(word) => {
+                self.taken.set(taken + 1);
+                word.get()
+            }
+            None => self.draw_first(),
+        }
     }
 
-    /// Chooses one of `count` threads by the next word, if one is left: its place.
+    /// The first word of the next block.
+    #[inline(never)]
+    fn draw_first(&self) -> u32 {
+        self.source.refill(self);
+        self.taken.set(1);
+        self.words[0].get()
+    }
+
+    /// Chooses one of `count` threads by the next word: its place.
     #[inline]
-    pub fn choose(&self, count: usize) -> Option<usize> {
-        let word = self.next()?;
+    pub fn choose(&self, count: usize) -> usize {
+        let word = self.draw();
         self.choices.set(self.choices.get() + 1);
         // Multiplied, not rejected: the bias is below 2^-32 times the bound.
-        Some(((u64::from(word) * count as u64) >> 32) as usize)
+        ((u64::from(word) * count as u64) >> 32) as usize
     }
 
     /// How many threads were chosen.

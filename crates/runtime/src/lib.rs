@@ -98,7 +98,7 @@ pub use clock::Clock;
 pub use config::Config;
 pub use crash::end_by;
 pub use execution::Absent;
-pub use explorer::{Alternatives, Explorer, Op, ThreadChoice, Words};
+pub use explorer::{Alternatives, Explorer, Op, ThreadChoice, WordSource, Words};
 pub use failure::{Detected, StableHasher};
 pub use graph::{Access, Memory, Read, Standing, Standstill, Step, Wait};
 pub use heartbeat::Heartbeat;

@@ -65,14 +65,14 @@ impl Execution {
     }
 
     /// [`ask`](Self::ask) where every thread may be chosen and an explorer does so uniformly: by its next random
-    /// word, if one is left.
+    /// word.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn ask_uniformly(&mut self) -> Option<u32> {
         if self.schedule.yielded != 0 || !self.schedule.chooses_freely {
             return None;
         }
         let options = &self.schedule.enabled[..];
-        let place = self.driver.uniform.as_ref()?.choose(options.len())?;
+        let place = self.driver.uniform.as_ref()?.choose(options.len());
         let chosen = options[place];
         let goes_on = self.threads.get(self.current as usize).is_some_and(|thread| thread.waiting.listed);
         let default = if goes_on { ThreadId(self.current) } else { options[0] };
@@ -139,7 +139,7 @@ impl Execution {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
         let options = &self.schedule.enabled[..];
-        let Some(place) = self.driver.uniform.as_ref().and_then(|words| words.choose(options.len())) else {
+        let Some(place) = self.driver.uniform.as_ref().map(|words| words.choose(options.len())) else {
             return self.ask_explorer(me);
         };
         debug_assert!(place < options.len());
