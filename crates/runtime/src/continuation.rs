@@ -194,13 +194,25 @@ unsafe fn nothing(_: *mut Continuation) {}
 /// `execution` is current, it has a thread of this number, and no reference to its continuations is live.
 #[cfg_attr(not(debug_assertions), inline(always))]
 unsafe fn fiber_of(execution: *mut Execution, thread: u32) -> *mut Fiber {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let fiber = &mut (*continuation_of(execution, thread)).fiber;
+        debug_assert!(fiber.is_some(), "a thread without a coroutine");
+        fiber.as_mut().unwrap_unchecked()
+    }
+}
+
+/// The continuation of a thread that has one.
+///
+/// # Safety
+/// As [`fiber_of`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn continuation_of(execution: *mut Execution, thread: u32) -> *mut Continuation {
     // SAFETY: each thread was given its coroutine before it was counted.
     unsafe {
         let continuations = &mut (*execution).coroutines.continuations;
         debug_assert!((thread as usize) < continuations.len());
-        let fiber = &mut continuations.get_unchecked_mut(thread as usize).fiber;
-        debug_assert!(fiber.is_some(), "a thread without a coroutine");
-        fiber.as_mut().unwrap_unchecked()
+        &raw mut **continuations.get_unchecked_mut(thread as usize)
     }
 }
 
@@ -260,12 +272,11 @@ fn park_and_run() -> Infallible {
         unsafe {
             let execution = current();
             let me = (*execution).current;
-            (&mut (*execution).threads)[me as usize].coroutine.runs = true;
-            let continuation: *mut Continuation =
-                &raw mut *(&mut (*execution).coroutines.continuations)[me as usize];
+            (*execution).running().coroutine.runs = true;
+            let continuation = continuation_of(execution, me);
             ((*continuation).call)(continuation);
-            let thread = &mut (&mut (*execution).threads)[me as usize];
-            (thread.coroutine.runs, thread.coroutine.live) = (false, false);
+            let thread = (*execution).threads.as_mut_ptr().add(me as usize);
+            ((*thread).coroutine.runs, (*thread).coroutine.live) = (false, false);
             (*execution).coroutines.live -= 1;
             let goes_on = me != 0 && (*execution).current != NOBODY && (*execution).phase() == Phase::Running;
             if (*continuation).is_given_back(me) {

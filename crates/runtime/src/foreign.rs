@@ -124,11 +124,17 @@ impl Worker {
         }
     }
 
-    /// It has ended. What a foreign thread did meanwhile is the failure that it ends with.
+    /// It has ended; whether a foreign thread did anything meanwhile.
     #[inline]
-    pub(crate) fn end(&self, roots: &[String], recorded_steps: u32) -> Option<Detected> {
-        let entry = ME.get().entry?;
+    pub(crate) fn end(&self) -> bool {
+        let Some(entry) = ME.get().entry else { return false };
         entry.epoch.store(0, Ordering::Release);
+        entry.any.load(Ordering::Acquire)
+    }
+
+    /// What a foreign thread did meanwhile: the failure that the execution ends with.
+    pub(crate) fn found(&self, roots: &[String], recorded_steps: u32) -> Option<Detected> {
+        let entry = ME.get().entry?;
         if entry.any.load(Ordering::Acquire) { take(entry, roots, recorded_steps) } else { None }
     }
 }

@@ -155,11 +155,15 @@ pub(crate) fn forget_last(execution: &mut Execution) {
 }
 
 /// Notes the first cause of the panics that nobody took, if there is one, as the failure.
+#[inline]
 pub(crate) fn report_unhandled(execution: &mut Execution) -> bool {
     // Whether a process caught a panic is not seen; if it did not, its exit code says so.
-    if execution.outcome.panics == 0 || execution.config.process {
-        return false;
-    }
+    execution.outcome.panics != 0 && !execution.config.process && report_untaken(execution)
+}
+
+#[cold]
+#[inline(never)]
+fn report_untaken(execution: &mut Execution) -> bool {
     let threads = &execution.threads[..execution.schedule.thread_count];
     let ended = threads.iter().enumerate().filter(|(_, thread)| !thread.panicking);
     let untaken = ended

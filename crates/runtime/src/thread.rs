@@ -8,7 +8,6 @@ use crate::site::Site;
 use crate::store_history::Seen;
 use crate::touched::{Reset, Touched};
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
-use smallvec::SmallVec;
 use std::any::Any;
 
 /// What a pending operation waits for.
@@ -129,7 +128,46 @@ pub(crate) struct Waiting {
     /// The step at which the pending operation first could not go on, and who stood in the way.
     pub(crate) blocked_at: Option<(u32, Option<u32>)>,
     /// Threads that wait for its end.
-    pub(crate) joiners: SmallVec<[u32; 2]>,
+    pub(crate) joiners: Joiners,
+}
+
+/// Threads in the order in which they came: mostly one, if any.
+#[derive(Default)]
+pub(crate) struct Joiners {
+    first: Option<u32>,
+    others: Vec<u32>,
+}
+
+impl Joiners {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn push(&mut self, thread: u32) {
+        match self.first {
+            None => self.first = Some(thread),
+            Some(_) => self.push_other(thread),
+        }
+    }
+
+    #[cold]
+    fn push_other(&mut self, thread: u32) {
+        self.others.push(thread);
+    }
+
+    /// The one at a place.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn get(&self, place: usize) -> Option<u32> {
+        match place.checked_sub(1) {
+            None => self.first,
+            Some(place) => self.others.get(place).copied(),
+        }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn clear(&mut self) {
+        self.first = None;
+        if !self.others.is_empty() {
+            self.others.clear();
+        }
+    }
 }
 
 /// How a thread gives way to others.
@@ -298,6 +336,7 @@ impl Thread {
     }
 
     /// Makes the entry a new thread, keeping its memory.
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn reuse(&mut self, site: Site) {
         self.state = ThreadState::Live;
         self.panicking = false;
@@ -306,9 +345,7 @@ impl Thread {
         let waiting = &mut self.waiting;
         (waiting.listed, waiting.blocked, waiting.timed_out, waiting.token) = (false, false, false, false);
         waiting.blocked_at = None;
-        if !waiting.joiners.is_empty() {
-            waiting.joiners.clear();
-        }
+        waiting.joiners.clear();
         self.spinning = Spinning::default();
         (self.coroutine.live, self.coroutine.given_up, self.coroutine.torn) = (false, false, 0);
         self.coroutine.runs = false;
@@ -403,6 +440,14 @@ impl Locals {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_unused(&self) -> bool {
         self.slots.is_empty()
+    }
+
+    /// As [`take_next`](Self::take_next) if no value was ever made; whether that is so.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn end_unused(&mut self) -> bool {
+        let unused = self.slots.is_empty();
+        self.destroyed |= unused;
+        unused
     }
 
     /// There is no value, perhaps no more.

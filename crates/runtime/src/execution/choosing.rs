@@ -1,6 +1,7 @@
 //! Asking the explorer: which thread, which alternative.
 
-use super::{Execution, PATIENCE};
+use super::Execution;
+use super::events::PATIENCE;
 use crate::explorer::{Alternatives, ThreadChoice};
 use crate::graph::Standing;
 use racefuzz_trace::{Choice, Point, ThreadId};
@@ -180,7 +181,7 @@ impl Execution {
         let key = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
         let next = *self.schedule.timed.iter().min_by_key(|thread| key(thread))?;
         let thread = &mut self.threads[next as usize];
-        self.schedule.now = self.schedule.now.max(thread.pending.deadline.unwrap_or(0));
+        self.schedule.advance_to(thread.pending.deadline.unwrap_or(0));
         thread.waiting.timed_out = true;
         Some(next)
     }

@@ -27,6 +27,15 @@ pub(crate) fn plain() -> Option<*mut Execution> {
     (!execution.is_null() && unsafe { !(*execution).slow }).then_some(execution)
 }
 
+/// The execution, if it is [lean](Execution::lean): it runs, and an operation has to look at nothing but its own
+/// effect on the newest words.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn lean() -> Option<*mut Execution> {
+    let execution = current();
+    // SAFETY: see `with`; a plain read.
+    (!execution.is_null() && unsafe { (*execution).lean }).then_some(execution)
+}
+
 /// Runs `f` on the execution, unless there is none or it is being torn down.
 ///
 /// `f` must not run code of the program under test: that code enters here again.

@@ -2,23 +2,23 @@
 
 mod choosing;
 mod entering;
+mod events;
 mod objects;
 mod parts;
 mod waiting;
 
-pub(crate) use entering::{alive, current, enter, free_event, plain, set_current, with};
+pub(crate) use entering::{alive, current, enter, free_event, lean, plain, set_current, with};
 pub(crate) use parts::{Coroutines, Detail, Driver, Order, Outcome, Schedule, Storage};
 
 use crate::config::Config;
 use crate::continuation::Continuation;
-use crate::explorer::Op;
 use crate::heartbeat::Heartbeat;
 use crate::object::{Object, WriteRef};
 use crate::overlay::Applied;
 use crate::record::Recorder;
 use crate::site::Site;
 use crate::thread::Thread;
-use racefuzz_trace::{Event, Inject, ObjectId, OpKind, ThreadId};
+use racefuzz_trace::Inject;
 use std::sync::Arc;
 
 /// Why an operation is not part of an execution.
@@ -40,9 +40,6 @@ pub(crate) enum Phase {
 
 /// No thread is to run next.
 pub(crate) const NOBODY: u32 = u32::MAX;
-
-/// A thread that gave way more often than this, and nothing changed, has spun for long.
-const PATIENCE: u32 = 16;
 
 /// The running execution. What the runtime keeps between executions is memory only.
 pub(crate) struct Execution {
@@ -253,7 +250,19 @@ impl Execution {
     /// Whether it has taken as many steps as it may, or is to stop for another reason.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn is_spent(&mut self) -> bool {
-        (self.schedule.steps >= self.schedule.unlooked || self.heartbeat.stops()) && self.looks_at_steps()
+        self.schedule.steps >= self.schedule.look_at && self.looks_up()
+    }
+
+    /// Now and then it is asked whether the execution is to stop; else only what a step has to know is looked at.
+    #[inline(never)]
+    fn looks_up(&mut self) -> bool {
+        /// Steps after which it is asked again.
+        const INTERVAL: u32 = 64;
+        if self.schedule.steps >= self.schedule.unlooked || self.heartbeat.stops() {
+            return self.looks_at_steps();
+        }
+        self.schedule.look_at = self.schedule.unlooked.min(self.schedule.steps + INTERVAL);
+        false
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
@@ -277,160 +286,5 @@ impl Execution {
         let continuation = &mut *self.coroutines.continuations[thread];
         continuation.prepare(&mut self.coroutines.stacks, stack_size)?;
         Ok(continuation)
-    }
-
-    /// Counts an event of the current thread.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn event(&mut self, op: &Op) -> Now {
-        let me = self.current;
-        let thread = self.running();
-        thread.time += 1;
-        let time = thread.time;
-        let event = thread.event_at(time);
-        if self.order.has_clocks {
-            self.running().know_time(me);
-        }
-        self.schedule.count();
-        if self.schedule.yielded != 0 {
-            use OpKind::{Alloc, Finish, Free, Print, Spawn, Write};
-            self.wake_yielded(me, matches!(op.kind, Alloc | Finish | Free | Print | Spawn | Write));
-        }
-        if self.driver.observes {
-            self.observed(*op);
-        }
-        Now { thread: me, time, write: WriteRef { event, step: self.schedule.steps } }
-    }
-
-    /// Takes the operation by value, so that it need not be in memory where nobody observes it.
-    #[inline(never)]
-    pub(crate) fn observed(&mut self, op: Op) {
-        // SAFETY: the explorer outlives the execution and is not otherwise borrowed while the
-        // runtime runs (see `Runner::run`).
-        unsafe { (*self.driver.explorer).executed(ThreadId(self.current), &op) };
-    }
-
-    /// Another thread has acted: those that gave way are offered again. Those that have spun for
-    /// long only if it `changed` something: two threads that spin would otherwise offer each other
-    /// for ever, and a strategy without fairness of its own would never take the one they wait for
-    /// (as in fair stateless model checking: Musuvathi & Qadeer, PLDI'08).
-    #[cold]
-    pub(crate) fn wake_yielded(&mut self, me: u32, changed: bool) {
-        for (index, thread) in self.threads[..self.schedule.thread_count].iter_mut().enumerate() {
-            if thread.spinning.yielded && index as u32 != me && (changed || thread.spinning.spins <= PATIENCE)
-            {
-                thread.spinning.yielded = false;
-                self.schedule.yielded -= 1;
-                if changed {
-                    thread.spinning.spins = 0;
-                }
-            }
-        }
-    }
-
-    /// The current thread gives way at a place, if that is where it did so last. Who does so once need not wait for
-    /// anybody: it may well be the next.
-    pub(crate) fn give_way_again(&mut self, site: Site) {
-        let last = &mut self.running().spinning.last_yield;
-        let again = std::mem::replace(last, site.number()) == site.number();
-        // Who insists does so from the first round on.
-        if again || self.config.insistence > 0 {
-            self.give_way();
-        }
-    }
-
-    /// Whether the current thread goes on, although it should give way.
-    #[cold]
-    fn insists(&mut self) -> bool {
-        /// A round with more events is taken for other things that were done meanwhile.
-        const LONGEST_ROUND: u32 = 16;
-        let most = self.config.insistence;
-        let thread = self.running();
-        let (time, last) = (thread.time, &mut thread.spinning.insistence);
-        if last.rounds == most {
-            last.until = 0;
-            return false;
-        }
-        let round = time - last.since;
-        if round == 0 && last.until > time {
-            // A load that repeats, and the hint behind it.
-            return true;
-        }
-        let round = if (1..=LONGEST_ROUND).contains(&round) { round } else { 1 };
-        (last.rounds, last.since, last.until) = (last.rounds + 1, time, time + round);
-        self.outcome.insisted = true;
-        true
-    }
-
-    /// The current thread gives way: it is not offered until another has acted.
-    pub(crate) fn give_way(&mut self) {
-        // What was explored says who goes on; it knows no such courtesy.
-        if self.config.explored || self.config.insistence > 0 && self.insists() {
-            return;
-        }
-        let thread = &mut self.threads[self.current as usize];
-        if !thread.spinning.yielded {
-            thread.spinning.yielded = true;
-            thread.spinning.spins = thread.spinning.spins.saturating_add(1);
-            self.schedule.yielded += 1;
-            self.schedule.disturb();
-        }
-    }
-
-    /// The event has happened: it is logged, and the thread's clock is made ready for the next one, which a
-    /// processor is slow to read as a whole if a part of it was just written.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn complete(&mut self, now: &Now, op: &Op, value: u64) {
-        if self.order.has_clocks {
-            self.running().clock.prepare(now.thread, now.time + 1);
-        }
-        self.log(now, op, value);
-    }
-
-    /// Logs the event for comparison with a replay.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn log(&mut self, now: &Now, op: &Op, value: u64) {
-        self.order.log(now.thread, op, value);
-    }
-
-    /// An edge of the execution graph.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn edge(&mut self, kind: u64, from: WriteRef, to: WriteRef) {
-        self.order.edge(kind, from, to);
-    }
-
-    /// Records an event, if this execution is recorded.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn record(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
-        if self.recorder.is_some() {
-            self.record_event(*op, site, fill);
-        }
-    }
-
-    #[cold]
-    fn record_event(&mut self, op: Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
-        let me = self.current;
-        let waited = self.threads[me as usize].waiting.blocked_at.take();
-        let Some(recorder) = &mut self.recorder else { return };
-        let mut event = Event {
-            step: 0,
-            thread: ThreadId(me),
-            kind: op.kind,
-            verb: op.verb,
-            order: op.order,
-            object: (op.object < self.storage.object_count as u32).then_some(ObjectId(op.object)),
-            site: recorder.site(site),
-            implied: false,
-            read: None,
-            wrote: None,
-            ok: true,
-            reads_from: None,
-            newer: None,
-            waited: waited
-                .map(|(since, holder)| racefuzz_trace::Waiting { since, holder: holder.map(ThreadId) }),
-            other: None,
-            text: None,
-        };
-        fill(recorder, &mut event);
-        recorder.event(event);
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Schedule {
     pub(crate) steps: u32,
     /// Steps up to which there is nothing to be looked at but their number.
     pub(crate) unlooked: u32,
+    /// Steps up to which nobody asks for either: never beyond `unlooked`.
+    pub(crate) look_at: u32,
     /// Steps up to which a thread that states a step has to look at nothing but this number, unless something
     /// [disturbs](Self::disturb) that: several threads are enabled, none of them gave way or is ready, none
     /// unwinds, the explorer alone chooses, no limit is reached.
@@ -92,8 +94,8 @@ pub(crate) struct Schedule {
     /// Who runs is the explorer's choice alone: it does not keep the memory, and the fair tail has not begun.
     pub(crate) chooses_freely: bool,
     pub(crate) fairness: Fairness,
-    /// Virtual time in nanoseconds.
-    pub(crate) now: u64,
+    /// Virtual time that has passed besides that of events, in nanoseconds.
+    passed: u64,
     /// The step at which somebody looked at it last, and how often since.
     pub(crate) looks: (u32, u32),
     /// What an event takes of it.
@@ -108,8 +110,8 @@ impl Schedule {
         self.enabled.clear();
         self.ready.clear();
         self.timed.clear();
-        (self.steps, self.now, self.idle_rounds, self.looks) = (0, 0, 0, (0, 0));
-        (self.calm_until, self.unwinding_seen) = (0, false);
+        (self.steps, self.passed, self.idle_rounds, self.looks) = (0, 0, 0, (0, 0));
+        (self.calm_until, self.look_at, self.unwinding_seen) = (0, 0, false);
     }
 
     /// What may happen next has changed: the next thread that states a step looks at everything.
@@ -124,7 +126,16 @@ impl Schedule {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn count(&mut self) {
         self.steps += 1;
-        self.now += self.step_time;
+    }
+
+    /// Virtual time in nanoseconds. A wait that has no end takes it to the largest number, and the next event beyond.
+    pub(crate) fn now(&self) -> u64 {
+        self.passed.wrapping_add(u64::from(self.steps) * self.step_time)
+    }
+
+    /// It is this late at least.
+    pub(crate) fn advance_to(&mut self, time: u64) {
+        self.passed = self.passed.wrapping_add(time.saturating_sub(self.now()));
     }
 }
 

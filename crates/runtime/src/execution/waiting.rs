@@ -77,39 +77,70 @@ impl Execution {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn enable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].waiting.listed;
-        if !*listed {
-            *listed = true;
-            self.schedule.changes += 1;
-            self.schedule.disturb();
-            let enabled = &mut self.schedule.enabled;
-            if enabled.last().is_none_or(|last| last.0 < thread) {
-                enabled.push(ThreadId(thread));
-            } else {
-                let place = enabled.partition_point(|other| other.0 < thread);
-                enabled.insert(place, ThreadId(thread));
-            }
+        if !std::mem::replace(&mut self.threads[thread as usize].waiting.listed, true) {
+            self.list(thread);
         }
     }
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn disable(&mut self, thread: u32) {
-        let listed = &mut self.threads[thread as usize].waiting.listed;
-        if *listed {
-            *listed = false;
-            self.schedule.changes += 1;
-            self.schedule.disturb();
-            let enabled = &mut self.schedule.enabled;
-            if enabled.last() == Some(&ThreadId(thread)) {
-                enabled.pop();
-            } else {
-                self.unlist(thread);
-            }
+        if std::mem::replace(&mut self.threads[thread as usize].waiting.listed, false) {
+            self.unlist(thread);
+        }
+    }
+
+    /// [`enable`](Self::enable) of the running thread.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn enable_running(&mut self) {
+        if !std::mem::replace(&mut self.running().waiting.listed, true) {
+            self.list(self.current);
+        }
+    }
+
+    /// [`disable`](Self::disable) of the running thread.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn disable_running(&mut self) {
+        if std::mem::replace(&mut self.running().waiting.listed, false) {
+            self.unlist(self.current);
+        }
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn list(&mut self, thread: u32) {
+        self.schedule.changes += 1;
+        self.schedule.disturb();
+        let enabled = &mut self.schedule.enabled;
+        if enabled.last().is_none_or(|last| last.0 < thread) && enabled.len() < enabled.capacity() {
+            enabled.push(ThreadId(thread));
+        } else {
+            self.list_among(thread);
         }
     }
 
     #[inline(never)]
+    fn list_among(&mut self, thread: u32) {
+        let enabled = &mut self.schedule.enabled;
+        let place = match enabled.len() {
+            0..=8 => enabled.iter().rposition(|other| other.0 < thread).map_or(0, |last| last + 1),
+            _ => enabled.partition_point(|other| other.0 < thread),
+        };
+        enabled.insert(place, ThreadId(thread));
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn unlist(&mut self, thread: u32) {
+        self.schedule.changes += 1;
+        self.schedule.disturb();
+        let enabled = &mut self.schedule.enabled;
+        if enabled.last() == Some(&ThreadId(thread)) {
+            enabled.pop();
+        } else {
+            self.unlist_among(thread);
+        }
+    }
+
+    #[inline(never)]
+    fn unlist_among(&mut self, thread: u32) {
         let enabled = &mut self.schedule.enabled;
         let place = match enabled.len() {
             0..=8 => enabled.iter().position(|other| other.0 == thread),

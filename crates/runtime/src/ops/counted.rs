@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::execution::{Absent, Execution, enter, free_event, plain, with};
 use crate::explorer::Op;
 use crate::foreign;
+use crate::object::WriteRef;
 use crate::ops::misuse::{self, Misused};
 use crate::schedule::visible;
 use crate::schedule::{post, step_limit};
@@ -116,7 +117,7 @@ pub fn counted_clone(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefClone, site) {
         return session.counted_clone(counted.on(session)?);
     }
-    event(counted, Verb::RefClone, site, false, |_, _| {}, |_, _| {})
+    event(counted, Verb::RefClone, site, false, |_, _| {}, |_, _| {}, |_, _| {})
 }
 
 /// A reference is about to be dropped; `last` says whether it is the last strong one, evaluated
@@ -127,21 +128,27 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl Fn() -> bool) -> Re
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, last);
     }
+    let lean = |execution: &mut Execution, object| {
+        let is_last = last() && execution.running_with(object).1.alive;
+        if is_last {
+            let gone = (execution.current, site, execution.schedule.steps);
+            let entry = execution.running_with(object).1;
+            (entry.alive, entry.gone) = (false, Some(gone));
+            execution.storage.live_references -= 1;
+        }
+        is_last
+    };
     let plain = |execution: &mut Execution, object| {
-        let gone = (execution.current, site, execution.schedule.steps);
         let has_clocks = execution.order.has_clocks;
         let (thread, entry) = execution.running_with(object);
         if has_clocks {
             entry.released.sync.join(&thread.clock);
             entry.released.sync_seen.join(&thread.coherence.seen);
         }
-        let is_last = last() && entry.alive;
-        if is_last {
-            if has_clocks {
-                thread.learn(&entry.released.sync, &entry.released.sync_seen);
-            }
-            (entry.alive, entry.gone) = (false, Some(gone));
-            execution.storage.live_references -= 1;
+        let is_last = lean(execution, object);
+        if is_last && has_clocks {
+            let (thread, entry) = execution.running_with(object);
+            thread.learn(&entry.released.sync, &entry.released.sync_seen);
         }
         is_last
     };
@@ -155,7 +162,16 @@ pub fn counted_drop(counted: Counted, site: Site, last: impl Fn() -> bool) -> Re
             execution.running().enumerated.destroys.push(Destruction { object, before, clock });
         }
     };
-    event(counted, Verb::RefDrop, site, true, |execution, object| _ = plain(execution, object), watched)
+    let effect = |execution: &mut Execution, object| _ = lean(execution, object);
+    event(
+        counted,
+        Verb::RefDrop,
+        site,
+        true,
+        effect,
+        |execution, object| _ = plain(execution, object),
+        watched,
+    )
 }
 
 /// A reference was dropped, and with the last one the value. If that did something that others can
@@ -232,12 +248,51 @@ pub fn counted_drop_weak(counted: Counted, site: Site) -> Result<(), Absent> {
     if let Some(session) = counted.hosted(Verb::RefDrop, site) {
         return session.counted_drop(counted.on(session)?, || false);
     }
-    event(counted, Verb::RefDrop, site, false, |_, _| {}, |_, _| {})
+    event(counted, Verb::RefDrop, site, false, |_, _| {}, |_, _| {}, |_, _| {})
 }
 
-/// An event of a reference: `effect` is what it does where nothing is on, `watched` where anything may be.
+/// An event of a reference: `lean` is what it does in a lean execution, `effect` where nothing is on, `watched` where
+/// anything may be.
 #[cfg_attr(not(debug_assertions), inline(always))]
 fn event(
+    counted: Counted,
+    verb: Verb,
+    site: Site,
+    strong: bool,
+    lean: impl FnOnce(&mut Execution, u32),
+    effect: impl FnOnce(&mut Execution, u32),
+    watched: impl FnOnce(&mut Execution, u32),
+) -> Result<(), Absent> {
+    let pointer = match crate::execution::lean() {
+        // SAFETY: see `execution::with`; plain reads.
+        Some(pointer) if unsafe { !(*pointer).config.count_points && counted.epoch == (*pointer).epoch } => {
+            pointer
+        }
+        _ => return plain_event(counted, verb, site, strong, effect, watched),
+    };
+    let _runtime = runtime_scope();
+    // SAFETY: see `execution::with`; the reference ends before the thread unwinds.
+    let spent = unsafe {
+        let execution = &mut *pointer;
+        let object = counted.object;
+        if strong && let Some(gone) = execution.running_with(object).1.gone {
+            // One reference more was dropped than there were.
+            return misuse::unwind(misuse::use_after_free(execution, object, gone, verb, site));
+        }
+        let op = op(verb, object);
+        let thread = execution.count_lean(&op);
+        let write = WriteRef { event: (*thread).event_at((*thread).time), step: execution.schedule.steps };
+        execution.running_with(object).1.last_write = write;
+        lean(execution, object);
+        execution.order.log(execution.current, &op, 0);
+        execution.is_spent()
+    };
+    if spent { step_limit() } else { Ok(()) }
+}
+
+/// [`event`] in an execution that need not be lean: `effect` is what it does where nothing is on.
+#[inline(never)]
+fn plain_event(
     counted: Counted,
     verb: Verb,
     site: Site,

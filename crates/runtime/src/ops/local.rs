@@ -145,8 +145,10 @@ pub fn now() -> Result<Duration, Absent> {
             // What a thread sees must not depend on others that it did not synchronise with.
             return virtual_time(execution);
         }
-        execution.schedule.now += if execution.config.process { execution.look_time() } else { 1_000 };
-        Duration::from_nanos(execution.schedule.now)
+        let looking = if execution.config.process { execution.look_time() } else { 1_000 };
+        let now = execution.schedule.now().wrapping_add(looking);
+        execution.schedule.advance_to(now);
+        Duration::from_nanos(now)
     })
 }
 
@@ -163,7 +165,8 @@ pub fn advance(time: Duration) -> Result<(), Absent> {
         return session.sleep();
     }
     with(|execution| {
-        execution.schedule.now = crate::ops::state::deadline(execution, time);
+        let now = crate::ops::state::deadline(execution, time);
+        execution.schedule.advance_to(now);
         crate::ops::state::sleeps(execution, time);
     })
 }

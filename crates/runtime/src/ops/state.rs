@@ -232,7 +232,7 @@ fn unrecorded<R>(mut word: u64, f: impl FnOnce(&mut u64, &mut Told<'_>, usize) -
 }
 
 pub(super) fn deadline(execution: &Execution, timeout: Duration) -> u64 {
-    execution.schedule.now.saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+    execution.schedule.now().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[inline]

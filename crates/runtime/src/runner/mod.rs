@@ -201,15 +201,11 @@ impl Runner {
     fn end(&mut self) -> Ended {
         let execution = &mut *self.execution;
         ops::report_leaks(execution);
-        let foreign = self.worker.end(&execution.config.roots, execution.schedule.steps);
-        let left = execution.outcome.left.and_then(|thread| left(execution, thread));
-        let unseen = foreign.is_some() || left.is_some();
-        if unseen {
-            // Whatever else went wrong may be its doing.
-            execution.outcome.failure = foreign.or(left);
-        }
+        let unseen =
+            (self.worker.end() | execution.outcome.left.is_some()) && note_unseen(execution, &self.worker);
         execution.storage.allocations.clear();
-        let outlived = execution.storage.region.take().map(crate::alloc::Region::release).unwrap_or_default();
+        let outlived =
+            execution.storage.region.take().map(crate::alloc::Region::release).unwrap_or_default();
         if execution.config.memory != MemoryModel::Sc && execution.driver.memory.take().is_none() {
             sum_modification_orders(execution);
         }
@@ -224,17 +220,16 @@ impl Runner {
         if execution.order.asked {
             execution.config.light = false;
         }
-        let left_over = describe_left_over(execution);
-        let trace = execution.recorder.take().map(|recorder| recorder.trace);
         #[cfg(feature = "tracing")]
-        if trace.is_some() {
+        if execution.recorder.is_some() {
             let (steps, threads) = (execution.schedule.steps, execution.schedule.thread_count);
             let choices = execution.driver.choices.len();
             tracing::debug!(steps, threads, choices, failed, "execution recorded");
         }
-        Ended {
-            stopped: execution.outcome.stopped && execution.outcome.failure.is_none(),
-            failure: if failed { execution.outcome.failure.take() } else { None },
+        // What few executions have is filled in later, so that nothing is moved in the others.
+        let mut ended = Ended {
+            stopped: execution.outcome.stopped && !failed,
+            failure: None,
             unseen,
             again: execution.order.detail == Detail::Missing,
             blocked: execution.outcome.blocked_at.is_some(),
@@ -246,11 +241,35 @@ impl Runner {
             insisted: execution.outcome.insisted,
             abandoned: execution.outcome.abandoned,
             counts_observed: execution.order.counts_observed || (execution.order.doubtful && failed),
-            left_over,
+            left_over: Vec::new(),
             outlived,
-            trace,
+            trace: None,
+        };
+        if failed {
+            ended.failure = execution.outcome.failure.take();
         }
+        if !execution.storage.left_over.is_empty() {
+            ended.left_over = describe_left_over(execution);
+        }
+        if let Some(recorder) = execution.recorder.take() {
+            ended.trace = Some(recorder.trace);
+        }
+        ended
     }
+}
+
+/// What a foreign thread did, or the watchdog has seen, is what the execution has failed by; whether it was anything.
+#[cold]
+#[inline(never)]
+fn note_unseen(execution: &mut Execution, worker: &foreign::Worker) -> bool {
+    let foreign = worker.found(&execution.config.roots, execution.schedule.steps);
+    let left = execution.outcome.left.and_then(|thread| left(execution, thread));
+    let unseen = foreign.is_some() || left.is_some();
+    if unseen {
+        // Whatever else went wrong may be its doing.
+        execution.outcome.failure = foreign.or(left);
+    }
+    unseen
 }
 
 /// The running thread was left where it stood, because of a limit or because of what the watchdog saw.

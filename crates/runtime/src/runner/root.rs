@@ -114,12 +114,14 @@ fn finale() {
             }
         }
     }
-    let finals = std::mem::take(&mut execution().storage.finals);
-    for oracle in finals {
-        if execution().phase() == Phase::TearDown {
-            return;
+    if !execution().storage.finals.is_empty() {
+        let finals = std::mem::take(&mut execution().storage.finals);
+        for oracle in finals {
+            if execution().phase() == Phase::TearDown {
+                return;
+            }
+            guarded(true, oracle);
         }
-        guarded(true, oracle);
     }
     loop {
         let value = execution().storage.globals.take_next();

@@ -22,6 +22,22 @@ pub(super) unsafe fn tear_down(execution: *mut Execution) {
             record_ends(&mut *execution);
         }
         (*execution).set_phase(Phase::TearDown);
+        if (*execution).coroutines.live != 0 || leaves_something(&*execution) {
+            release(execution);
+        }
+        (*execution).storage.statics.put_back_all();
+    }
+}
+
+/// Ends the threads that are left, and drops what the program left behind.
+///
+/// # Safety
+/// As `work` of the runner.
+#[cold]
+#[inline(never)]
+unsafe fn release(execution: *mut Execution) {
+    // SAFETY: as in `work`.
+    unsafe {
         let mut abandoned = SmallVec::new();
         if (*execution).coroutines.live != 0 {
             abandoned = end_bodies(execution);
@@ -112,12 +128,7 @@ fn abandon(execution: &mut Execution, thread: u32) -> Abandoned {
 /// Makes a coroutine that drops what the program left behind, unless that is nothing. It is one
 /// because a destructor of the program that does not end can then be abandoned, too.
 pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
-    let threads = &execution.threads[..execution.schedule.thread_count];
-    let nothing = execution.storage.finals.is_empty()
-        && execution.storage.globals.is_empty()
-        && execution.storage.statics.is_unused()
-        && (!execution.storage.any_locals || threads.iter().all(|thread| thread.locals.is_empty()));
-    if nothing {
+    if !leaves_something(execution) {
         return false;
     }
     let root = &mut execution.threads[0];
@@ -142,6 +153,19 @@ pub(super) fn release_one_by_one(execution: &mut Execution) -> bool {
     // SAFETY: the closure captures nothing.
     unsafe { put_root(execution, body) };
     true
+}
+
+/// Whether the program has left anything behind that is to be dropped.
+#[inline]
+fn leaves_something(execution: &Execution) -> bool {
+    let are_left = || {
+        let threads = &execution.threads[..execution.schedule.thread_count];
+        !threads.iter().all(|thread| thread.locals.is_empty())
+    };
+    !execution.storage.finals.is_empty()
+        || !execution.storage.globals.is_empty()
+        || !execution.storage.statics.is_unused()
+        || execution.storage.any_locals && are_left()
 }
 
 fn release_all<'a>(locals: impl Fn() -> &'a mut Locals) {

@@ -187,6 +187,7 @@ impl Execution {
             self.look_around();
         }
         self.schedule.disturb();
+        self.schedule.look_at = 0;
         self.schedule.unlooked = self.config.max_steps.min(self.schedule.steps + INTERVAL);
         for thread in &mut self.threads[..self.schedule.thread_count] {
             thread.spinning.yielded = false;
@@ -201,8 +202,8 @@ impl Execution {
         let deadline = |thread: &u32| (self.threads[*thread as usize].pending.deadline, *thread);
         let Some(first) = self.schedule.timed.iter().copied().min_by_key(deadline) else { return };
         let deadline = self.threads[first as usize].pending.deadline.unwrap_or(0);
-        if deadline <= self.schedule.now || self.schedule.steps >= self.config.max_steps / 2 {
-            self.schedule.now = self.schedule.now.max(deadline);
+        if deadline <= self.schedule.now() || self.schedule.steps >= self.config.max_steps / 2 {
+            self.schedule.advance_to(deadline);
             self.enable(first);
         }
     }

@@ -98,7 +98,7 @@ pub(crate) unsafe fn post_end_of_plain(
     unsafe {
         let me = (*pointer).current;
         let next = (*pointer).offer_end_of(target, op, site);
-        if next == AT_ONCE { Ok(()) } else { take_turn(pointer, me, next, true) }
+        if next == AT_ONCE { Ok(()) } else { take_plain_turn(pointer, me, next) }
     }
 }
 
@@ -134,8 +134,20 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
     unsafe {
         let me = (*pointer).current;
         let next = (*pointer).offer_plain(me, op, site);
-        let switches = next != me;
-        if switches {
+        take_plain_turn(pointer, me, next)?;
+        Ok(next != me)
+    }
+}
+
+/// [`take_turn`] where a step has to look at nothing but itself, and what it waited for has come about.
+///
+/// # Safety
+/// As [`post_plain`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn take_plain_turn(pointer: *mut Execution, me: u32, next: u32) -> Result<(), Absent> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if next != me {
             if next == NOBODY {
                 torn()?;
             }
@@ -147,8 +159,8 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
         if (*pointer).schedule.yielded != 0 {
             (*pointer).settle(me);
         }
-        Ok(switches)
     }
+    Ok(())
 }
 
 /// Lets `next` run, and returns when it is the turn of the running thread, `me`.

@@ -44,7 +44,7 @@ impl Execution {
         if (thread.spinning.alone > ALONE_LIMIT) | unwinding {
             self.offer_at_last();
         }
-        self.enable(me);
+        self.enable_running();
         if self.is_spent() {
             deadlock::step_limit(self);
             return NOBODY;
@@ -116,32 +116,29 @@ impl Execution {
 
     /// [`offer_awaiting`](Self::offer_awaiting) for the end of a thread, which comes without a choice and is
     /// waited for without a limit.
-    #[inline(never)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn offer_end_of(&mut self, target: u32, op: Op, site: Site) -> u32 {
         self.heartbeat.beat(site);
         let me = self.current;
-        let steps = self.schedule.steps;
-        let other = &mut self.threads[target as usize];
-        let ended = other.state == ThreadState::Finished;
-        if !ended {
-            other.waiting.joiners.push(me);
-        }
+        let ended = self.threads[target as usize].state == ThreadState::Finished;
         let thread = self.running();
         let condition = Condition::Finished(target);
         thread.pending = Pending { op, site, condition, deadline: None, invisible: true };
         thread.waiting.timed_out = false;
         thread.waiting.blocked = !ended;
-        if !ended {
-            thread.waiting.blocked_at.get_or_insert((steps, Some(target)));
-        }
         if thread.panicking | std::thread::panicking() {
             self.unwinds();
         }
         if ended {
-            self.settle(me);
+            if self.schedule.yielded != 0 {
+                self.settle(me);
+            }
             return AT_ONCE;
         }
-        self.disable(me);
+        self.threads[target as usize].waiting.joiners.push(me);
+        let steps = self.schedule.steps;
+        self.running().waiting.blocked_at.get_or_insert((steps, Some(target)));
+        self.disable_running();
         if self.is_spent() {
             deadlock::step_limit(self);
             return NOBODY;
@@ -203,7 +200,7 @@ impl Execution {
             thread.waiting.blocked = false;
             if self.config.process {
                 let deadline = thread.pending.deadline.unwrap_or(0);
-                self.schedule.now = self.schedule.now.max(deadline);
+                self.schedule.advance_to(deadline);
             }
         }
         let thread = &self.threads[me as usize];

@@ -61,14 +61,14 @@ impl Execution {
         self.schedule.idle_rounds = 0;
         let waiting = self.schedule.timed.iter().filter(|thread| !self.is_ending(**thread));
         let Some(first) = waiting.map(|thread| self.deadline_of(*thread)).min() else { return };
-        self.schedule.now = self.schedule.now.max(first);
+        self.schedule.advance_to(first);
         self.end_until(first.saturating_add(TOGETHER));
     }
 
     /// The waits end whose time was up while something else happened.
     pub(super) fn end_waits(&mut self) {
         if !self.schedule.timed.is_empty() {
-            self.end_until(self.schedule.now);
+            self.end_until(self.schedule.now());
         }
     }
 

@@ -18,7 +18,7 @@ use crate::ops::misuse::{self, Misused};
 use crate::schedule::post_plain;
 use crate::site::Site;
 use crate::thread::Thread;
-use racefuzz_trace::{MemoryOrder, OpKind, ThreadId, Verb};
+use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 
 /// The execution, if it is lean and stays so by an access of this order.
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -120,32 +120,16 @@ impl Execution {
         Ok(self.objects[object as usize].history.is_empty().then_some(object))
     }
 
-    /// Counts an event of the running thread on an object: [`event`](Self::event) of a lean execution. The
-    /// pointers are good until something else is done with the execution than adding to its order.
+    /// Counts an event of the running thread on an object. The pointers are good until something else is done with
+    /// the execution than adding to its order.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn lean_event(&mut self, op: &Op) -> Step {
-        self.schedule.count();
-        if (self.schedule.yielded != 0) | self.driver.observes {
-            self.tell(*op);
-        }
+        let thread = self.count_lean(op);
         let step = self.schedule.steps;
-        let (thread, object) = self.running_with(op.object);
-        thread.time += 1;
-        let event = thread.event_at(thread.time);
+        let object: *mut Object = self.running_with(op.object).1;
+        // SAFETY: it is the running thread.
+        let event = unsafe { (*thread).event_at((*thread).time) };
         (thread, object, WriteRef { event, step })
-    }
-
-    /// Those that gave way, and the explorer, learn of an event. Takes the operation by value, so that it need not be
-    /// in memory where nobody does.
-    #[inline(never)]
-    fn tell(&mut self, op: Op) {
-        if self.schedule.yielded != 0 {
-            self.wake_yielded(self.current, false);
-        }
-        if self.driver.observes {
-            // SAFETY: as in `observed`.
-            unsafe { (*self.driver.explorer).executed(ThreadId(self.current), &op) };
-        }
     }
 
     /// The effect of a load: the word read.

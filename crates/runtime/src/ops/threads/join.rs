@@ -17,21 +17,13 @@ use racefuzz_trace::{MemoryOrder, OpKind, Point, ThreadId, Verb};
 ///
 /// `Err(Absent)` if there is nothing to take: the execution is being torn down, or is another one.
 pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent> {
-    let same = match backend::hosted() {
-        Some(session) => session.epoch() == spawned.epoch,
-        None => alive().map(|execution| {
-            // SAFETY: see `execution::with`; a plain read.
-            unsafe { (*execution).epoch == spawned.epoch }
-        })?,
-    };
-    if !same {
-        return Err(Absent::Outside);
-    }
-    overlay::before_local(site)?;
     let thread = spawned.thread.0;
-    let joined = match backend::hosted() {
-        Some(session) => Joined { panicked: session.join(thread, false)?, epilogue: None },
-        None => join_own(thread, false, false, site)?,
+    let joined = match plain() {
+        // SAFETY: it is the current execution, whose steps have to look at nothing else.
+        Some(pointer) if unsafe { (*pointer).epoch } == spawned.epoch => unsafe {
+            join_plain(pointer, thread, false, site)?
+        },
+        _ => join_carefully(thread, spawned.epoch, site)?,
     };
     if let Some(epilogue) = joined.epilogue {
         join_own(epilogue, false, true, site)?;
@@ -44,6 +36,26 @@ pub fn join<T>(spawned: Spawned<T>, site: Site) -> Result<JoinOutcome<T>, Absent
         take_panic(spawned.thread, result.as_ref().is_some_and(|result| result.is_err()))?;
     }
     result.ok_or(Absent::TearDown)
+}
+
+/// Waits for the end of a thread of the execution `epoch`, which need not be the running one.
+#[inline(never)]
+fn join_carefully(thread: u32, epoch: u64, site: Site) -> Result<Joined, Absent> {
+    let same = match backend::hosted() {
+        Some(session) => session.epoch() == epoch,
+        None => alive().map(|execution| {
+            // SAFETY: see `execution::with`; a plain read.
+            unsafe { (*execution).epoch == epoch }
+        })?,
+    };
+    if !same {
+        return Err(Absent::Outside);
+    }
+    overlay::before_local(site)?;
+    match backend::hosted() {
+        Some(session) => Ok(Joined { panicked: session.join(thread, false)?, epilogue: None }),
+        None => join_own(thread, false, false, site),
+    }
 }
 
 /// The panic of an ended thread is the caller's affair, if it is the thread's result.
@@ -129,6 +141,7 @@ fn join_own(target: u32, take: bool, implied: bool, site: Site) -> Result<Joined
 ///
 /// # Safety
 /// `pointer` is the current execution, which is not [slow](Execution::slow); no reference into it is live.
+#[inline(never)]
 unsafe fn join_plain(pointer: *mut Execution, target: u32, take: bool, site: Site) -> Result<Joined, Absent> {
     let _runtime = runtime_scope();
     // SAFETY: passed on to the caller.

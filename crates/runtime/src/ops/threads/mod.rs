@@ -2,6 +2,7 @@
 
 mod identity;
 mod join;
+mod lean;
 mod packet;
 mod parking;
 mod spawning;

@@ -79,8 +79,9 @@ impl<T> Packet<T> {
     /// Called by the thread, before its end.
     #[inline]
     pub(super) unsafe fn put(&self, result: std::thread::Result<T>) {
-        // SAFETY: nobody else touches the packet before the thread has ended, and it lives while it is owned.
-        unsafe { *self.0.as_ref().result.get() = Some(result) };
+        // SAFETY: nobody else touches the packet before the thread has ended, and it lives while it is owned; there
+        // was no result.
+        unsafe { self.0.as_ref().result.get().write(Some(result)) };
     }
 
     /// What the thread has left.
@@ -95,7 +96,7 @@ impl<T> Packet<T> {
 }
 
 impl<T> Drop for Packet<T> {
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         // SAFETY: it lives while it is owned.
         let owners = unsafe { &self.0.as_ref().owners };
@@ -119,6 +120,7 @@ impl<T> Drop for Packet<T> {
 ///
 /// # Safety
 /// So it is.
+#[inline(never)]
 unsafe fn release<T>(memory: NonNull<Inner<T>>) {
     // SAFETY: it is as the last owner left it.
     let result = unsafe { (*memory.as_ref().result.get()).take() };

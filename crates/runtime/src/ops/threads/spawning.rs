@@ -4,7 +4,7 @@ use super::end_object;
 use super::packet::Packet;
 use crate::alloc::{by_program, runtime_scope};
 use crate::backend;
-use crate::execution::{Absent, Execution, Phase, alive, current, mix};
+use crate::execution::{Absent, Execution, Phase, alive, current, lean, mix};
 use crate::explorer::Op;
 use crate::foreign;
 use crate::ops::graphed;
@@ -48,26 +48,34 @@ impl<T> Spawned<T> {
 /// What joining a thread gave.
 pub type JoinOutcome<T> = std::thread::Result<T>;
 
+impl SpawnOptions {
+    /// Whether there are none.
+    fn are_default(&self) -> bool {
+        self.name.is_none() && self.stack_size.is_none() && !self.scoped && !self.task
+    }
+}
+
 /// Makes a thread that runs `body`. It is no scheduling point: the new thread's first step is one.
 ///
 /// # Safety
 /// `body` and its result must live as long as the thread may run: for anything that is not
 /// `'static` the caller must join the thread, in every case, before what it borrows ends.
+#[inline]
 pub unsafe fn spawn<F, T>(options: SpawnOptions, site: Site, body: F) -> Result<Spawned<T>, Absent>
 where
     F: FnOnce() -> T,
 {
-    if let Some(session) = foreign::hosted_alone(Some(Verb::Spawn), site) {
-        return spawn_hosted(session, options, body);
-    }
-    overlay::before_local(site)?;
-    let pointer = alive()?;
+    let pointer = match lean() {
+        Some(pointer) => pointer,
+        None => {
+            if let Some(session) = foreign::hosted_alone(Some(Verb::Spawn), site) {
+                return spawn_hosted(session, options, body);
+            }
+            overlay::before_local(site)?;
+            alive()?
+        }
+    };
     let _runtime = runtime_scope();
-    // The program's memory goes when the execution ends.
-    let mut options = options;
-    if let Some(name) = &mut options.name {
-        *name = name.as_str().to_owned();
-    }
     // The coroutine lets go of the packet, also if it only starts when all is over.
     // SAFETY: see `execution::with`; the reference ends here.
     let (packet, theirs) = Packet::pair(Some(unsafe { &mut (*pointer).coroutines.spare }));
@@ -96,7 +104,20 @@ where
     let execution = unsafe { &mut *pointer };
     let epoch = execution.epoch;
     // SAFETY: passed on to the caller.
-    let thread = unsafe { begin(execution, options, false, site, run) };
+    let thread = unsafe {
+        if execution.lean && options.are_default() {
+            let stack = ready(execution, None, run);
+            execution.add_lean_thread(stack, site);
+            execution.schedule.thread_count as u32 - 1
+        } else {
+            let mut options = options;
+            // The program's memory goes when the execution ends.
+            if let Some(name) = &mut options.name {
+                *name = name.as_str().to_owned();
+            }
+            begin(execution, options, false, site, run)
+        }
+    };
     if execution.is_spent() {
         step_limit()?;
     }
@@ -115,19 +136,35 @@ unsafe fn begin(
     run: impl FnOnce(),
 ) -> u32 {
     let thread = execution.schedule.thread_count;
-    let stack = match execution.continuation(thread, options.stack_size) {
+    // SAFETY: passed on to the caller.
+    let stack = unsafe { ready(execution, options.stack_size, run) };
+    add_thread(execution, options, stack, implied, site);
+    thread as u32
+}
+
+/// Gives the next thread its stack, which is returned, and what it runs.
+///
+/// # Safety
+/// As [`begin`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+unsafe fn ready(execution: &mut Execution, stack_size: Option<usize>, run: impl FnOnce()) -> (usize, usize) {
+    match execution.continuation(execution.schedule.thread_count, stack_size) {
         Ok(continuation) => {
             // SAFETY: passed on to the caller; the worker runs whatever is live.
             unsafe { continuation.put(run) };
             continuation.stack()
         }
-        Err(error) => panic!(
-            "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
-             stack_size, or raise vm.max_map_count"
-        ),
-    };
-    add_thread(execution, options, stack, implied, site);
-    thread as u32
+        Err(error) => has_no_stack(&error),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn has_no_stack(error: &std::io::Error) -> ! {
+    panic!(
+        "racefuzz has no stack for one more thread ({error}): use fewer threads or a smaller \
+         stack_size, or raise vm.max_map_count"
+    )
 }
 
 /// Makes the entry of a thread whose coroutine is ready.
@@ -147,13 +184,7 @@ fn add_thread(
     execution.schedule.thread_count += 1;
     execution.schedule.unfinished += 1;
 
-    let op = Op {
-        kind: OpKind::Spawn,
-        verb: Verb::Spawn,
-        order: MemoryOrder::AcqRel,
-        object: Op::NO_OBJECT,
-        lock: false,
-    };
+    let op = SPAWN;
     let now = execution.event(&op);
     execution.record(&op, site, |_, event| {
         event.other = Some(ThreadId(child));
@@ -228,7 +259,16 @@ where
 }
 
 /// Destroys the local values of a thread, which is the running one or has left that to it.
+#[inline]
 pub(crate) fn destroy_locals(thread: u32) {
+    // SAFETY: as below.
+    let are_there = unsafe { !(&mut (*current()).threads)[thread as usize].locals.end_unused() };
+    if are_there {
+        destroy_one_by_one(thread);
+    }
+}
+
+fn destroy_one_by_one(thread: u32) {
     let take_next = || {
         // SAFETY: see `execution::with`; the reference ends before the value is dropped, which runs
         // the program's code.
@@ -290,6 +330,11 @@ fn begin_epilogue(execution: &mut Execution) {
 /// destroyed. If that may run the program's code it is therefore left to a thread of its own, the epilogue, which
 /// runs on the same thread as far as the program can tell.
 fn end_thread() {
+    // SAFETY: as below; nothing of what is done here runs the program's code.
+    let execution = unsafe { &mut *current() };
+    if execution.lean && !execution.leaves_locals() {
+        return execution.end_lean();
+    }
     if overlay::applies() && catch_unwind(|| overlay::at_thread_end(Site::caller())).is_err() {
         // Torn down while it gave back what an overlay had it take.
         return;
@@ -317,13 +362,20 @@ fn end_thread() {
 /// behind the thread's last one and before it. The execution may be over behind it.
 ///
 /// It comes before whatever is done behind the end. Where nobody asks, or no memory answers, there is no such step.
+#[inline]
 pub(crate) fn announce_end() {
+    // SAFETY: see `execution::with`; plain reads.
+    let execution = unsafe { &*current() };
+    let asked = execution.config.count_points && execution.driver.memory.is_some();
+    if asked && execution.phase() == Phase::Running {
+        announce();
+    }
+}
+
+#[inline(never)]
+fn announce() {
     // SAFETY: see `execution::with`; the reference ends before others run.
     let execution = unsafe { &mut *current() };
-    let asked = execution.config.count_points && execution.driver.memory.is_some();
-    if !asked || execution.phase() != Phase::Running {
-        return;
-    }
     let site = execution.running().pending.site;
     if !matches!(catch_unwind(|| post(visible(FINISH, site))), Ok(Ok(()))) {
         return;
@@ -335,8 +387,17 @@ pub(crate) fn announce_end() {
     execution.complete(&now, &FINISH, 0);
 }
 
+/// The beginning of a thread, by the one that makes it.
+pub(super) const SPAWN: Op = Op {
+    kind: OpKind::Spawn,
+    verb: Verb::Spawn,
+    order: MemoryOrder::AcqRel,
+    object: Op::NO_OBJECT,
+    lock: false,
+};
+
 /// The end of a thread.
-const FINISH: Op = Op {
+pub(super) const FINISH: Op = Op {
     kind: OpKind::Finish,
     verb: Verb::Finish,
     order: MemoryOrder::AcqRel,
@@ -355,11 +416,7 @@ pub(crate) fn finish(execution: &mut Execution) {
     execution.running().state = ThreadState::Finished;
     execution.disable(me);
     execution.schedule.unfinished -= 1;
-    let mut place = 0;
-    while let Some(joiner) = execution.running().waiting.joiners.get(place).copied() {
-        execution.joined(joiner);
-        place += 1;
-    }
+    execution.release_joiners();
     if execution.schedule.unfinished == 0 && me != 0 && execution.threads[0].waiting.blocked {
         execution.reconsider(0);
     }

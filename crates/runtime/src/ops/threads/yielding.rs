@@ -72,7 +72,7 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     })?;
     post(pending)?;
     with(|execution| {
-        execution.schedule.now = execution.schedule.now.max(wake);
+        execution.schedule.advance_to(wake);
         execution.running().waiting.timed_out = false;
         let now = execution.event(&op);
         execution.complete(&now, &op, 0);
