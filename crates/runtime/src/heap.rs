@@ -41,9 +41,13 @@ impl Heap {
     /// Notes that an object at this address is used for the first time.
     #[inline]
     pub(crate) fn first_use(&mut self, address: usize, object: u32) {
-        if self.blocks.is_empty() {
-            return;
+        if !self.blocks.is_empty() {
+            self.add_content(address, object);
         }
+    }
+
+    #[cold]
+    fn add_content(&mut self, address: usize, object: u32) {
         if let Some((start, block)) = self.blocks.range_mut(..=address).next_back()
             && address < start + block.layout.size()
         {

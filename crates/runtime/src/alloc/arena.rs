@@ -29,7 +29,7 @@ pub(crate) struct Block {
 }
 
 /// Blocks lie at multiples of this.
-const GRANULE: usize = 16;
+pub(super) const GRANULE: usize = 16;
 /// Bytes that are mapped at first; each time more are needed, as many again.
 const FIRST: usize = 64 * 1024;
 /// Bytes that stay resident from one execution to the next.
@@ -104,6 +104,22 @@ impl Arena {
         }
     }
 
+    /// [`allocate`](Self::allocate), where nothing is to be passed by, mapped or grown; else `None`, and nothing was
+    /// done.
+    #[inline]
+    pub(crate) fn allocate_next(&mut self, layout: Layout, birth: Birth) -> Option<*mut u8> {
+        let (start, len) = (self.top, layout.size());
+        // Neither a layout nor an address is as large as that the sum could overflow.
+        let end = (start + len.max(1) + (GRANULE - 1)) & !(GRANULE - 1);
+        if layout.align() > GRANULE || end > self.limit || self.blocks.len() == self.blocks.capacity() {
+            return None;
+        }
+        self.top = end;
+        self.blocks.push(Block { start, len, birth, free: false, freed: 0, contents: 0 });
+        self.live += 1;
+        Some(std::ptr::with_exposed_provenance_mut(start))
+    }
+
     fn set_limit(&mut self) {
         self.limit = self.kept.get(self.next_kept).map_or(self.mapped, |(start, _)| *start);
     }
@@ -125,14 +141,7 @@ impl Arena {
     /// The block of the running execution that an address lies in.
     #[inline]
     pub(crate) fn block(&mut self, address: usize) -> Option<&mut Block> {
-        /// So many blocks are looked at one by one: what was allocated last is freed first, mostly.
-        const FEW: usize = 8;
-        let place = match self.blocks.len() {
-            0..=FEW => self.blocks.iter().rposition(|block| block.start <= address)?,
-            _ => self.blocks.partition_point(|block| block.start <= address).checked_sub(1)?,
-        };
-        let block = &mut self.blocks[place];
-        (address < block.start + block.len.max(1)).then_some(block)
+        find(&mut self.blocks, address)
     }
 
     /// Marks the block of `size` bytes at an address as free.
@@ -159,6 +168,18 @@ impl Arena {
         Some(before)
     }
 
+    /// [`free_by`](Self::free_by) of a block that was not freed yet; else `None`, and nothing was done.
+    #[inline]
+    pub(crate) fn free_once(&mut self, address: usize, place: u32) -> Option<&Block> {
+        let block = find(&mut self.blocks, address)?;
+        if block.free {
+            return None;
+        }
+        self.live -= 1;
+        (block.free, block.freed) = (true, place);
+        Some(block)
+    }
+
     /// Gives a freed block out again.
     pub(crate) fn revive(&mut self, address: usize, birth: Birth) {
         if let Some(block) = self.block(address) {
@@ -171,8 +192,10 @@ impl Arena {
     /// and bytes that is of this execution's.
     pub(crate) fn reset(&mut self) -> (u32, u64) {
         let mut outlived = (0, 0);
-        for back in std::mem::take(&mut self.given_back) {
-            cut(&mut self.kept, back);
+        if !self.given_back.is_empty() {
+            for back in std::mem::take(&mut self.given_back) {
+                cut(&mut self.kept, back);
+            }
         }
         if self.live != 0 {
             for block in self.blocks.iter().filter(|block| !block.free) {
@@ -194,6 +217,20 @@ impl Arena {
         self.set_limit();
         outlived
     }
+}
+
+/// The block that an address lies in.
+#[inline]
+fn find(blocks: &mut [Block], address: usize) -> Option<&mut Block> {
+    /// So many blocks are looked at one by one: what was allocated last is freed first, mostly.
+    const FEW: usize = 8;
+    let block = if blocks.len() <= FEW {
+        blocks.iter_mut().rev().find(|block| block.start <= address)?
+    } else {
+        let place = blocks.partition_point(|block| block.start <= address).checked_sub(1)?;
+        &mut blocks[place]
+    };
+    (address < block.start + block.len.max(1)).then_some(block)
 }
 
 /// The memory that a block takes.

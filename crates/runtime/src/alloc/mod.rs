@@ -237,6 +237,23 @@ fn is_pattern(address: usize) -> bool {
 /// A block for the running thread of the execution; `None` where it is to come from elsewhere.
 #[inline(never)]
 fn allocate(layout: Layout) -> Option<*mut u8> {
+    let execution = execution::current();
+    // SAFETY: as in `allocate_carefully`; nothing is allocated meanwhile.
+    if let Some(execution) = unsafe { execution.as_mut() }
+        && !execution.config.inject.reuse
+        && let Some(thread) = execution.threads.get(execution.current as usize)
+        && let Some(region) = &mut execution.storage.region
+        && let Some(memory) = region
+            .allocate_next(thread.path, layout, || Birth { thread: execution.current, time: thread.time + 1 })
+    {
+        return Some(memory);
+    }
+    allocate_carefully(layout)
+}
+
+/// [`allocate`], where more has to be done than to take what comes next of the arena that was used last.
+#[inline(never)]
+fn allocate_carefully(layout: Layout) -> Option<*mut u8> {
     let _runtime = runtime_scope();
     let execution = execution::current();
     if execution.is_null() {
@@ -260,6 +277,21 @@ fn allocate(layout: Layout) -> Option<*mut u8> {
 /// Frees a block; false if it is the inner allocator's.
 #[inline(never)]
 fn free(address: usize, size: usize) -> bool {
+    if IN_PROGRAM.get()
+        && let Some(execution) = execution::lean()
+    {
+        // SAFETY: as in `allocate`.
+        let done = unsafe { ops::freed_lean(&mut *execution, address) };
+        if done {
+            return true;
+        }
+    }
+    free_carefully(address, size)
+}
+
+/// [`free`], of any memory in any execution.
+#[inline(never)]
+fn free_carefully(address: usize, size: usize) -> bool {
     let by_program = IN_PROGRAM.get();
     let _runtime = runtime_scope();
     let execution = execution::current();

@@ -3,7 +3,7 @@
 //! Regions lie at fixed addresses, far from where the system puts anything unasked. Only what is
 //! used of them is mapped.
 
-use super::arena::{Arena, Birth, Block, Freed};
+use super::arena::{Arena, Birth, Block, Freed, GRANULE};
 use super::{Outlived, PATTERN};
 use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
@@ -133,6 +133,22 @@ impl Region {
         unsafe { (*arena).allocate(1 << ARENA_BITS, layout, birth) }
     }
 
+    /// [`allocate`](Self::allocate), where the thread has allocated last and nothing is to be looked for or grown;
+    /// else `None`, and nothing was done.
+    #[inline]
+    pub(crate) fn allocate_next(
+        &mut self,
+        path: u64,
+        layout: Layout,
+        birth: impl FnOnce() -> Birth,
+    ) -> Option<*mut u8> {
+        if self.last.0 != path {
+            return None;
+        }
+        // SAFETY: as in `allocate`.
+        unsafe { (*self.last.1).allocate_next(layout, birth()) }
+    }
+
     /// The arena of the thread at `path`: the one that the path's bits name, or, if another thread
     /// of this execution has that, the next free one.
     fn arena(&mut self, path: u64) -> Option<*mut Arena> {
@@ -169,11 +185,11 @@ impl Region {
     }
 
     /// Notes that an object in this block was used for the first time.
-    pub(crate) fn add_content(&mut self, address: usize, object: u32) {
-        let next = self.state().contents.len() as u32 + 1;
-        let Some(block) = self.block(address) else { return };
-        let before = std::mem::replace(&mut block.contents, next);
-        self.state().contents.push((object, before));
+    #[inline]
+    pub(crate) fn add_content(&mut self, block: &mut Block, object: u32) {
+        let contents = &mut self.state().contents;
+        let before = std::mem::replace(&mut block.contents, contents.len() as u32 + 1);
+        contents.push((object, before));
     }
 
     /// The object at a place among the contents of blocks, counted from one, and the place of the one that was
@@ -209,11 +225,28 @@ impl Region {
         let block = unsafe { (*owner.arena).free_by(address, place) }?;
         if !block.free {
             frees.push(by);
-            // SAFETY: the block is this long, and its owner gave it back.
-            unsafe {
-                std::ptr::with_exposed_provenance_mut::<u8>(block.start).write_bytes(PATTERN, block.len);
-            }
+            // SAFETY: its owner gave it back.
+            unsafe { overwrite(&block) };
         }
+        Some(block)
+    }
+
+    /// [`free_by`](Self::free_by), of a block of this execution that was not freed yet, where nothing has to be
+    /// grown; else `None`, and nothing was done.
+    #[inline]
+    pub(crate) fn free_next(&mut self, address: usize, by: Freed) -> Option<&Block> {
+        let place = address.wrapping_sub(BASE + (self.index << REGION_BITS)) >> ARENA_BITS;
+        let arena = self.space.arenas.get(place)?.load(Ordering::Acquire);
+        let frees = &mut self.state().frees;
+        if arena.is_null() || frees.len() == frees.capacity() {
+            return None;
+        }
+        let number = frees.len() as u32 + 1;
+        // SAFETY: this thread holds the region, and nothing else refers to the arena now.
+        let block = unsafe { (*arena).free_once(address, number) }?;
+        frees.push(by);
+        // SAFETY: its owner gave it back.
+        unsafe { overwrite(block) };
         Some(block)
     }
 
@@ -255,23 +288,26 @@ impl Region {
         space.any_elsewhere.store(true, Ordering::Release);
     }
 
-    /// The execution has ended: its memory goes back.
-    pub(crate) fn release(mut self) -> Outlived {
+    /// The execution has ended: its memory goes back. The next one may go on with the region.
+    pub(crate) fn release(&mut self) -> Outlived {
         self.take_back();
+        self.last = (0, std::ptr::null_mut());
         let mut outlived = Outlived::default();
         let state = self.state();
+        if state.used.is_empty() {
+            return outlived;
+        }
         state.frees.clear();
         state.contents.clear();
         state.reusable.clear();
-        let mut used = std::mem::take(&mut state.used);
-        for place in used.drain(..) {
-            let arena = self.space.arenas[usize::from(place)].load(Ordering::Acquire);
+        let space = self.space;
+        for place in self.state().used.drain(..) {
+            let arena = space.arenas[usize::from(place)].load(Ordering::Acquire);
             // SAFETY: this thread holds the region, and nothing else refers to the arena now.
             let (blocks, bytes) = unsafe { (*arena).reset() };
             outlived.blocks += blocks;
             outlived.bytes += bytes;
         }
-        self.state().used = used;
         outlived
     }
 }
@@ -328,6 +364,28 @@ fn space(entry: &AtomicPtr<Space>) -> &'static Space {
     };
     // SAFETY: regions are never freed.
     unsafe { &*known }
+}
+
+/// Fills a block with the pattern.
+///
+/// # Safety
+/// Nobody uses it any more.
+#[inline]
+unsafe fn overwrite(block: &Block) {
+    /// So many pieces of memory are not worth a call.
+    const FEW: usize = 8;
+    let start = std::ptr::with_exposed_provenance_mut::<u128>(block.start);
+    let granules = block.len.div_ceil(GRANULE);
+    // SAFETY: a block begins at a granule, and all of its last granule is its own.
+    unsafe {
+        if granules <= FEW {
+            for place in 0..granules {
+                start.add(place).write_volatile(u128::from_ne_bytes([PATTERN; GRANULE]));
+            }
+        } else {
+            start.cast::<u8>().write_bytes(PATTERN, block.len);
+        }
+    }
 }
 
 /// The region and the arena that an address lies in.

@@ -120,7 +120,14 @@ impl Execution {
         site: Site,
     ) -> Result<u32, Misused> {
         let address = address_of(primitive);
-        let block = self.storage.region.as_mut().and_then(|region| region.block(address)).copied();
+        let place: Option<*mut Block> = self
+            .storage
+            .region
+            .as_mut()
+            .and_then(|region| region.block(address))
+            .map(|block| &raw mut *block);
+        // SAFETY: it is a block of the region, whose blocks nobody else looks at now.
+        let block = place.map(|block| unsafe { *block });
         self.check_released(address, block, known, P::KIND, verb, site)?;
         let index = match known {
             Some(index) => index,
@@ -128,11 +135,13 @@ impl Execution {
         };
         let object = &mut self.objects[index as usize];
         object.address = address;
-        if let Some(block) = block
+        if let Some(block) = place
             && let Some(region) = &mut self.storage.region
         {
+            // SAFETY: as above, and the program has not allocated in between.
+            let block = unsafe { &mut *block };
             object.birth = block.birth;
-            region.add_content(address, index);
+            region.add_content(block, index);
         }
         Ok(index)
     }
@@ -230,9 +239,16 @@ impl Execution {
         self.storage.object_count += 1;
         match self.objects.get_mut(index) {
             Some(object) => object.reuse(kind, created, initial),
-            None => self.objects.push(Object::new(kind, created, initial)),
+            None => self.add_object(kind, created, initial),
         }
         index as u32
+    }
+
+    /// One more entry for objects than any execution has needed so far.
+    #[cold]
+    #[inline(never)]
+    fn add_object(&mut self, kind: ObjectKind, created: Site, initial: u64) {
+        self.objects.push(Object::new(kind, created, initial));
     }
 
     /// A new object without a value, with its entry in the recorder.

@@ -9,7 +9,7 @@
 
 use super::misuse::{use_after_free, used_before_free};
 use super::tracked::unordered_use;
-use crate::alloc::{Birth, Block, Freed, Owner};
+use crate::alloc::{Birth, Block, Freed, Owner, runtime_scope};
 use crate::execution::Execution;
 use crate::race::Access;
 use racefuzz_trace::{ObjectKind, Point, Verb};
@@ -35,6 +35,21 @@ pub(crate) fn freed(execution: &mut Execution, owner: Owner, address: usize, siz
     }
 }
 
+/// [`freed`], in a lean execution; false, and nothing was done, if the address is not that of a block of this
+/// execution that was not freed yet, or if memory is needed to note it.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn freed_lean(execution: &mut Execution, address: usize) -> bool {
+    let by = (execution.current, execution.running().pending.site, execution.schedule.steps);
+    let Some(region) = &mut execution.storage.region else { return false };
+    let Some(block) = region.free_next(address, by) else { return false };
+    if block.contents != 0 {
+        let block = *block;
+        let _runtime = runtime_scope();
+        check_contents(execution, block, by);
+    }
+    true
+}
+
 /// The program frees a block that it has freed before.
 #[cold]
 fn freed_again(execution: &mut Execution, block: Block, by: Freed) {
@@ -46,6 +61,7 @@ fn freed_again(execution: &mut Execution, block: Block, by: Freed) {
 }
 
 /// Fails if a use of what is in a block is not ordered before its release.
+#[inline(never)]
 fn check_contents(execution: &mut Execution, block: Block, by: Freed) {
     let end = block.start + block.len;
     let mut next = block.contents;
@@ -58,6 +74,8 @@ fn check_contents(execution: &mut Execution, block: Block, by: Freed) {
             continue;
         }
         let used = match waiting_use(execution, object) {
+            // It keeps no clocks: there was nothing that they would have been needed for.
+            None if execution.lean => None,
             None => unordered_use(execution, object).filter(|_| !crate::std_arc::releases()),
             waiting => waiting,
         };

@@ -39,7 +39,7 @@ pub use tracked::{alloc, dealloc, track, untrack};
 
 pub(crate) use atomic::{MO, load_known};
 pub(crate) use counted::Destruction;
-pub(crate) use freed::{freed, freed_pattern, reuse};
+pub(crate) use freed::{freed, freed_lean, freed_pattern, reuse};
 pub(crate) use graphed::is_real;
 pub(crate) use threads::{
     Spare, announce_end, destroy_locals, drop_payload, finish, token_object, token_owner,

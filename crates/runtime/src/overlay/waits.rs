@@ -202,7 +202,13 @@ fn expected(
 
 /// What the program has not got to yet and an edit has made an object already: the number of that which is
 /// created at a place.
+#[inline]
 pub(crate) fn known_before(execution: &mut Execution, created: Site, word: u64) -> Option<u32> {
+    if execution.overlay.is_some() { find_known(execution, created, word) } else { None }
+}
+
+#[cold]
+fn find_known(execution: &mut Execution, created: Site, word: u64) -> Option<u32> {
     let mut applied = execution.overlay.take()?;
     let at = applied.plan(created);
     let edits = &applied.plans[at].awaited;
@@ -220,7 +226,15 @@ pub(crate) fn known_before(execution: &mut Execution, created: Site, word: u64) 
 }
 
 /// The program has got to an object that is created at a place.
+#[inline]
 pub(crate) fn is_known(execution: &mut Execution, created: Site, object: u32) {
+    if execution.overlay.is_some() {
+        note_known(execution, created, object);
+    }
+}
+
+#[cold]
+fn note_known(execution: &mut Execution, created: Site, object: u32) {
     let Some(mut applied) = execution.overlay.take() else { return };
     let at = applied.plan(created);
     let edits = applied.plans[at].awaited.clone();

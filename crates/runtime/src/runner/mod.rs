@@ -205,7 +205,7 @@ impl Runner {
             (self.worker.end() | execution.outcome.left.is_some()) && note_unseen(execution, &self.worker);
         execution.storage.allocations.clear();
         let outlived =
-            execution.storage.region.take().map(crate::alloc::Region::release).unwrap_or_default();
+            execution.storage.region.as_mut().map(crate::alloc::Region::release).unwrap_or_default();
         if execution.config.memory != MemoryModel::Sc && execution.driver.memory.take().is_none() {
             sum_modification_orders(execution);
         }
