@@ -179,6 +179,43 @@ fn takes_the_result_of_one_that_panicked() {
 }
 "#;
 
+/// Programs that do not end in some order, though their threads go on.
+const ENDLESS: &str = r#"
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+// Each gives its lock back where it does not get the other's, and begins anew.
+#[test]
+fn gives_way_for_ever() {
+    let locks = Arc::new([Mutex::new(()), Mutex::new(())]);
+    let threads = [0, 1].map(|me| {
+        let locks = locks.clone();
+        thread::spawn(move || loop {
+            let _own = locks[me].lock().unwrap();
+            if locks[1 - me].try_lock().is_ok() {
+                break;
+            }
+        })
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn spins_for_nobody() {
+    let flag = Arc::new(AtomicBool::new(false));
+    let other = flag.clone();
+    let thread = thread::spawn(move || {
+        while !other.load(Acquire) {
+            std::hint::spin_loop();
+        }
+    });
+    thread.join().unwrap();
+}
+"#;
+
 /// Programs of these kinds that are right.
 const RIGHT: &str = r#"
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -337,6 +374,7 @@ fn waits_of_the_standard_library_are_seen_and_told() {
     fs::write(path("tests/wrong.rs"), WRONG).unwrap();
     fs::write(path("tests/right.rs"), RIGHT).unwrap();
     fs::write(path("tests/panics.rs"), PANICS).unwrap();
+    fs::write(path("tests/endless.rs"), ENDLESS).unwrap();
     let test = |arguments: &[&str]| {
         let all = ["test", "--jobs", "1", "--iterations", "300", "--max-time", "1m"];
         run(folder.path(), &library, &[&all[..], arguments].concat())
@@ -347,6 +385,9 @@ fn waits_of_the_standard_library_are_seen_and_told() {
     let panics = test(&["--test", "panics", "--seed", "42"]);
     assert_eq!(panics.code, Some(1), "{}{}", panics.stdout, panics.stderr);
     snapshot("cli__standard_panics", &format!("{}\n{}", lines(&panics.stderr), panics.stdout));
+    let endless = test(&["--test", "endless", "--seed", "42", "--max-steps", "60000"]);
+    assert_eq!(endless.code, Some(3), "{}{}", endless.stdout, endless.stderr);
+    snapshot("cli__standard_endless", &lines(&endless.stderr));
     let optimised = test(&["--test", "wrong", "--seed", "7", "--release"]);
     assert!(optimised.stderr.contains(": 0 passed, 9 failed"), "{}", optimised.stderr);
     for profile in [&[][..], &["--release"]] {

@@ -5,7 +5,9 @@ use crate::failure::{Detected, identity};
 use crate::graph::Standstill;
 use crate::site::Site;
 use crate::thread::{Condition, Thread, ThreadState};
-use racefuzz_trace::{FailureDetail, FailureKind, ObjectId, ObjectKind, ThreadId, Verb, WaitEdge};
+use racefuzz_trace::{
+    FailureDetail, FailureKind, ObjectId, ObjectKind, ThreadId, Verb, WaitEdge, normalize_path,
+};
 use smallvec::SmallVec;
 use std::collections::HashSet;
 
@@ -231,6 +233,7 @@ fn wish(verb: Verb, kind: ObjectKind) -> String {
         Verb::Wait | Verb::Woken if kind == ObjectKind::Condvar => {
             "waits to be notified on a condvar".to_owned()
         }
+        Verb::Wait if kind == ObjectKind::Channel => "waits for events of descriptors".to_owned(),
         Verb::Wait | Verb::Woken => format!("waits to be woken on a {object}"),
         Verb::Await => "waits to be woken".to_owned(),
         Verb::Poll => "waits for a task to be woken".to_owned(),
@@ -282,6 +285,41 @@ fn detail(execution: &mut Execution, edges: &[Edge], cycle: &[u32]) -> Option<Fa
     Some(FailureDetail::Deadlock { waiting, cycle: cycle.iter().copied().map(ThreadId).collect() })
 }
 
+/// Where the threads of a process are that has not ended: so long an execution is not repeated to be shown.
+fn whereabouts(execution: &Execution) -> String {
+    /// More threads than this are not told of.
+    const MOST: usize = 4;
+    if !execution.config.process {
+        return String::new();
+    }
+    let roots: Vec<&str> = execution.config.roots.iter().map(String::as_str).collect();
+    let live = execution.threads[..execution.schedule.thread_count]
+        .iter()
+        .enumerate()
+        .filter(|(index, thread)| {
+            thread.state == ThreadState::Live && !(*index == 0 && execution.config.harness)
+        })
+        .take(MOST);
+    let told: Vec<String> = live
+        .map(|(index, thread)| {
+            let place = thread.pending.site.location();
+            let does = match (thread.waiting.blocked, thread.pending.condition) {
+                (false, _) => "runs".to_owned(),
+                (true, Condition::Word { object, .. } | Condition::KeptOut { object, .. }) => {
+                    wish(thread.pending.op.verb, execution.objects[object as usize].kind)
+                }
+                (true, Condition::Finished(target)) => {
+                    format!("waits to join {}", name_of(execution, target))
+                }
+                (true, _) => wish(thread.pending.op.verb, ObjectKind::Thread),
+            };
+            let (name, file) = (name_of(execution, index as u32), normalize_path(place.file(), &roots));
+            format!("{name} {does} at {file}:{}", place.line())
+        })
+        .collect();
+    if told.is_empty() { String::new() } else { format!(": {}", told.join("; ")) }
+}
+
 /// The execution has taken as many steps as it may.
 pub(crate) fn step_limit(execution: &mut Execution) {
     execution.set_phase(Phase::TearDown);
@@ -298,7 +336,11 @@ pub(crate) fn step_limit(execution: &mut Execution) {
     let identity = identity(FailureKind::StepLimit, sites.take(0));
     execution.outcome.failure = Some(Detected {
         kind: FailureKind::StepLimit,
-        message: format!("the execution did not end within {} steps", execution.config.max_steps),
+        message: format!(
+            "the execution did not end within {} steps{}",
+            execution.config.max_steps,
+            whereabouts(execution)
+        ),
         thread: spinning.first().copied().unwrap_or(ThreadId::ROOT),
         step: execution.schedule.steps,
         identity,

@@ -27,6 +27,7 @@ pub(crate) fn answer(request: &Request, program: Program) {
     state::with(|state| {
         state.threads.harness = request.harness;
         state.reads_stale = request.settings.memory != MemoryModel::Sc;
+        state.rounds.limit(u64::from(request.settings.max_steps));
     });
     let schedules = |tokens: &[String]| -> Vec<Schedule> {
         tokens.iter().filter_map(|token| token.parse().ok()).collect()
@@ -59,6 +60,11 @@ pub(crate) fn answer(request: &Request, program: Program) {
         }
         Some(Err(error)) => die(&error.to_string()),
     };
+    for failure in report.failures.iter_mut().filter(|failure| failure.kind == FailureKind::StepLimit) {
+        if let Some(told) = state::with(|state| state.rounds.told()) {
+            failure.message = format!("{told}; {}", failure.message);
+        }
+    }
     naming::name(&mut report, request.harness);
     let (output, threads, real) = state::with(|state| {
         (state.output.text(), has_threads(state, request.harness), state.real.map(str::to_owned))

@@ -21,6 +21,7 @@ mod output;
 mod process;
 mod real;
 mod roles;
+mod rounds;
 mod segments;
 mod shadow;
 mod sites;

@@ -4,6 +4,7 @@ use super::blocks::Blocks;
 use super::events::Events;
 use super::futex::Futexes;
 use super::output::Output;
+use super::rounds::Rounds;
 use super::segments::Segments;
 use super::threads::Threads;
 use super::words::Words;
@@ -19,6 +20,7 @@ pub(crate) struct State {
     pub(crate) futexes: Futexes,
     pub(crate) events: Events,
     pub(crate) output: Output,
+    pub(crate) rounds: Rounds,
     /// What the program has used that is not virtual, in any execution.
     pub(crate) real: Option<&'static str>,
     /// Loads may read older stores than the newest.
@@ -35,6 +37,7 @@ impl State {
         self.futexes.begin();
         self.events.begin();
         self.output.begin();
+        self.rounds.begin();
         self.drawn = 0;
     }
 }

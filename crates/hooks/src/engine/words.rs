@@ -58,6 +58,11 @@ impl Word {
     pub(crate) fn done(&self) {
         self.last.set(self.real());
         self.step.set(shadow::step());
+        state::with(|state| {
+            if state.rounds.is_near(u64::from(shadow::step())) {
+                state.rounds.note(super::threads::me() as u32, self.address, self.last.get());
+            }
+        });
         if !self.watched.get() && (self.unseen.get() || self.acquires.get()) {
             state::with(|state| state.words.watch(self));
         }

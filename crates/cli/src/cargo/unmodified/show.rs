@@ -92,7 +92,7 @@ fn about(done: &Done<'_>) -> String {
     let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
     match answer.report.failures.first() {
         Some(failure) if failure.kind == racefuzz::FailureKind::StepLimit => {
-            format!("{}: a long test, or one that spins for ever (--max-steps)", first(&failure.message))
+            format!("{} (a long test, or one that spins for ever: --max-steps)", first(&failure.message))
         }
         Some(failure) if let Some(real) = &answer.real => {
             format!("it uses {real}, which are real here; {}: {}", failure.kind, first(&failure.message))
