@@ -18,8 +18,10 @@ pub struct Limits {
     pub executions: u64,
     /// Random executions.
     pub samples: usize,
-    /// Preemptions within which schedules are explored, too: so many that no class of the program needs more.
-    pub preemptions: Option<u32>,
+    /// The memory models of which all graphs are explored.
+    pub graphs: &'static [MemoryModel],
+    /// That of which schedules are explored, too, within so many preemptions that no class of the program needs more.
+    pub schedules: Option<(MemoryModel, u32)>,
 }
 
 /// What came of a comparison.
@@ -46,7 +48,7 @@ impl Verdict {
 }
 
 /// Compares outcomes: those of the enumerator must be those of the checker under `sc` and, as all
-/// atomics are SeqCst, under `rc11` (at least, where the program looks at something without learning
+/// atomics are SeqCst, under the other models (at least, where the program looks at something without learning
 /// what happened before); those of samples must be among them.
 pub fn compare(program: &Program, limits: &Limits) -> Verdict {
     let settled = |found: BTreeSet<Outcome>| -> BTreeSet<Outcome> {
@@ -55,9 +57,9 @@ pub fn compare(program: &Program, limits: &Limits) -> Verdict {
     let Some(expected) = machine::outcomes(program, limits.states).map(settled) else {
         return Verdict::TooLarge;
     };
-    let mut ways = vec![(MemoryModel::Sc, None), (MemoryModel::Rc11, None)];
-    ways.extend(limits.preemptions.map(|most| (MemoryModel::Sc, Some(most))));
-    for (memory, most) in ways {
+    let graphs = limits.graphs.iter().map(|memory| (*memory, None));
+    let schedules = limits.schedules.map(|(memory, most)| (memory, Some(most)));
+    for (memory, most) in graphs.chain(schedules) {
         let who = format!("check under {memory:?}{}", if most.is_some() { " of schedules" } else { "" });
         match checked(program, memory, most, limits.executions).map(|found| found.map(settled)) {
             None => return Verdict::TooLarge,

@@ -2,9 +2,15 @@
 //! interleavings, which shares no code with any engine.
 //!
 //! ```
-//! use racefuzz_soak::{Limits, Theme, compare, generate};
+//! use racefuzz_soak::{Limits, MemoryModel::{Rc11, Sc}, Theme, compare, generate};
 //!
-//! let limits = Limits { states: 10_000, executions: 10_000, samples: 100, preemptions: Some(9) };
+//! let limits = Limits {
+//!     states: 10_000,
+//!     executions: 10_000,
+//!     samples: 100,
+//!     graphs: &[Sc, Rc11],
+//!     schedules: Some((Sc, 9)),
+//! };
 //! assert!(!compare(&generate(7, &[Theme::Atomics, Theme::Mutexes]), &limits).differs());
 //! ```
 
@@ -21,4 +27,5 @@ pub use generate::{Theme, generate};
 pub use machine::outcomes;
 pub use outcome::{End, Outcome};
 pub use program::{Capacity, Op, Program};
+pub use racefuzz_trace::MemoryModel;
 pub use shrink::shrink;

@@ -5,7 +5,7 @@
 //! counted. So two graphs are kept of an execution in which a thread has ended such a round: what came before
 //! it, with the round and without it. Later both are executed, and go on *quietly*: nothing is left of
 //! them to be explored. Threads take turns in an order that follows from a seed and from how far each has
-//! come, the round left out. So both come to the same unless the thread acts on what it remembers (they are
+//! come, the round left out, and so do their choices. So both come to the same unless the thread acts on what it remembers (they are
 //! stuttering equivalent: Lamport, *What good is temporal logic?*, IFIP'83). If they do not, the loop
 //! [counts](crate::waiting::Loops::counting).
 //!
