@@ -77,6 +77,7 @@ mod graph;
 mod heap;
 mod heartbeat;
 mod interrupt;
+mod locals;
 mod object;
 pub mod ops;
 mod overlay;

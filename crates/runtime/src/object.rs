@@ -2,6 +2,7 @@
 
 use crate::alloc::{Birth, Freed};
 use crate::clock::Clock;
+use crate::execution::Order;
 use crate::race::Accesses;
 use crate::site::Site;
 use crate::store_history::{History, Seen};
@@ -225,6 +226,8 @@ pub(crate) struct WriteRef {
 
 /// One object of the running execution.
 pub(crate) struct Object {
+    /// What its number is in the log.
+    pub(crate) mark: u64,
     pub(crate) kind: ObjectKind,
     /// Set between creation and release of something counted or allocated.
     pub(crate) alive: bool,
@@ -280,8 +283,10 @@ impl Reset for CellUse {
 }
 
 impl Object {
-    pub(crate) fn new(kind: ObjectKind, created: Site, value: u64) -> Self {
+    /// The entry of the objects of this number.
+    pub(crate) fn new(number: u32, kind: ObjectKind, created: Site, value: u64) -> Self {
         Self {
+            mark: Order::mark_of_object(number),
             kind,
             alive: false,
             created,

@@ -1,14 +1,15 @@
 //! Threads of an execution: coroutines with what each knows and wants.
 
 use crate::clock::Clock;
+use crate::execution::Order;
 use crate::explorer::Op;
+use crate::locals::Locals;
 use crate::object::Test;
 use crate::overlay::Overlaid;
 use crate::site::Site;
 use crate::store_history::Seen;
 use crate::touched::{Reset, Touched};
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
-use std::any::Any;
 
 /// What a pending operation waits for.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +58,20 @@ impl Pending {
             site,
             condition: Condition::Always,
             deadline: None,
-            invisible: true,
+            invisible: false,
         }
+    }
+
+    /// The operation is about to happen: it waits for nothing any more. So the next one need not say so if it does not
+    /// wait either, as most do not.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn settle(&mut self) {
+        (self.condition, self.deadline, self.invisible) = (Condition::Always, None, false);
+    }
+
+    /// Whether it is a choice, and waits for nothing.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.condition, Condition::Always) && self.deadline.is_none() && !self.invisible
     }
 }
 
@@ -92,6 +105,8 @@ pub(crate) struct Panicked {
 
 /// A thread of the running execution, or an entry that a later one will use again.
 pub(crate) struct Thread {
+    /// What its number is in the log.
+    pub(crate) mark: u64,
     pub(crate) state: ThreadState,
     /// It is unwinding, as far as is known: see [`Execution::unwinds`](crate::execution::Execution).
     pub(crate) panicking: bool,
@@ -306,8 +321,10 @@ impl Reset for Panics {
 }
 
 impl Thread {
-    pub(crate) fn new(site: Site) -> Self {
+    /// The entry of the threads of this number.
+    pub(crate) fn new(number: u32, site: Site) -> Self {
         Self {
+            mark: Order::mark_of_thread(number),
             state: ThreadState::Live,
             panicking: false,
             time: 0,
@@ -395,74 +412,5 @@ impl Thread {
             self.coherence.acquirable.join(clock);
             self.coherence.acquirable_seen.join(seen);
         }
-    }
-}
-
-/// Values that belong to one thread or one execution, found by the address of their key.
-#[derive(Default)]
-pub(crate) struct Locals {
-    slots: Vec<(usize, Option<Box<dyn Any>>)>,
-    destroyed: bool,
-    /// Whether destroying one of them may run the program's code.
-    droppable: bool,
-}
-
-impl Locals {
-    pub(crate) fn state(&self, key: usize) -> Result<Option<*const dyn Any>, ()> {
-        match self.slots.iter().find(|(known, _)| *known == key) {
-            Some((_, Some(value))) => Ok(Some(&raw const **value)),
-            Some((_, None)) => Err(()),
-            None if self.destroyed => Err(()),
-            None => Ok(None),
-        }
-    }
-
-    /// As new, keeping its memory.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn reset(&mut self) {
-        if !self.slots.is_empty() {
-            self.slots.clear();
-        }
-        (self.destroyed, self.droppable) = (false, false);
-    }
-
-    /// The destruction of a value of this type may run the program's code if the type has any to run.
-    pub(crate) fn note_type<T>(&mut self) {
-        self.droppable |= std::mem::needs_drop::<T>();
-    }
-
-    /// Some value's destruction may run the program's code.
-    pub(crate) fn is_droppable(&self) -> bool {
-        self.droppable
-    }
-
-    /// No value was ever made.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn is_unused(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// As [`take_next`](Self::take_next) if no value was ever made; whether that is so.
-    #[cfg_attr(not(debug_assertions), inline(always))]
-    pub(crate) fn end_unused(&mut self) -> bool {
-        let unused = self.slots.is_empty();
-        self.destroyed |= unused;
-        unused
-    }
-
-    /// There is no value, perhaps no more.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.iter().all(|(_, value)| value.is_none())
-    }
-
-    pub(crate) fn insert(&mut self, key: usize, value: Box<dyn Any>) {
-        self.slots.push((key, Some(value)));
-    }
-
-    /// Takes out the value to be destroyed next: the one made last.
-    pub(crate) fn take_next(&mut self) -> Option<Box<dyn Any>> {
-        let value = self.slots.iter_mut().rev().find_map(|(_, value)| value.take());
-        self.destroyed = value.is_none();
-        value
     }
 }

@@ -3,11 +3,11 @@
 use super::Backend;
 use crate::execution::Absent;
 use crate::heap::Heap;
+use crate::locals::Locals;
 use crate::object::Primitive;
 use crate::panics;
 use crate::site::Site;
 use crate::statics::Statics;
-use crate::thread::Locals;
 use racefuzz_trace::{FailureKind, ObjectKind};
 use std::any::Any;
 use std::cell::{Cell, RefCell};

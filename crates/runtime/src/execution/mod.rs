@@ -192,7 +192,7 @@ impl Execution {
     #[cold]
     #[inline(never)]
     pub(crate) fn add_entry(&mut self, site: Site) {
-        self.threads.push(Thread::new(site));
+        self.threads.push(Thread::new(self.threads.len() as u32, site));
         self.run_next(self.current);
     }
 

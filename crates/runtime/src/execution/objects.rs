@@ -248,7 +248,7 @@ impl Execution {
     #[cold]
     #[inline(never)]
     fn add_object(&mut self, kind: ObjectKind, created: Site, initial: u64) {
-        self.objects.push(Object::new(kind, created, initial));
+        self.objects.push(Object::new(self.objects.len() as u32, kind, created, initial));
     }
 
     /// A new object without a value, with its entry in the recorder.

@@ -10,6 +10,7 @@ use crate::failure::Detected;
 use crate::fiber::Home;
 use crate::graph::Memory;
 use crate::heap::Heap;
+use crate::locals::Locals;
 use crate::object::WriteRef;
 use crate::ops::Spare;
 use crate::ops::unseen::Learning;
@@ -18,7 +19,6 @@ use crate::site::Site;
 use crate::stacks::StackPool;
 use crate::statics::Statics;
 use crate::store_history::Seen;
-use crate::thread::Locals;
 use racefuzz_trace::{Choice, MemoryModel, ObjectKind, ThreadId};
 use std::rc::Rc;
 
@@ -192,15 +192,26 @@ pub(crate) struct Order {
 }
 
 impl Order {
+    /// What the number of a thread is in a word of the log.
+    pub(crate) const fn mark_of_thread(thread: u32) -> u64 {
+        (thread as u64 & 0xfff) << 52
+    }
+
+    /// What the number of an object is in a word of the log.
+    pub(crate) const fn mark_of_object(object: u32) -> u64 {
+        (object as u64 & 0xf_ffff) << 24
+    }
+
     /// Logs an event for comparison with a replay.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn log(&mut self, thread: u32, op: &Op, value: u64) {
-        self.log.push(
-            (u64::from(thread) & 0xfff) << 52
-                | (op.verb as u64) << 44
-                | (u64::from(op.object) & 0xf_ffff) << 24
-                | (value & 0xff_ffff),
-        );
+        self.log_marked(Self::mark_of_thread(thread) | Self::mark_of_object(op.object), op, value);
+    }
+
+    /// [`log`](Self::log), where the marks of the thread and of the object are at hand.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    pub(crate) fn log_marked(&mut self, marks: u64, op: &Op, value: u64) {
+        self.log.push(marks | (op.verb as u64) << 44 | (value & 0xff_ffff));
     }
 
     /// An edge of the execution graph.

@@ -185,7 +185,7 @@ pub fn with_local<T: 'static, R>(
 }
 
 /// The local values of the running thread; tasks share those of their host.
-fn host_locals(execution: &mut crate::execution::Execution) -> &mut crate::thread::Locals {
+fn host_locals(execution: &mut crate::execution::Execution) -> &mut crate::locals::Locals {
     let host = execution.threads[execution.current as usize].origin.host;
     &mut execution.threads[host as usize].locals
 }
@@ -230,7 +230,7 @@ fn hosted_slot<T: 'static, R>(
 }
 
 fn with_slot<T: 'static, R>(
-    slots: impl Fn(&mut crate::execution::Execution) -> &mut crate::thread::Locals,
+    slots: impl Fn(&mut crate::execution::Execution) -> &mut crate::locals::Locals,
     key: usize,
     make: impl FnOnce() -> Box<T>,
     f: impl FnOnce(&T) -> R,

@@ -5,8 +5,8 @@ use super::{record_ends, resume};
 use crate::alloc::by_program;
 use crate::continuation::Abandoned;
 use crate::execution::{Execution, Phase, current};
+use crate::locals::Locals;
 use crate::ops;
-use crate::thread::Locals;
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -16,7 +16,7 @@ pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_dive
 
 use crate::alloc::runtime_scope;
 use crate::continuation::Continuation;
-use crate::execution::{Absent, Execution, NOBODY, Phase, alive};
+use crate::execution::{Absent, Execution, NOBODY, Phase, alive, current};
 use crate::explorer::Op;
 use crate::site::Site;
 use crate::thread::{Condition, Pending};
@@ -98,8 +98,12 @@ pub(crate) unsafe fn post_end_of_plain(
     unsafe {
         let me = (*pointer).current;
         let next = (*pointer).offer_end_of(target, op, site);
-        if next == AT_ONCE { Ok(()) } else { take_plain_turn(pointer, me, next) }
+        if next != AT_ONCE {
+            take_plain_turn(pointer, me, next)?;
+            (*pointer).running().pending.settle();
+        }
     }
+    Ok(())
 }
 
 /// No thread's number: the running thread goes on at once.
@@ -137,6 +141,40 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
         take_plain_turn(pointer, me, next)?;
         Ok(next != me)
     }
+}
+
+/// [`post_plain`] in a lean execution; whether other threads have run meanwhile. If they have, and the execution is
+/// not lean any more, the caller calls [`end_turn`].
+///
+/// # Safety
+/// As [`post_plain`].
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) unsafe fn post_lean(pointer: *mut Execution, op: Op, site: Site) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let me = (*pointer).current;
+        let next = (*pointer).offer_plain(me, op, site);
+        let switches = next != me;
+        if switches {
+            if next == NOBODY {
+                // It has ended: it is no longer lean.
+                return true;
+            }
+            switch_to(pointer, me, next);
+        }
+        if (*pointer).schedule.yielded != 0 {
+            (*pointer).settle_plain(me);
+        }
+        switches
+    }
+}
+
+/// What a turn has come of that began in a lean execution: the thread unwinds if that is over.
+#[cold]
+#[inline(never)]
+pub(crate) fn end_turn() -> Result<(), Absent> {
+    // SAFETY: see `execution::with`; a plain read.
+    if unsafe { (*current()).phase() } == Phase::TearDown { torn() } else { Ok(()) }
 }
 
 /// [`take_turn`] where a step has to look at nothing but itself, and what it waited for has come about.

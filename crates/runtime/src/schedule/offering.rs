@@ -21,9 +21,9 @@ impl Execution {
     pub(super) fn offer_plain(&mut self, me: u32, op: Op, site: Site) -> u32 {
         self.heartbeat.beat(site);
         let thread = self.running();
-        thread.pending = Pending { op, site, condition: Condition::Always, deadline: None, invisible: false };
-        thread.waiting.timed_out = false;
-        thread.waiting.blocked = false;
+        debug_assert!(thread.pending.is_plain(), "an operation was not settled");
+        debug_assert!(!thread.waiting.timed_out && !thread.waiting.blocked, "an operation was not settled");
+        (thread.pending.op, thread.pending.site) = (op, site);
         thread.spinning.alone += 1;
         let calm = self.schedule.steps < self.schedule.calm_until;
         if calm && !std::thread::panicking() { self.ask_for_any(me) } else { self.offer_carefully() }
@@ -122,10 +122,7 @@ impl Execution {
         let me = self.current;
         let ended = self.threads[target as usize].state == ThreadState::Finished;
         let thread = self.running();
-        let condition = Condition::Finished(target);
-        thread.pending = Pending { op, site, condition, deadline: None, invisible: true };
-        thread.waiting.timed_out = false;
-        thread.waiting.blocked = !ended;
+        (thread.pending.op, thread.pending.site) = (op, site);
         if thread.panicking | std::thread::panicking() {
             self.unwinds();
         }
@@ -137,7 +134,10 @@ impl Execution {
         }
         self.threads[target as usize].waiting.joiners.push(me);
         let steps = self.schedule.steps;
-        self.running().waiting.blocked_at.get_or_insert((steps, Some(target)));
+        let thread = self.running();
+        (thread.pending.condition, thread.pending.invisible) = (Condition::Finished(target), true);
+        thread.waiting.blocked = true;
+        thread.waiting.blocked_at.get_or_insert((steps, Some(target)));
         self.disable_running();
         if self.is_spent() {
             deadlock::step_limit(self);
@@ -182,6 +182,17 @@ impl Execution {
         false
     }
 
+    /// [`settle`](Self::settle) of an operation that waits for nothing.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn settle_plain(&mut self, me: u32) {
+        let thread = &mut self.threads[me as usize];
+        if thread.spinning.yielded {
+            thread.spinning.yielded = false;
+            self.schedule.yielded -= 1;
+        }
+    }
+
     /// The current thread's pending operation is about to happen.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn settle(&mut self, me: u32) {
@@ -192,6 +203,7 @@ impl Execution {
         }
         let thread = &mut self.threads[me as usize];
         if matches!(thread.pending.condition, Condition::Always) {
+            thread.pending.settle();
             return;
         }
         if thread.waiting.blocked {
@@ -211,6 +223,11 @@ impl Execution {
             self.threads[me as usize].pending.condition
         {
             self.objects[object as usize].waiters.retain(|waiter| *waiter != me);
+        }
+        let pending = &mut self.threads[me as usize].pending;
+        // The root states nothing more but what its end asks for, and stands in this until then.
+        if !matches!(pending.condition, Condition::AllFinished) {
+            pending.settle();
         }
     }
 }

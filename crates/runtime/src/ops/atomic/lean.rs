@@ -15,7 +15,7 @@ use crate::explorer::Op;
 use crate::object::{Object, Primitive, WriteRef};
 use crate::ops::atomic::stores::{MO, is_repeated};
 use crate::ops::misuse::{self, Misused};
-use crate::schedule::post_plain;
+use crate::schedule::{end_turn, post_lean};
 use crate::site::Site;
 use crate::thread::Thread;
 use racefuzz_trace::{MemoryOrder, OpKind, Verb};
@@ -56,20 +56,35 @@ pub(super) unsafe fn access<P: Primitive, R>(
             Some(object) => object,
             None => match (*pointer).meet_lean(primitive, verb, site) {
                 Ok(Some(object)) => object,
-                Ok(None) => return full(),
+                Ok(None) => return apart(full()),
                 Err(misused) => return misuse::unwind(misused),
             },
         };
         let op = Op { kind, verb, order, object, lock: false };
-        let switched = post_plain(pointer, op, site)?;
-        let execution = &mut *pointer;
-        if switched && !(execution.lean && primitive.shared().is_still(execution.tag, object)) {
-            return late(execution, primitive, op, site, general);
+        let switched = post_lean(pointer, op, site);
+        if switched && !((*pointer).lean && primitive.shared().is_still((*pointer).tag, object)) {
+            end_turn()?;
+            return apart(late(&mut *pointer, primitive, op, site, general));
         }
+        let execution = &mut *pointer;
         if primitive.written_unseen(execution.running_with(object).1.value).is_some() {
-            return late(execution, primitive, op, site, general);
+            return apart(late(execution, primitive, op, site, general));
         }
         Ok(lean(execution, &op))
+    }
+}
+
+/// A result that was written to memory by a call, taken out of there: it is apart from the result of the common case,
+/// which need not be in memory then.
+#[expect(
+    clippy::needless_match,
+    reason = "the compiler writes both results to one place in memory otherwise"
+)]
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(super) fn apart<R>(result: Result<R, Absent>) -> Result<R, Absent> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(absent) => Err(absent),
     }
 }
 
@@ -137,12 +152,13 @@ impl Execution {
     pub(super) fn read_lean(&mut self, op: &Op, site: Site) -> u64 {
         let (thread, object, write) = self.lean_event(op);
         // SAFETY: nothing else is done with the execution meanwhile.
-        let (value, from, repeated) = unsafe {
+        let (value, from, repeated, marks) = unsafe {
             let (value, from) = ((*object).value, (*object).last_write);
-            (value, from, is_repeated(&mut (*thread).spinning, site, from))
+            let repeated = is_repeated(&mut (*thread).spinning, site, from);
+            (value, from, repeated, (*thread).mark | (*object).mark)
         };
         self.order.edge(1, write, from);
-        self.order.log(self.current, op, value);
+        self.order.log_marked(marks, op, value);
         self.received(value);
         if repeated {
             self.give_way();
@@ -153,15 +169,15 @@ impl Execution {
     /// The effect of a store.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn write_lean(&mut self, op: &Op, value: u64) {
-        let (_, object, write) = self.lean_event(op);
+        let (thread, object, write) = self.lean_event(op);
         // SAFETY: as in `read_lean`.
-        let (before, awaited) = unsafe {
+        let (before, awaited, marks) = unsafe {
             (*object).value = value;
             let before = std::mem::replace(&mut (*object).last_write, write);
-            (before, !(*object).waiters.is_empty())
+            (before, !(*object).waiters.is_empty(), (*thread).mark | (*object).mark)
         };
         self.order.edge(MO, before, write);
-        self.order.log(self.current, op, value);
+        self.order.log_marked(marks, op, value);
         if awaited | (self.schedule.yielded != 0) {
             self.touched(op.object);
         }
@@ -178,7 +194,7 @@ impl Execution {
         let (thread, object, write) = self.lean_event(op);
         let mut repeated = false;
         // SAFETY: as in `read_lean`.
-        let (read, from, wrote) = unsafe {
+        let (read, from, wrote, marks) = unsafe {
             let (read, from) = ((*object).value, (*object).last_write);
             let wrote = f(read);
             match wrote {
@@ -188,10 +204,10 @@ impl Execution {
                 }
                 None => repeated = is_repeated(&mut (*thread).spinning, site, from),
             }
-            (read, from, wrote)
+            (read, from, wrote, (*thread).mark | (*object).mark)
         };
         self.order.edge(1, write, from);
-        self.order.log(self.current, op, wrote.unwrap_or(read));
+        self.order.log_marked(marks, op, wrote.unwrap_or(read));
         self.received(read);
         if let Some(value) = wrote {
             self.order.edge(MO, from, write);

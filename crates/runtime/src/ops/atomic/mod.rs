@@ -22,7 +22,7 @@ use crate::object::Primitive;
 use crate::overlay;
 use crate::schedule::{post_plain, post_visible};
 use crate::site::Site;
-use lean::{access, lean_if};
+use lean::{access, apart, lean_if};
 use racefuzz_trace::{MemoryModel, MemoryOrder, OpKind, Point, Verb};
 use stores::{floor, newer, prepare, read_at, read_newest, write_behind, write_newest};
 
@@ -128,7 +128,7 @@ pub fn load<P: Primitive>(primitive: &P, order: MemoryOrder, verb: Verb, site: S
         // SAFETY: it is the current execution, and lean.
         return unsafe { access(pointer, primitive, (OpKind::Load, verb, order), site, lean, general, full) };
     }
-    full()
+    apart(full())
 }
 
 /// [`load`] of an execution in which nothing is on, but that keeps clocks or store histories.
