@@ -54,6 +54,8 @@ struct Front {
     runs_as: u32,
     /// Events of the graph executed.
     done: u32,
+    /// How many of these are choices.
+    choices: u32,
     children: u32,
     /// Its prefix, and what else is ordered before its next event.
     porf: Clock,
@@ -423,7 +425,10 @@ impl Explore {
         let front = &mut self.fronts[event.thread as usize];
         front.done += 1;
         let (here, site) = match event.kind {
-            Kind::Choice => (event.site, event.site),
+            Kind::Choice => {
+                front.choices += 1;
+                (event.site, event.site)
+            }
             kind => {
                 let write = kind == Kind::Write;
                 let place = |loc| waiting::place(event.site, event.verb, loc, write);

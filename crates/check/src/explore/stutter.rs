@@ -226,13 +226,14 @@ impl Explore {
     /// A number of the order in which one of a pair goes on and of how far a thread has come in it, the round left
     /// out. Choices do not count: some may have been made in the trial.
     fn quiet_number(&self, quiet: &Quiet, thread: u32) -> u64 {
-        let done = self.fronts[thread as usize].done as usize;
-        let ids = self.graph.threads[thread as usize][..done].iter();
-        let counts = |id: &&Id| {
-            let event = self.graph.event(**id);
-            event.kind != Kind::Choice && !(thread == quiet.thread && quiet.round.contains(&event.po))
+        let front = &self.fronts[thread as usize];
+        let of_round = match thread == quiet.thread {
+            true => self.ids(thread, &quiet.round),
+            false => SmallVec::new(),
         };
-        mix(quiet.seed, mix(u64::from(thread), ids.filter(counts).count() as u64))
+        let counts = |id: &&Id| self.graph.event(**id).kind != Kind::Choice;
+        let done = front.done - front.choices - of_round.iter().filter(counts).count() as u32;
+        mix(quiet.seed, mix(u64::from(thread), u64::from(done)))
     }
 
     /// What a thread chooses that goes on quietly: what the first choice leads to may hide what else others could

@@ -1,7 +1,7 @@
 //! Rounds that are taken back, as if their threads had not been scheduled.
 
 use super::rounds::Wait;
-use super::{Clock, Event, Explore, Id, NOWHERE};
+use super::{Clock, Event, Explore, Id, Kind, NOWHERE};
 use crate::waiting::choice;
 use racefuzz_trace::Point;
 use smallvec::SmallVec;
@@ -27,6 +27,7 @@ impl Explore {
         let mut known: SmallVec<[(u32, Id); 4]> = SmallVec::new();
         let taken_back = &self.graph.events[first as usize..];
         let spurious = spurious_failures(taken_back);
+        let choices = taken_back.iter().filter(|event| event.kind == Kind::Choice).count() as u32;
         let locs = taken_back.iter().map(|event| event.loc);
         let locs: SmallVec<[u32; 8]> = locs.filter(|loc| *loc != NOWHERE).collect();
         self.graph.truncate(first);
@@ -41,6 +42,7 @@ impl Explore {
         self.steps.truncate(first as usize);
         let front = self.front(thread);
         front.done = start;
+        front.choices -= choices;
         front.spurious -= spurious.min(front.spurious);
         front.occurrences.truncate(&front.sites, start as usize);
         front.trail.truncate(start as usize);
