@@ -84,6 +84,24 @@ static SHADOW: Global = Global(UnsafeCell::new(Shadow {
     own: 0,
 }));
 
+impl Shadow {
+    /// The index of a cell that nothing has yet.
+    #[inline(always)]
+    fn take_cell(&mut self) -> Option<u32> {
+        let index = self.used;
+        ((index as usize) < CELLS).then(|| {
+            self.used += 1;
+            index
+        })
+    }
+}
+
+/// What stands for a cell at the place of its number.
+#[inline(always)]
+fn numbered(valid: u32, index: u32) -> u64 {
+    u64::from(valid) << 32 | u64::from(index)
+}
+
 #[inline(always)]
 fn shadow() -> &'static mut Shadow {
     // SAFETY: see `Global`; no reference is kept while something else may look.
@@ -183,12 +201,12 @@ fn cell(address: usize, make: bool) -> Option<&'static mut Cell> {
         if (known >> 32) as u32 == valid {
             return Some(&mut *(TABLE.0 as *mut Cell).add(known as u32 as usize));
         }
-        if !make || shadow.used as usize == CELLS {
+        if !make {
             return None;
         }
-        number.write(u64::from(valid) << 32 | u64::from(shadow.used));
-        let cell = (TABLE.0 as *mut Cell).add(shadow.used as usize);
-        shadow.used += 1;
+        let index = shadow.take_cell()?;
+        number.write(numbered(valid, index));
+        let cell = (TABLE.0 as *mut Cell).add(index as usize);
         (*cell).count = 0;
         (*cell).freed = false;
         Some(&mut *cell)
@@ -352,12 +370,26 @@ pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
         // SAFETY: the frame of the hook that was called.
         frame: unsafe { *frame },
     };
-    for address in (address..address + bytes.min(MARKED)).step_by(8) {
-        if let Some(cell) = cell(address, true) {
-            cell.freed = true;
-            cell.accesses[0] = access;
-            cell.count = 1;
+    let free = |cell: &mut Cell| {
+        cell.freed = true;
+        cell.accesses[0] = access;
+        cell.count = 1;
+    };
+    let bytes = bytes.min(MARKED);
+    let (Some((first, valid)), Some(index)) = (number(address, shadow), shadow.take_cell()) else {
+        for address in (address..address + bytes).step_by(8) {
+            if let Some(cell) = cell(address, true) {
+                free(cell);
+            }
         }
+        return;
+    };
+    // SAFETY: the cell was just given out; the block lies in one region, whose numbers are mapped, in a row.
+    unsafe {
+        free(&mut *(TABLE.0 as *mut Cell).add(index as usize));
+        // All of the block has one cell from now on.
+        let numbers = std::slice::from_raw_parts_mut(first, bytes.div_ceil(8));
+        numbers.fill(numbered(valid, index));
     }
 }
 
