@@ -4,10 +4,12 @@
     allow(dead_code, reason = "nothing calls in where nothing is exported")
 )]
 
+mod accesses;
 mod arena;
 mod barriers;
 mod blocks;
 mod border;
+mod cells;
 mod driver;
 mod entries;
 mod events;

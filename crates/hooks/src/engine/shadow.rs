@@ -9,61 +9,28 @@
 //! This is what the program calls most often. It stays on the program's side, uses no thread-local and does
 //! not allocate; only to ask for a clock, and to fail, it crosses the border.
 
-use super::arena::map;
-use super::blocks::MOST_THREADS;
+use super::accesses::{Access, KeptFrame, What};
 use super::border::as_host;
+use super::cells::{self, Cell, Cells, KEPT};
 use super::interpose::Frame;
-use super::real::die;
 use super::sites::{self, site};
-use super::{heap, stacks, state};
+use super::{heap, state};
 use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
 use racefuzz_runtime::ops::unseen;
 use racefuzz_trace::Verb;
 use std::cell::UnsafeCell;
 
-/// Accesses kept for each cell.
-const KEPT: usize = 4;
-/// Cells of one execution; memory that is used beyond is not looked at.
-const CELLS: usize = 1 << 20;
+/// Threads that it is kept of what they know of each other.
+const MUTUALLY: usize = 16;
 /// What is freed is marked so far.
 const MARKED: usize = 4096;
 
-/// An access.
-#[derive(Clone, Copy)]
-struct Access {
-    time: u32,
-    step: u32,
-    thread: u16,
-    /// Which of the eight bytes.
-    bytes: u8,
-    writes: bool,
-    atomic: bool,
-    frame: Frame,
-}
-
-/// What is known of eight bytes.
-#[derive(Clone, Copy)]
-struct Cell {
-    count: u8,
-    freed: bool,
-    accesses: [Access; KEPT],
-}
-
-/// Where the regions of cells' numbers lie: the numbers of the heap's cells, then of the stacks', then of the
-/// statics'.
-const NUMBERS: (usize, usize) = (0x1500_0000_0000, 4 << 30);
-const TABLE: (usize, usize) = (0x1600_0000_0000, CELLS * size_of::<Cell>());
-
 struct Shadow {
-    /// Of the running execution; cells of others are not there.
-    execution: u32,
-    /// The same for the stack of each slot, since its last thread began, and the last such number.
-    stacks: [u32; MOST_THREADS],
-    newest: u32,
-    used: u32,
-    statics: (usize, usize),
+    cells: Cells,
     on: bool,
     now: Moment,
+    /// For each two of the first threads, what the one is known to know of the other.
+    known: [[u32; MUTUALLY]; MUTUALLY],
     /// What lies in the heap from here on was allocated by the running thread since it was switched to.
     own: usize,
 }
@@ -74,33 +41,12 @@ struct Global(UnsafeCell<Shadow>);
 unsafe impl Sync for Global {}
 
 static SHADOW: Global = Global(UnsafeCell::new(Shadow {
-    execution: 0,
-    stacks: [0; MOST_THREADS],
-    newest: 0,
-    used: 0,
-    statics: (0, 0),
+    cells: Cells::new(),
     on: false,
     now: Moment { thread: 0, time: 0, step: 0 },
+    known: [[0; MUTUALLY]; MUTUALLY],
     own: 0,
 }));
-
-impl Shadow {
-    /// The index of a cell that nothing has yet.
-    #[inline(always)]
-    fn take_cell(&mut self) -> Option<u32> {
-        let index = self.used;
-        ((index as usize) < CELLS).then(|| {
-            self.used += 1;
-            index
-        })
-    }
-}
-
-/// What stands for a cell at the place of its number.
-#[inline(always)]
-fn numbered(valid: u32, index: u32) -> u64 {
-    u64::from(valid) << 32 | u64::from(index)
-}
 
 #[inline(always)]
 fn shadow() -> &'static mut Shadow {
@@ -108,28 +54,23 @@ fn shadow() -> &'static mut Shadow {
     unsafe { &mut *SHADOW.0.get() }
 }
 
-/// Maps the cells; `statics` is what the executable may write.
+/// Makes ready; `statics` is what the executable may write.
 pub(crate) fn prepare(statics: (usize, usize)) {
-    if !map(NUMBERS) || !map(TABLE) {
-        die("no address space to look for data races (is `ulimit -v` below 16 GB?)");
-    }
-    shadow().statics = (statics.0 & !7, statics.1);
+    shadow().cells.prepare(statics);
 }
 
 /// An execution begins.
 pub(crate) fn begin() {
     let shadow = shadow();
-    shadow.newest = shadow.newest.wrapping_add(1).max(1);
-    shadow.stacks.fill(shadow.newest);
-    (shadow.execution, shadow.used, shadow.on) = (shadow.newest, 0, true);
+    shadow.cells.begin();
+    shadow.on = true;
+    shadow.known = [[0; MUTUALLY]; MUTUALLY];
     (shadow.now, shadow.own) = (Moment { thread: u32::MAX, ..Moment::default() }, 0);
 }
 
 /// The stack of a slot is a new thread's: what was known of it is known of another thread's variables.
 pub(crate) fn renew_stack(slot: usize) {
-    let shadow = shadow();
-    shadow.newest = shadow.newest.wrapping_add(1).max(1);
-    shadow.stacks[slot] = shadow.newest;
+    shadow().cells.renew_stack(slot);
 }
 
 /// Tells which thread goes on, and when: after whatever may have changed it.
@@ -158,67 +99,43 @@ pub(crate) fn step() -> u32 {
 /// Whether the program has written these bytes by an access that is not atomic, after so many events of all
 /// threads. They lie within eight.
 pub(crate) fn was_written(address: usize, bytes: usize, since: u32) -> bool {
-    let mask = (((1u16 << bytes) - 1) << (address & 7)) as u8;
-    cell(address, false).is_some_and(|cell| {
-        let writes = |access: &Access| {
-            access.writes && !access.atomic && mask & !access.bytes == 0 && access.step >= since
-        };
+    let mask = mask(address & 7, bytes);
+    cell(address).is_some_and(|cell| {
+        let writes =
+            |access: &Access| access.what.covers(What::new(mask, true, false)) && access.step >= since;
         !cell.freed && cell.accesses[..usize::from(cell.count)].iter().any(writes)
     })
 }
 
 /// Whether memory was freed in this execution, if it lies near enough to the beginning of its block.
 pub(crate) fn is_freed(address: usize) -> bool {
-    cell(address, false).is_some_and(|cell| cell.freed)
+    cell(address).is_some_and(|cell| cell.freed)
 }
 
-/// The place of the number of an address's cell, and which of the numbers there are valid.
+/// The cell of an address, if it has one.
 #[inline(always)]
-fn number(address: usize, shadow: &Shadow) -> Option<(*mut u64, u32)> {
-    let mut valid = shadow.execution;
-    let index = if address.wrapping_sub(heap::REGION.0) < heap::REGION.1 {
-        address - heap::REGION.0
-    } else if address.wrapping_sub(stacks::REGION.0) < stacks::REGION.1 {
-        let offset = address - stacks::REGION.0;
-        valid = shadow.stacks[offset / stacks::STRIDE];
-        heap::REGION.1 + offset
-    } else if address.wrapping_sub(shadow.statics.0) < shadow.statics.1 - shadow.statics.0 {
-        heap::REGION.1 + stacks::REGION.1 + (address - shadow.statics.0)
-    } else {
-        return None;
-    };
-    (index < NUMBERS.1).then_some(((NUMBERS.0 + (index & !7)) as *mut u64, valid))
-}
-
-/// The cell of an address; a new one where there is none and `make` says so.
-#[inline(always)]
-fn cell(address: usize, make: bool) -> Option<&'static mut Cell> {
-    let shadow = shadow();
-    let (number, valid) = number(address, shadow)?;
-    // SAFETY: the numbers are mapped, and a number of this execution is one of a cell that was given out.
-    unsafe {
-        let known = number.read();
-        if (known >> 32) as u32 == valid {
-            return Some(&mut *(TABLE.0 as *mut Cell).add(known as u32 as usize));
-        }
-        if !make {
-            return None;
-        }
-        let index = shadow.take_cell()?;
-        number.write(numbered(valid, index));
-        let cell = (TABLE.0 as *mut Cell).add(index as usize);
-        (*cell).count = 0;
-        (*cell).freed = false;
-        Some(&mut *cell)
-    }
+fn cell(address: usize) -> Option<&'static mut Cell> {
+    shadow().cells.find(address)
 }
 
 /// The program accesses memory that is not atomic.
 #[inline(always)]
 pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
-    if shadow().on {
-        pieces(address, bytes, |address, mask| access_cell(address, mask, writes, false, frame));
+    if !shadow().on || bytes == 0 {
+        return;
     }
+    let offset = address & 7;
+    if offset + bytes <= 8 {
+        access_cell(address, What::new(mask(offset, bytes), writes, false), frame);
+    } else {
+        access_cells(address, bytes, writes, frame);
+    }
+}
+
+/// Which of eight bytes so many are from an offset on.
+#[inline(always)]
+fn mask(offset: usize, bytes: usize) -> u8 {
+    (((1u16 << bytes) - 1) << offset) as u8
 }
 
 /// It accesses memory by a volatile operation, which is done where others write meanwhile on purpose (a sequence
@@ -226,23 +143,10 @@ pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const F
 #[inline(always)]
 pub(crate) fn access_volatile(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
     if shadow().on {
-        pieces(address, bytes, |address, mask| {
-            if cell(address, false).is_some_and(|cell| cell.freed) {
-                access_cell(address, mask, writes, false, frame);
-            }
-        });
-    }
-}
-
-/// Calls `with` for the part of an access in each eight bytes: an address there, and which of the bytes.
-#[inline(always)]
-fn pieces(mut address: usize, mut left: usize, mut with: impl FnMut(usize, u8)) {
-    while left > 0 {
-        let offset = address & 7;
-        let here = left.min(8 - offset);
-        with(address, (((1u16 << here) - 1) << offset) as u8);
-        address += here;
-        left -= here;
+        let mut words = (address & !7..address + bytes).step_by(8);
+        if let Some(word) = words.find(|word| is_freed(*word)) {
+            access_cell(word, What::new(u8::MAX, writes, false), frame);
+        }
     }
 }
 
@@ -250,43 +154,113 @@ fn pieces(mut address: usize, mut left: usize, mut with: impl FnMut(usize, u8)) 
 #[inline(always)]
 pub(crate) fn access_atomic(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
     if shadow().on {
-        let mask = (((1u16 << bytes.min(8)) - 1) << (address & 7)) as u8;
+        let mask = mask(address & 7, bytes.min(8));
         // It is the event that has just happened, not the one that comes next.
         shadow().now.time -= 1;
-        access_cell(address, mask, writes, true, frame);
+        access_cell(address, What::new(mask, writes, true), frame);
         shadow().now.time += 1;
     }
 }
 
+/// The access that happens now.
 #[inline(always)]
-fn access_cell(address: usize, bytes: u8, writes: bool, atomic: bool, frame: *const Frame) {
-    let Some(cell) = cell(address, true) else { return };
-    let now = shadow().now;
-    let me = now.thread as u16;
+fn present(what: What, frame: *const Frame) -> Access {
+    let Moment { thread, time, step } = shadow().now;
     // SAFETY: the frame of the hook that was called.
-    let frame = unsafe { *frame };
-    let this = Access { time: now.time, step: now.step, thread: me, bytes, writes, atomic, frame };
+    let frame = KeptFrame::of(unsafe { *frame });
+    Access { time, step, thread: thread as u16, what, frame }
+}
+
+/// An access that lies within eight bytes.
+#[inline(always)]
+fn access_cell(address: usize, what: What, frame: *const Frame) {
+    if let Some((number, valid)) = shadow().cells.number(address) {
+        // SAFETY: the numbers are mapped.
+        unsafe { access_numbered(address, number, valid, present(what, frame)) };
+    }
+}
+
+/// An access that does not.
+#[inline(never)]
+fn access_cells(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    let end = address + bytes;
+    let (first, last) = (shadow().cells.number(address), shadow().cells.number(end - 1));
+    let (Some((first, valid)), Some((last, _))) = (first, last) else { return };
+    // Memory of one region.
+    let words = ((end - 1) / 8 - address / 8) + 1;
+    if last as usize != first as usize + (words - 1) * 8 {
+        return;
+    }
+    let mut this = present(What::new(u8::MAX, writes, false), frame);
+    let mut access = |address: usize, index: usize, bytes: u8| {
+        this.what = What::new(bytes, writes, false);
+        // SAFETY: the numbers from the first to the last are mapped.
+        unsafe { access_numbered(address, first.add(index), valid, this) };
+    };
+    let (head, tail) = (address & 7, end & 7);
+    let whole = usize::from(head != 0)..words - usize::from(tail != 0);
+    if head != 0 {
+        access(address, 0, mask(head, 8 - head));
+    }
+    for index in whole {
+        access((address & !7) + index * 8, index, u8::MAX);
+    }
+    if tail != 0 {
+        access(end & !7, words - 1, mask(0, tail));
+    }
+}
+
+/// An access to what the cell of this number, where this is valid, stands for.
+///
+/// # Safety
+/// The place of the number is mapped.
+#[inline(always)]
+unsafe fn access_numbered(address: usize, number: *mut u64, valid: u32, this: Access) {
+    // SAFETY: passed on to the caller; a number of this execution is one of a cell that was given out.
+    unsafe {
+        let known = number.read();
+        if cells::is_valid(known, valid) {
+            let cell = &mut *cells::at(known);
+            if cell.count == 1 && !cell.freed {
+                let other = &mut cell.accesses[0];
+                if other.thread == this.thread && this.what.covers(other.what) {
+                    *other = this;
+                    return;
+                }
+            }
+            return access_used(address, cell, this);
+        }
+        let Some(given) = shadow().cells.take(valid) else { return };
+        number.write(given);
+        let cell = cells::at(given);
+        ((*cell).count, (*cell).freed, (*cell).accesses[0]) = (1, false, this);
+    }
+}
+
+/// An access to what others have used, or the thread itself in another way.
+#[inline(never)]
+fn access_used(address: usize, cell: &mut Cell, this: Access) {
+    let Access { time: now, thread: me, what, .. } = this;
     if cell.freed {
         fail(Failure { address, first: cell.accesses[0], second: this, freed: true });
     }
     let mut place = None;
     for index in 0..usize::from(cell.count) {
-        let other = cell.accesses[index];
+        let other = &cell.accesses[index];
         if other.thread == me {
-            let covered = other.bytes & !bytes == 0 && other.writes <= writes && other.atomic >= atomic;
-            if covered {
+            if what.covers(other.what) {
                 place = Some(index);
-            } else if other.time == now.time && other.bytes == bytes && other.writes && !other.atomic {
+            } else if other.time == now && other.what == what.strongest() {
                 // It is known by a stronger access already.
                 return;
             }
             continue;
         }
-        let conflicts = other.bytes & bytes != 0 && (other.writes || writes) && !(other.atomic && atomic);
-        if conflicts && !is_known(other) {
-            fail(Failure { address, first: other, second: this, freed: false });
+        let conflicts = what.conflicts_with(other.what);
+        if conflicts && !is_known(me, other) {
+            fail(Failure { address, first: *other, second: this, freed: false });
         }
-        if place.is_none() && writes && !atomic && other.bytes & !bytes == 0 && conflicts {
+        if place.is_none() && conflicts && what == what.strongest() && what.covers(other.what) {
             // Whoever knows of this access knows of that one.
             place = Some(index);
         }
@@ -298,16 +272,34 @@ fn access_cell(address: usize, bytes: u8, writes: bool, atomic: bool, frame: *co
             free
         } else {
             // One of them goes, whichever: then a race may be missed, and none is invented.
-            now.time as usize % KEPT
+            now as usize % KEPT
         }
     });
     cell.accesses[place] = this;
 }
 
+/// Whether a thread, the running one, knows of an access of another.
+#[inline(always)]
+fn is_known(me: u16, access: &Access) -> bool {
+    // What it knows of it does not get less.
+    let (me, other) = (usize::from(me), usize::from(access.thread));
+    let known = shadow().known.get(me).and_then(|known| known.get(other));
+    known.is_some_and(|known| *known >= access.time) || is_known_by_clock(access)
+}
+
+#[cold]
 #[inline(never)]
-fn is_known(other: Access) -> bool {
-    let when = Moment { thread: u32::from(other.thread), time: other.time, step: other.step };
-    as_host(process::is_known, when)
+fn is_known_by_clock(access: &Access) -> bool {
+    let Access { time, step, thread, .. } = *access;
+    let is_known = as_host(process::is_known, Moment { thread: u32::from(thread), time, step });
+    let Shadow { known, now, .. } = shadow();
+    if is_known
+        && let Some(known) =
+            known.get_mut(now.thread as usize).and_then(|known| known.get_mut(usize::from(thread)))
+    {
+        *known = time;
+    }
+    is_known
 }
 
 struct Failure {
@@ -322,18 +314,13 @@ struct Failure {
 fn fail(failure: Failure) {
     as_host(
         |Failure { address, first, second, freed }: Failure| {
-            let shown = |access: &Access| PlainAccess {
-                when: Moment { thread: u32::from(access.thread), time: access.time, step: access.step },
-                verb: verb(access),
-                site: site(&raw const access.frame),
-            };
             if !freed && state::with(|state| state.words.has_unseen_writes()) {
                 // Something that is not seen has synchronised, perhaps this thread with that one.
                 let _ = unseen::learn_from_all();
                 return publish();
             }
             let name = sites::static_at(address);
-            let (first, second) = (shown(&first), shown(&second));
+            let (first, second) = (first.shown(), second.shown());
             if freed {
                 process::use_after_free(name, PlainAccess { verb: Verb::Free, ..first }, second);
             } else {
@@ -342,15 +329,6 @@ fn fail(failure: Failure) {
         },
         failure,
     );
-}
-
-fn verb(access: &Access) -> Verb {
-    match (access.atomic, access.writes) {
-        (false, false) => Verb::CellRead,
-        (false, true) => Verb::CellWrite,
-        (true, false) => Verb::Load,
-        (true, true) => Verb::Store,
-    }
 }
 
 /// The program frees a block.
@@ -364,44 +342,38 @@ pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
         time: now.time,
         step: now.step,
         thread: now.thread as u16,
-        bytes: u8::MAX,
-        writes: true,
-        atomic: false,
+        what: What::new(u8::MAX, true, false),
         // SAFETY: the frame of the hook that was called.
-        frame: unsafe { *frame },
+        frame: KeptFrame::of(unsafe { *frame }),
     };
     let free = |cell: &mut Cell| {
         cell.freed = true;
         cell.accesses[0] = access;
         cell.count = 1;
     };
-    let bytes = bytes.min(MARKED);
-    let (Some((first, valid)), Some(index)) = (number(address, shadow), shadow.take_cell()) else {
-        for address in (address..address + bytes).step_by(8) {
-            if let Some(cell) = cell(address, true) {
-                free(cell);
-            }
-        }
-        return;
-    };
-    // SAFETY: the cell was just given out; the block lies in one region, whose numbers are mapped, in a row.
+    let words = bytes.min(MARKED).div_ceil(8);
+    let Some((first, valid)) = shadow.cells.number(address) else { return };
+    // SAFETY: the block lies in one region, whose numbers are mapped, in a row; a number of this execution is one of a
+    // cell that was given out.
     unsafe {
-        free(&mut *(TABLE.0 as *mut Cell).add(index as usize));
-        // All of the block has one cell from now on.
-        let numbers = std::slice::from_raw_parts_mut(first, bytes.div_ceil(8));
-        numbers.fill(numbered(valid, index));
+        if let Some(given) = shadow.cells.take(valid) {
+            // All of the block has one cell from now on.
+            free(&mut *cells::at(given));
+            std::slice::from_raw_parts_mut(first, words).fill(given);
+        } else {
+            let known = (0..words).map(|index| first.add(index).read());
+            known
+                .filter(|known| cells::is_valid(*known, valid))
+                .for_each(|known| free(&mut *cells::at(known)));
+        }
     }
 }
 
 /// The program frees a block that it has freed before; on the host's side.
 pub(crate) fn released_twice((address, frame): (usize, *const Frame)) {
-    let first = cell(address, false).filter(|cell| cell.freed).map(|cell| cell.accesses[0]);
+    let first = cell(address).filter(|cell| cell.freed).map(|cell| cell.accesses[0]);
     let now = process::moment().unwrap_or_default();
     let second = PlainAccess { when: now, verb: Verb::Free, site: site(frame) };
-    let first = first.map_or(second, |access| PlainAccess {
-        when: Moment { thread: u32::from(access.thread), time: access.time, step: access.step },
-        verb: Verb::Free,
-        site: site(&raw const access.frame),
-    });
+    let first = first.map_or(second, |access| PlainAccess { verb: Verb::Free, ..access.shown() });
     process::use_after_free(None, first, second);
 }
