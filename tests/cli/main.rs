@@ -15,3 +15,4 @@ mod standard;
 mod support;
 mod traces;
 mod unmodified;
+mod unmodified_check;

@@ -41,6 +41,10 @@ pub struct Options {
     pub minimise: bool,
     /// Virtual edits that apply in every execution.
     pub overlay: Option<Arc<Overlay>>,
+    /// The program is a process of its own.
+    pub process: bool,
+    /// The root of the program is a harness.
+    pub harness: bool,
 }
 
 impl Options {
@@ -80,6 +84,8 @@ impl Options {
             watchdog: self.watchdog,
             enumerates: true,
             overlay: self.overlay.clone(),
+            process: self.process,
+            harness: self.harness,
             ..racefuzz_fuzz::Options::default()
         }
     }
@@ -104,6 +110,8 @@ impl Default for Options {
             watchdog: Some(racefuzz_fuzz::Options::DEFAULT_WATCHDOG),
             minimise: true,
             overlay: None,
+            process: false,
+            harness: false,
         }
     }
 }

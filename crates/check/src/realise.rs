@@ -203,7 +203,18 @@ impl Explorer for Realise<'_> {
         let Some(id) = self.next(thread) else { return };
         let event = self.graph.event(id);
         let fence = op.kind == OpKind::Fence;
-        if event.verb != op.verb || (fence && op.order != MemoryOrder::SeqCst) || op.verb == Verb::Nondet {
+        // What a library does inside of something is called by what it is while it is one of many executions.
+        let inside = op.verb == Verb::Inside
+            && match event.kind {
+                Kind::Read => op.kind.reads(),
+                Kind::Write => op.kind == OpKind::Store,
+                Kind::Fence => fence,
+                Kind::Choice => false,
+            };
+        if event.verb != op.verb && !inside
+            || (fence && op.order != MemoryOrder::SeqCst)
+            || op.verb == Verb::Nondet
+        {
             return;
         }
         // The runtime chooses what the event reads after it says that it happens.

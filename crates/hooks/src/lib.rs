@@ -34,6 +34,11 @@
 //! program's `main` on the runtime's root thread. Where the program leaves the process the execution ends, and
 //! its threads are left where they stand.
 //!
+//! # Every execution
+//! With a request that asks for a check, `driver` hands the closure to `racefuzz-check`, which explores every execution
+//! instead of sampling some. Operations are stated otherwise then (`exhaustive`): nothing may act on the program's
+//! threads that is no operation, and where something may have, there is no proof.
+//!
 //! # What is not instrumented
 //! The standard library comes compiled; its generic and inlined parts are compiled into the program and are
 //! instrumented, the rest is not. Happens-before is over-approximated there: a thread learns from all others
@@ -46,7 +51,7 @@
 mod engine;
 mod request;
 
-pub use request::{Answer, Request};
+pub use request::{Answer, Check, Request};
 
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #[doc(hidden)]

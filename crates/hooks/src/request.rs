@@ -32,8 +32,20 @@ pub struct Request {
     pub first: Vec<String>,
     /// The token of the one schedule that is to be repeated.
     pub replay: Option<String>,
+    /// Every execution is to be explored, in this way, and not some of them.
+    #[serde(default)]
+    pub check: Option<Check>,
     /// Where the answer goes.
     pub answer: String,
+}
+
+/// How every execution is explored.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Check {
+    /// Only those with at most so many preemptions.
+    pub preemptions: Option<u32>,
+    /// Complete executions after which it ends without an answer.
+    pub max_executions: Option<u64>,
 }
 
 impl Request {
@@ -57,4 +69,7 @@ pub struct Answer {
     pub sees_all: bool,
     /// The program started a thread in some execution.
     pub threads: bool,
+    /// What was met that is not seen, where every execution was to be explored: there is no proof.
+    #[serde(default)]
+    pub unseen: Vec<String>,
 }

@@ -196,10 +196,9 @@ unsafe fn nothing(_: *mut Continuation) {}
 unsafe fn fiber_of(execution: *mut Execution, thread: u32) -> *mut Fiber {
     // SAFETY: passed on to the caller.
     unsafe {
-        match &mut (*continuation_of(execution, thread)).fiber {
-            Some(fiber) => fiber,
-            None => std::hint::unreachable_unchecked(),
-        }
+        let fiber = &mut (*continuation_of(execution, thread)).fiber;
+        debug_assert!(fiber.is_some(), "a thread without a coroutine");
+        fiber.as_mut().unwrap_unchecked()
     }
 }
 
@@ -212,8 +211,8 @@ unsafe fn continuation_of(execution: *mut Execution, thread: u32) -> *mut Contin
     // SAFETY: each thread was given its coroutine before it was counted.
     unsafe {
         let continuations = &mut (*execution).coroutines.continuations;
-        invariant!((thread as usize) < continuations.len());
-        &raw mut **continuations.as_mut_ptr().wrapping_add(thread as usize)
+        debug_assert!((thread as usize) < continuations.len());
+        &raw mut **continuations.get_unchecked_mut(thread as usize)
     }
 }
 

@@ -128,6 +128,9 @@ pub enum Warning {
     },
     /// The program does nothing that racefuzz sees.
     NothingSeen,
+    /// The program is linked to a standard library that comes compiled: of what is not inlined into the program nothing
+    /// is seen, and it is taken for granted that it does what its documentation says.
+    CompiledLibrary,
     /// Two executions of one schedule read or wrote different values.
     ValuesDiffer {
         /// The first difference.

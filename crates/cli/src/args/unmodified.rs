@@ -20,10 +20,13 @@ Examples:
   cargo racefuzz test -p mycrate --lib --iterations 100000 --max-time 5m
   cargo racefuzz test --release -- --features fast
   cargo racefuzz test -E 'test(/^queue::/) and not test(slow)'
+  cargo racefuzz test --check counts --max-time 5m    every execution of those, if they are not too many
 
 The crate needs no change. Its tests are compiled with the compiler's hooks for the thread sanitizer, and
 run on racefuzz's runtime, in a target directory of their own. Linux on x86-64 with glibc only.
-Exit codes: 0 no bug, 1 a bug, 2 wrong usage or a package that does not build, 3 incomplete.";
+With --check a test is verified only if every execution was explored and all that its threads do to each other
+was seen; else it is incomplete, and what was not seen is named.
+Exit codes: 0 no bug (with --check: verified), 1 a bug, 2 wrong usage or a package that does not build, 3 incomplete.";
 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -37,6 +40,15 @@ pub(crate) struct CargoTestArgs {
     /// Number of executions of each test that has more than one thread.
     #[arg(long, short = 'n', value_name = "N", default_value_t = ITERATIONS, value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
     pub(crate) iterations: u64,
+    /// Explore every execution, one of each kind, and not some of them.
+    #[arg(long, conflicts_with_all = ["iterations", "seed", "strategy"])]
+    pub(crate) check: bool,
+    /// With --check: explore only what needs at most so many preemptions, all of it.
+    #[arg(long, value_name = "N", requires = "check", value_parser = number::<u32>(0, 1_000), allow_negative_numbers = true)]
+    pub(crate) preemptions: Option<u32>,
+    /// With --check: stop after so many complete executions of a test.
+    #[arg(long, value_name = "N", requires = "check", value_parser = number::<u64>(1, MOST_ITERATIONS), allow_negative_numbers = true)]
+    pub(crate) max_executions: Option<u64>,
     /// Time for each test, such as 30s or 5m; what is not executed by then is left out.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = racefuzz::duration, allow_hyphen_values = true)]
     pub(crate) max_time: Duration,

@@ -7,7 +7,7 @@
 //! they may synchronise by it.
 
 use super::instruction::{self, Registers};
-use super::{shadow, sites};
+use super::{exhaustive, shadow, sites};
 use libc::{
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RAX, REG_RBP, REG_RBX, REG_RCX,
     REG_RDI, REG_RDX, REG_RIP, REG_RSI, REG_RSP,
@@ -78,9 +78,17 @@ fn walk(function: &[u8], offset: usize) -> Option<bool> {
     (at == offset).then_some(instrumented)
 }
 
+/// Whether the function that begins at an address is compiled with the compiler's hooks, of which an instruction begins
+/// at another one.
+pub(super) fn is_instrumented(function: usize, address: usize) -> bool {
+    // SAFETY: the loader has mapped the code up to there.
+    let code = unsafe { std::slice::from_raw_parts(function as *const u8, address - function + 16) };
+    walk(code, address - function) == Some(true)
+}
+
 /// Whether an instruction calls the hook that stands at the beginning of functions: by way of a table, or by a jump
 /// that goes by way of one.
-fn calls_entry(code: &[u8]) -> bool {
+pub(super) fn calls_entry(code: &[u8]) -> bool {
     let slot = match code {
         [0xff, 0x15, ..] => relative(code, 2),
         [0xe8, ..] => relative(code, 1).and_then(|stub| {
@@ -137,9 +145,16 @@ pub(crate) unsafe fn pass(context: *mut c_void) -> bool {
     // SAFETY: passed on to the caller.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let address = registers[REG_RIP as usize] as usize - 1;
+    if exhaustive::is_on() && exhaustive::unseen::pass(address) {
+        registers[REG_RIP as usize] = address as i64;
+        return true;
+    }
     let replaced = REPLACED.get().map_or(&[][..], Vec::as_slice);
     let Ok(index) = replaced.binary_search_by_key(&address, |(address, _)| *address) else { return false };
     let skipped = replaced[index].1;
+    if exhaustive::is_on() && !exhaustive::unseen::is_alone() && !exhaustive::unseen::is_in_library(address) {
+        exhaustive::note("barriers that are written in assembly".to_owned());
+    }
     registers[REG_RIP as usize] += skipped as i64;
     let _ = unseen::pass_barrier();
     if skipped == 0 {

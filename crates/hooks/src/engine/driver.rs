@@ -4,10 +4,10 @@ use super::border::settle;
 use super::process::{self, Program};
 use super::real::die;
 use super::segments::Segments;
-use super::{barriers, entries, heap, naming, shadow, sites, stacks, state};
-use crate::request::{Answer, Request};
+use super::{barriers, entries, exhaustive, heap, naming, shadow, sites, stacks, state};
+use crate::request::{Answer, Check, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
-use racefuzz_trace::{FailureKind, MemoryModel, Outcome, Schedule};
+use racefuzz_trace::{Failure, FailureKind, MemoryModel, Outcome, Schedule, Settings};
 use std::path::Path;
 
 /// The request in the environment, if this process was started to answer one.
@@ -26,9 +26,15 @@ pub(crate) fn answer(request: &Request, program: Program) {
     process::set(program);
     state::with(|state| {
         state.threads.harness = request.harness;
+        state.roots.clone_from(&request.roots);
         state.reads_stale = request.settings.memory != MemoryModel::Sc;
         state.rounds.limit(u64::from(request.settings.max_steps));
     });
+    let explored =
+        |settings: &Settings| settings.params.iter().any(|(name, _)| name == exhaustive::PARAMETER);
+    if request.check.is_some() || explored(&request.settings) {
+        exhaustive::switch_on();
+    }
     let schedules = |tokens: &[String]| -> Vec<Schedule> {
         tokens.iter().filter_map(|token| token.parse().ok()).collect()
     };
@@ -45,7 +51,7 @@ pub(crate) fn answer(request: &Request, program: Program) {
         roots: request.roots.clone(),
         first: schedules(&request.first),
         process: true,
-        harness: request.harness,
+        harness: request.harness && !exhaustive::is_on(),
         ..Options::default()
     };
     let execute = || {
@@ -53,7 +59,10 @@ pub(crate) fn answer(request: &Request, program: Program) {
         process::execute();
     };
     let (mut report, diverged) = match request.replay.as_ref().map(|token| token.parse::<Schedule>()) {
-        None => (run(&options, &execute), None),
+        None => match request.check {
+            Some(check) => (explore(&options, check, &execute), None),
+            None => (run(&options, &execute), None),
+        },
         Some(Ok(schedule)) => {
             let replayed = replay(&schedule, &options, &execute);
             (replayed.report, replayed.diverged.map(|diverged| diverged.to_string()))
@@ -65,11 +74,12 @@ pub(crate) fn answer(request: &Request, program: Program) {
             failure.message = format!("{told}; {}", failure.message);
         }
     }
-    naming::name(&mut report, request.harness);
+    naming::name(&mut report, request.harness && !exhaustive::is_on());
     let (output, threads, real) = state::with(|state| {
         (state.output.text(), has_threads(state, request.harness), state.real.map(str::to_owned))
     });
-    let answer = Answer { report, output, diverged, real, sees_all: false, threads };
+    let unseen = state::with(|state| state.unseen.clone());
+    let answer = Answer { report, output, diverged, real, sees_all: false, threads, unseen };
     let text = serde_json::to_string(&answer).unwrap_or_else(|error| die(&error.to_string()));
     if let Err(error) = std::fs::write(&request.answer, text) {
         die(&format!("{}: {error}", request.answer));
@@ -97,6 +107,47 @@ fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunRep
     fuzz(&Options { recheck, ..options.clone() }, execute, &())
 }
 
+/// Explores every execution of the program.
+fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunReport {
+    struct Ends;
+    impl racefuzz_check::Observer for Ends {
+        fn cancelled(&self) -> bool {
+            exhaustive::is_over() || shadow::missed().is_some()
+        }
+    }
+    let mut settings = options.settings.clone();
+    settings.params.push((exhaustive::PARAMETER.to_owned(), "1".to_owned()));
+    settings.inject.spurious = true;
+    let options = racefuzz_check::Options {
+        program: options.program.clone(),
+        settings,
+        max_executions: check.max_executions,
+        preemptions: check.preemptions,
+        max_time: options.max_time,
+        keep_going: options.keep_going,
+        roots: options.roots.clone(),
+        process: true,
+        ..racefuzz_check::Options::default()
+    };
+    let mut report = racefuzz_check::check(&options, execute, &Ends);
+    if report.outcome == Outcome::Passed {
+        report.warnings.push(racefuzz_trace::Warning::CompiledLibrary);
+    }
+    if let Some(missed) = shadow::missed() {
+        exhaustive::note(missed.words().to_owned());
+    }
+    let unseen = state::with(|state| state.unseen.clone());
+    // An execution that was ended for that differs from the same one that was not.
+    let differs = |failure: &Failure| failure.kind == FailureKind::Nondeterminism;
+    if !unseen.is_empty() && report.failures.iter().all(differs) {
+        report.failures.clear();
+        report.outcome = Outcome::Incomplete;
+        report.stopped = Some(unseen.join("; "));
+        report.proof = report.proof.map(|proof| racefuzz_trace::Proof { whole: false, ..proof });
+    }
+    report
+}
+
 /// Keeps the state of the process, the first time: when everything that the host starts beside is there.
 fn prepare() {
     let segments = state::with(|state| {
@@ -111,6 +162,9 @@ fn prepare() {
         sites::prepare(base, writable);
         shadow::prepare(writable);
         barriers::prepare();
-        entries::prepare();
+        match exhaustive::is_on() {
+            true => exhaustive::prepare(),
+            false => entries::prepare(),
+        }
     }
 }

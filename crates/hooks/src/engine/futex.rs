@@ -6,12 +6,13 @@
 //! code that is not seen.
 
 use super::interpose::Frame;
+use super::kinds::{Thing, as_kind};
 use super::roles::{Part, Role};
 use super::sites::site_and_part;
 use super::words::AddressHasher;
-use super::{shadow, state};
+use super::{exhaustive, shadow, state};
 use racefuzz_runtime::ops::{self, Hold, Update, process, unseen};
-use racefuzz_runtime::{Primitive, Shared, Site, Test};
+use racefuzz_runtime::{Shared, Site, Test};
 use racefuzz_trace::{ObjectKind, OpKind, ThreadId, Verb};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -27,69 +28,18 @@ pub(crate) struct Queue {
     kind: ObjectKind,
 }
 
-/// Declares a queue of some kind, all of which are alike but for that, and how one is used as what it is.
-macro_rules! kinds {
-    ($($name:ident = $kind:ident;)*) => {
-        $(
-            #[doc = concat!("A queue of those who wait for a [`ObjectKind::", stringify!($kind), "`].")]
-            #[repr(transparent)]
-            struct $name(Queue);
+impl Thing for Queue {
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
 
-            impl $name {
-                fn of(queue: &Queue) -> &Self {
-                    // SAFETY: the one is the other, transparently.
-                    unsafe { &*std::ptr::from_ref(queue).cast::<Self>() }
-                }
-            }
+    fn initial(&self, _: ObjectKind) -> u64 {
+        0
+    }
 
-            impl Primitive for $name {
-                const KIND: ObjectKind = ObjectKind::$kind;
-
-                fn shared(&self) -> &Shared {
-                    &self.0.shared
-                }
-
-                fn initial(&self) -> u64 {
-                    0
-                }
-
-                fn used_outside(&self) -> bool {
-                    true
-                }
-
-                fn name(&self) -> Option<std::borrow::Cow<'static, str>> {
-                    Some(super::naming::of_queue(self.0.address).into())
-                }
-            }
-        )*
-
-        /// Calls something with a queue as an object of its kind.
-        macro_rules! as_kind {
-            ($queue:expr, |$as:ident| $call:expr) => {
-                match $queue.kind {
-                    $(ObjectKind::$kind => {
-                        let $as = $name::of($queue);
-                        $call
-                    })*
-                    _ => {
-                        let $as = FutexQueue::of($queue);
-                        $call
-                    }
-                }
-            };
-        }
-    };
-}
-
-kinds! {
-    MutexQueue = Mutex;
-    RwLockQueue = RwLock;
-    CondvarQueue = Condvar;
-    BarrierQueue = Barrier;
-    OnceQueue = Once;
-    ChannelQueue = Channel;
-    ThreadQueue = Thread;
-    FutexQueue = Futex;
+    fn name(&self) -> String {
+        super::naming::of_queue(self.address)
+    }
 }
 
 /// A thread that waits.
@@ -175,6 +125,10 @@ impl Futexes {
 
 /// The running thread is about to use a futex.
 fn enter(address: usize, site: Site) {
+    if exhaustive::is_on() && !exhaustive::unseen::is_alone() {
+        let place = exhaustive::place(site);
+        exhaustive::give_up(format!("a call of the system that waits or wakes, at {place}"));
+    }
     let _ = unseen::learn_from_all();
     let _ = unseen::publish_to_unseen();
     state::with(|state| {
@@ -208,7 +162,7 @@ pub(crate) fn wait(wait: Wait) -> isize {
     let queue = unsafe { &*queue };
     let thread = ops::current_task().unwrap_or(ThreadId::ROOT);
     let begin = Update { kind: OpKind::Rmw, ..Update::new(part.begins()) };
-    let entered = as_kind!(queue, |queue| ops::update(queue, begin, site, |_, told| {
+    let entered = as_kind!(queue, queue.kind, |queue| ops::update(queue, begin, site, |_, told| {
         // SAFETY: the program gives the address of a word that is there.
         if unsafe { (address as *const u32).read_volatile() } != expected {
             told.failed();
@@ -230,11 +184,12 @@ pub(crate) fn wait(wait: Wait) -> isize {
     let takes = part.role.takes() == Some(true) || part.role == Role::Once;
     if takes && (part.role == Role::Once || supposed(thread) == Some(index)) {
         // It was thought to have it, and tries again.
-        let _ = as_kind!(queue, |queue| process::holds(queue, false, Verb::Inside, site));
+        let _ = as_kind!(queue, queue.kind, |queue| process::holds(queue, false, Verb::Inside, site));
     }
     let hold = if takes { Hold::Take } else { Hold::No };
     let woken = Update { timeout, hold, ..Update::when(part.ends(), Test::Any(bit)) };
-    let result = as_kind!(queue, |queue| ops::update(queue, woken, site, |word, _| *word &= !bit));
+    let result =
+        as_kind!(queue, queue.kind, |queue| ops::update(queue, woken, site, |word, _| *word &= !bit));
     state::with(|state| {
         state.futexes.waiters[index].retain(|waiter| waiter.slot != slot);
         if takes {
@@ -271,7 +226,7 @@ pub(crate) fn holds(address: usize, takes: bool, site: Site, part: Part) {
     });
     // SAFETY: as in `wait`.
     let queue = unsafe { &*queue };
-    let _ = as_kind!(queue, |queue| process::holds(queue, takes, Verb::Inside, site));
+    let _ = as_kind!(queue, queue.kind, |queue| process::holds(queue, takes, Verb::Inside, site));
 }
 
 /// A wake, as the system call has it.
@@ -309,7 +264,7 @@ pub(crate) fn wake(wake: Wake) -> isize {
         })
     };
     let pending = std::cell::Cell::new(0);
-    let woken = as_kind!(queue, |queue| ops::update_choosing(
+    let woken = as_kind!(queue, queue.kind, |queue| ops::update_choosing(
         queue,
         Update::new(part.wakes(most)),
         site,

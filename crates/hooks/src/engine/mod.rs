@@ -9,15 +9,16 @@ mod arena;
 mod barriers;
 mod blocks;
 mod border;
-mod cells;
 mod driver;
 mod entries;
 mod events;
+mod exhaustive;
 mod futex;
 mod heap;
 mod instruction;
 #[doc(hidden)]
 pub mod interpose;
+mod kinds;
 mod naming;
 mod output;
 mod process;

@@ -5,7 +5,7 @@ use super::interpose::Frame;
 use super::output::Panic;
 use super::real::die;
 use super::threads::{self, Destructor};
-use super::{heap, shadow, sites, state};
+use super::{exhaustive, heap, shadow, sites, state};
 use racefuzz_runtime::ops::process::{self, End};
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void};
@@ -46,6 +46,7 @@ pub(crate) fn execute() {
         }
     });
     heap::reset();
+    exhaustive::unseen::begin();
     shadow::begin();
     AT_EXIT.clear();
     threads::run(root, 0);

@@ -60,13 +60,19 @@ pub(crate) enum Call {
 pub(crate) struct Part {
     pub(crate) role: Role,
     pub(crate) call: Call,
+    /// It counts references to what the library keeps of a thread or of a scope, by code of which not all is seen.
+    pub(crate) own_count: bool,
 }
 
 impl Part {
     /// What a function is.
     pub(crate) fn of(name: &str) -> Self {
         let name = name.trim_start_matches('<');
-        Self { role: role(name), call: call(name) }
+        let own_count =
+            ["std::thread::thread::Inner", "std::thread::Inner", "std::thread::scoped::ScopeData"]
+                .iter()
+                .any(|inner| name.contains("sync::Arc<") && name.contains(inner));
+        Self { role: role(name), call: call(name), own_count }
     }
 
     /// Of two functions of which the second calls the first: the role of the first, unless that has no word; what
@@ -75,6 +81,7 @@ impl Part {
         let passes = matches!(self.role, Role::None | Role::Inside) && outer.role != Role::None;
         Self {
             role: if passes { outer.role } else { self.role },
+            own_count: if passes { outer.own_count } else { self.own_count },
             call: match (self.call, outer.call) {
                 (own, Call::None) => own,
                 // What is made of receiving, such as an iterator, receives.
@@ -181,6 +188,18 @@ impl Role {
             Self::WriteUnlock => Verb::WriteUnlock,
             _ => return None,
         })
+    }
+
+    /// What the word is that it works on.
+    pub(crate) fn kind(self) -> ObjectKind {
+        match self {
+            role if role.is_mutex() => ObjectKind::Mutex,
+            role if role.is_rwlock() => ObjectKind::RwLock,
+            Self::RefClone | Self::RefDrop | Self::RefCount => ObjectKind::Arc,
+            Self::Once => ObjectKind::Once,
+            Self::Park | Self::Unpark => ObjectKind::Thread,
+            _ => ObjectKind::Atomic,
+        }
     }
 
     /// Whether it is about the state of a reader-writer lock.

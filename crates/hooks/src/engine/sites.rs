@@ -28,6 +28,8 @@ static STATICS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 struct Known {
     loader: Option<Loader>,
     codes: HashMap<usize, Code, Hasher>,
+    /// Whether a static at an address is the standard library's.
+    library: HashMap<usize, bool, Hasher>,
     /// Places that have no address: of panics.
     texts: Vec<Place>,
 }
@@ -104,6 +106,41 @@ pub(crate) fn static_at(address: usize) -> Option<String> {
     })
 }
 
+/// Whether a static of the standard library's lies at an address.
+pub(crate) fn is_static_of_library(address: usize) -> bool {
+    let [from, to] = [&STATICS[0], &STATICS[1]].map(|bound| bound.load(Ordering::Relaxed));
+    if !(from..to).contains(&address) {
+        return false;
+    }
+    let offset = address - BASE.load(Ordering::Relaxed);
+    with(|known| {
+        if let Some(known) = known.library.get(&address) {
+            return *known;
+        }
+        let name = known.loader().and_then(|loader| loader.find_symbol(offset as u64));
+        let of_library = name.is_some_and(|name| !is_program(&addr2line::demangle_auto(name.into(), None)));
+        known.library.insert(address, of_library);
+        of_library
+    })
+}
+
+/// Whether an address lies in what of the executable cannot be written.
+pub(crate) fn is_constant(address: usize) -> bool {
+    let base = BASE.load(Ordering::Relaxed);
+    (base..STATICS[0].load(Ordering::Relaxed)).contains(&address)
+}
+
+/// The first of these functions that the executable has from a shared library.
+pub(crate) fn imported(names: &[&'static str]) -> Option<&'static str> {
+    let file = std::fs::File::open("/proc/self/exe").ok()?;
+    let cache = ReadCache::new(file);
+    let executable = object::read::elf::ElfFile64::<object::Endianness, _>::parse(&cache).ok()?;
+    executable.dynamic_symbols().filter(|symbol| symbol.is_undefined()).find_map(|symbol| {
+        let name = symbol.name().ok()?;
+        names.iter().copied().find(|known| *known == name)
+    })
+}
+
 /// Where the code of the executable lies: from and to.
 pub(crate) fn code() -> Option<(usize, usize)> {
     let base = BASE.load(Ordering::Relaxed);
@@ -115,6 +152,15 @@ pub(crate) fn code() -> Option<(usize, usize)> {
 pub(crate) fn function(address: usize) -> Option<usize> {
     let base = BASE.load(Ordering::Relaxed);
     with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
+}
+
+/// The name of the function that an address lies in.
+pub(crate) fn function_name(address: usize) -> Option<String> {
+    let base = BASE.load(Ordering::Relaxed);
+    with(|known| {
+        let symbol = known.loader()?.find_symbol((address - base) as u64)?;
+        Some(addr2line::demangle_auto(symbol.into(), None).into_owned())
+    })
 }
 
 /// Where the functions begin whose names something is known of, and what.
@@ -244,22 +290,13 @@ fn is_std_file(file: &str) -> bool {
 
 /// Whether a function is no instance of the standard library's.
 fn is_program(name: &str) -> bool {
-    let name = name.trim_start_matches(['<', '&']);
-    let name = name.strip_prefix("mut ").unwrap_or(name);
+    let name = name.trim_start_matches('<');
     !["core::", "std::", "alloc::", "test::"].iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_implements_for_a_reference_goes_by_its_type() {
-        assert!(!is_program("<&std::io::stdio::Stdout as std::io::Write>::write_fmt"));
-        assert!(!is_program("<&mut alloc::vec::Vec<mine::Kind> as core::fmt::Debug>::fmt"));
-        assert!(is_program("<&mine::Queue as core::fmt::Debug>::fmt"));
-        assert!(is_program("<&mut mine::Queue as core::iter::Iterator>::next"));
-    }
 
     #[test]
     fn a_static_goes_by_its_last_name() {

@@ -2,6 +2,8 @@
 
 use super::blocks::Blocks;
 use super::events::Events;
+use super::exhaustive::condvar::Waiter;
+use super::exhaustive::threads::Scope;
 use super::futex::Futexes;
 use super::output::Output;
 use super::rounds::Rounds;
@@ -9,6 +11,7 @@ use super::segments::Segments;
 use super::threads::Threads;
 use super::words::Words;
 use std::cell::UnsafeCell;
+use std::collections::{HashMap, HashSet};
 
 /// All of it. Used by the operating-system thread that drives the program, and by nobody else.
 #[derive(Default)]
@@ -23,10 +26,22 @@ pub(crate) struct State {
     pub(crate) rounds: Rounds,
     /// What the program has used that is not virtual, in any execution.
     pub(crate) real: Option<&'static str>,
+    /// What was met that is not seen, where every execution is explored.
+    pub(crate) unseen: Vec<String>,
+    /// There, too: who waits on condition variables, by their addresses; scopes, and of threads that make another
+    /// one in which; and what stands for threads' tokens.
+    pub(crate) waiters: HashMap<usize, Vec<Waiter>>,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) spawning: HashMap<usize, usize>,
+    pub(crate) tokens: Vec<usize>,
+    /// And where the library's own counts lie.
+    pub(crate) aside: HashSet<usize>,
+    /// Folders that places are shown relative to.
+    pub(crate) roots: Vec<String>,
     /// Loads may read older stores than the newest.
     pub(crate) reads_stale: bool,
-    /// Bytes of randomness given out in this execution.
-    pub(crate) drawn: u64,
+    /// Bytes of randomness given out in this execution: to anybody, or, where every execution is explored, to each thread.
+    pub(crate) drawn: Vec<u64>,
 }
 
 impl State {
@@ -38,7 +53,12 @@ impl State {
         self.events.begin();
         self.output.begin();
         self.rounds.begin();
-        self.drawn = 0;
+        self.drawn.clear();
+        self.waiters.clear();
+        self.scopes.clear();
+        self.spawning.clear();
+        self.tokens.clear();
+        self.aside.clear();
     }
 }
 

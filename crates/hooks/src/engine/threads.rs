@@ -4,7 +4,7 @@ use super::blocks::{MOST_THREADS, base_of, slot_of};
 use super::border::{as_host, as_program};
 use super::real::die;
 use super::sites::site;
-use super::{shadow, stacks, state};
+use super::{exhaustive, shadow, stacks, state};
 use crate::engine::interpose::Frame;
 use racefuzz_runtime::ops::{self, SpawnOptions, Spawned, process};
 use std::ffi::c_void;
@@ -44,6 +44,8 @@ pub(crate) struct Threads {
     pub(crate) harness: bool,
     /// The most that an execution has had.
     pub(crate) most: usize,
+    /// The slot of the test that the harness runs in its own place.
+    in_place: Option<usize>,
 }
 
 impl Threads {
@@ -54,11 +56,15 @@ impl Threads {
         self.slots.clear();
         self.slots.push(0);
         self.keys.clear();
+        self.in_place = None;
     }
 
     /// A slot for a new thread; whether another thread has used it before.
     fn take_slot(&mut self, thread: usize) -> Option<(usize, bool)> {
-        if let Some(slot) = self.free.pop() {
+        // An address says nothing of the order in which other threads have ended.
+        if !exhaustive::is_on()
+            && let Some(slot) = self.free.pop()
+        {
             self.slots[slot] = thread;
             return Some((slot, true));
         }
@@ -72,6 +78,16 @@ impl Threads {
     /// The thread that a `pthread_t` stands for.
     fn named(&self, base: usize) -> Option<usize> {
         self.slots.get(slot_of(base)?).copied()
+    }
+
+    /// Whether the thread that is made next is the test, which the harness runs itself.
+    fn runs_in_place(&self) -> bool {
+        self.harness && self.in_place.is_none()
+    }
+
+    /// Whether all threads but this one have ended.
+    pub(crate) fn is_alone(&self, thread: usize) -> bool {
+        self.threads.iter().enumerate().all(|(number, other)| number == thread || other.ended)
     }
 
     fn give_back(&mut self, thread: usize) {
@@ -178,11 +194,20 @@ pub(crate) fn create(create: Create) -> i32 {
     if stack > TOO_MUCH {
         return libc::EAGAIN;
     }
+    if exhaustive::is_on() && me() == 0 && state::with(|state| state.threads.runs_in_place()) {
+        return run_in_place(create);
+    }
+    if exhaustive::is_on() {
+        exhaustive::unseen::watch();
+    }
     let site = site(frame);
     // SAFETY: the body owns what it uses, as `pthread_create` demands.
     let spawned = unsafe { ops::spawn(SpawnOptions::default(), site, move || run(body, argument)) };
     let Ok(spawned) = spawned else { return libc::EAGAIN };
     let number = spawned.thread().index();
+    if exhaustive::is_on() {
+        exhaustive::threads::has_spawned(number);
+    }
     let slot = state::with(|state| {
         let threads = &mut state.threads;
         let (slot, used) = threads.take_slot(number)?;
@@ -203,8 +228,36 @@ pub(crate) fn create(create: Create) -> i32 {
     0
 }
 
+/// Runs what the harness makes a thread for, in the harness's own place: it does nothing but wait for that.
+fn run_in_place(create: Create) -> i32 {
+    let Some(slot) = state::with(|state| state.threads.take_slot(0)).map(|(slot, _)| slot) else {
+        return libc::EAGAIN;
+    };
+    let change = |thread| {
+        let slot = state::with(|state| {
+            let own = &mut state.threads.threads[0];
+            let before = std::mem::replace(own, thread);
+            (before, own.slot)
+        });
+        let (low, high) = stacks::bounds(slot.1);
+        let _ = process::runs_on_stack(low, high);
+        slot.0
+    };
+    state::with(|state| state.threads.in_place = Some(slot));
+    let harness = change(Thread { slot, stack: create.stack, ..Thread::default() });
+    // SAFETY: the caller gives a place for the result.
+    unsafe { create.into.write(base_of(slot)) };
+    exhaustive::unseen::begin_test();
+    run(create.body, create.argument);
+    change(harness);
+    0
+}
+
 /// `pthread_join`: its result, and that of the thread.
 pub(crate) fn join((thread, frame): (usize, *const Frame)) -> Result<usize, i32> {
+    if state::with(|state| state.threads.in_place.is_some_and(|slot| slot_of(thread) == Some(slot))) {
+        return Ok(0);
+    }
     let (number, handle) = state::with(|state| {
         let number = state.threads.named(thread).ok_or(libc::ESRCH)?;
         let handle = state.threads.threads[number].handle.take();
@@ -229,11 +282,6 @@ pub(crate) fn detach(thread: usize) {
     });
 }
 
-/// Whether the program is a harness that has not started its test yet.
-pub(crate) fn before_test((): ()) -> bool {
-    state::with(|state| state.threads.harness && state.threads.threads.len() == 1)
-}
-
 /// The stack of the thread that a `pthread_t` stands for.
 pub(crate) fn stack_of(thread: usize) -> (usize, usize) {
     stacks::bounds(slot_of(thread).unwrap_or(0))
@@ -254,7 +302,10 @@ pub(crate) fn own_stack() -> (usize, usize) {
 /// `pthread_setname_np`.
 pub(crate) fn name((thread, name): (usize, String)) {
     if state::with(|state| state.threads.named(thread)) == Some(me()) {
-        let is_test = me() == 1 && state::with(|state| state.threads.harness);
+        let is_test = state::with(|state| match state.threads.in_place {
+            Some(_) => me() == 0,
+            None => me() == 1 && state.threads.harness,
+        });
         let _ = process::name_thread(if is_test { "test" } else { &name });
     }
 }

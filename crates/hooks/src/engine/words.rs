@@ -1,10 +1,10 @@
 //! The program's atomics: one object for each address that an atomic operation names.
 
+use super::kinds::Thing;
 use super::roles::{Part, Role};
-use super::{heap, naming, shadow, stacks, state};
-use racefuzz_runtime::{Primitive, Shared, Shown, Site};
+use super::{exhaustive, heap, naming, shadow, stacks, state};
+use racefuzz_runtime::{Shared, Shown, Site};
 use racefuzz_trace::{ObjectKind, Value};
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -21,6 +21,8 @@ pub(crate) struct Word {
     address: usize,
     bytes: u8,
     execution: Cell<u64>,
+    /// It was not used in this execution yet.
+    new: Cell<bool>,
     /// Code that is not seen may have used it before anybody else in this execution.
     fresh: Cell<bool>,
     /// Code that is not seen uses it in this execution: it was found to have written, or to wait here.
@@ -39,6 +41,29 @@ pub(crate) struct Word {
 }
 
 impl Word {
+    fn new(address: usize, bytes: u8, site: Site) -> Self {
+        Self {
+            shared: Shared::at(site),
+            address,
+            bytes,
+            execution: Cell::new(0),
+            new: Cell::new(true),
+            fresh: Cell::new(true),
+            unseen: Cell::new(false),
+            inner: Cell::new(false),
+            hidden: Cell::new(false),
+            acquires: Cell::new(false),
+            watched: Cell::new(false),
+            last: Cell::new(0),
+            step: Cell::new(0),
+        }
+    }
+
+    /// One that is no object: its memory is all that there is to it.
+    pub(crate) fn aside(address: usize, bytes: u8) -> Self {
+        Self::new(address, bytes, Site::of_code(0))
+    }
+
     /// The word that its memory holds.
     pub(crate) fn real(&self) -> u64 {
         let address = self.address;
@@ -87,6 +112,23 @@ impl Word {
         }
     }
 
+    /// Where every execution is explored: if its memory was written by other means than an atomic operation, a new
+    /// object begins there. Whether code has written that is not seen.
+    pub(crate) fn begins_anew(&self) -> bool {
+        let new = self.new.replace(false);
+        let written = !new && shadow::was_written(self.address, usize::from(self.bytes), self.step.get());
+        if written {
+            self.shared.forget();
+        }
+        let unseen = !written && !new && self.last.get() != self.real();
+        if written || new {
+            // The operation is yet to come: what was written until now is what it begins with, for others, too.
+            self.step.set(shadow::step() + 1);
+            self.last.set(self.real());
+        }
+        unseen
+    }
+
     /// Whether its memory holds something else than when this was last asked.
     fn was_written(&self) -> bool {
         let real = self.real();
@@ -118,83 +160,50 @@ impl Word {
     }
 }
 
-/// Declares a word of some kind, all of which are alike but for that.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $kind:ident;)*) => {$(
-        $(#[$doc])*
-        #[repr(transparent)]
-        pub(crate) struct $name(Word);
+impl Thing for Word {
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
 
-        impl $name {
-            /// The word, as one of this kind.
-            pub(crate) fn of(word: &Word) -> &Self {
-                // SAFETY: the one is the other, transparently.
-                unsafe { &*std::ptr::from_ref(word).cast::<Self>() }
-            }
+    fn initial(&self, kind: ObjectKind) -> u64 {
+        match exhaustive::is_on() {
+            true => exhaustive::initial(kind, self.real()),
+            false => self.real(),
         }
+    }
 
-        impl Primitive for $name {
-            const KIND: ObjectKind = ObjectKind::$kind;
-
-            fn shared(&self) -> &Shared {
-                &self.0.shared
-            }
-
-            fn initial(&self) -> u64 {
-                self.0.real()
-            }
-
-            fn show(&self, word: u64) -> Shown {
-                if Self::KIND != ObjectKind::Atomic {
-                    return Shown::Nothing;
-                }
-                if heap::owns(word as usize) && self.0.bytes == 8 {
-                    return Shown::Address(word);
-                }
-                Shown::Value(Value::Int(i128::from(word)))
-            }
-
-            fn used_outside(&self) -> bool {
-                // It is no static of the host's: the process is put back as a whole.
-                true
-            }
-
-            #[inline]
-            fn written_unseen(&self, known: u64) -> Option<u64> {
-                let real = self.0.real();
-                if real != known {
-                    self.0.found_written();
-                    self.0.fresh.set(false);
-                    return Some(real);
-                }
-                self.0.fresh.replace(false).then_some(real)
-            }
-
-            #[inline]
-            fn is_coherent(&self) -> bool {
-                self.0.inner.get() || self.0.unseen.get()
-            }
-
-            fn name(&self) -> Option<Cow<'static, str>> {
-                Some(naming::of_word(self.0.address, self.0.hidden.get()).into())
-            }
+    fn show(&self, kind: ObjectKind, word: u64) -> Shown {
+        if kind != ObjectKind::Atomic {
+            return Shown::Nothing;
         }
-    )*};
-}
+        if heap::owns(word as usize) && self.bytes == 8 {
+            return Shown::Address(word);
+        }
+        Shown::Value(Value::Int(i128::from(word)))
+    }
 
-kinds! {
-    /// An atomic of the program's.
-    AtomicWord = Atomic;
-    /// The state of a mutex of the standard library's.
-    MutexWord = Mutex;
-    /// The state of a reader-writer lock.
-    RwLockWord = RwLock;
-    /// A reference count.
-    CountWord = Arc;
-    /// The state of what is done once.
-    OnceWord = Once;
-    /// Whether a thread is parked, or has been unparked.
-    ThreadWord = Thread;
+    #[inline]
+    fn written_unseen(&self, known: u64) -> Option<u64> {
+        if exhaustive::is_on() {
+            return None;
+        }
+        let real = self.real();
+        if real != known {
+            self.found_written();
+            self.fresh.set(false);
+            return Some(real);
+        }
+        self.fresh.replace(false).then_some(real)
+    }
+
+    #[inline]
+    fn is_coherent(&self) -> bool {
+        !exhaustive::is_on() && (self.inner.get() || self.unseen.get())
+    }
+
+    fn name(&self) -> String {
+        naming::of_word(self.address, self.hidden.get())
+    }
 }
 
 /// The atomics met so far.
@@ -222,6 +231,21 @@ impl Words {
             self.words.clear();
             self.by_address.clear();
         }
+    }
+
+    /// Whether an atomic of another size was used in this execution, and not left since, on the same memory.
+    pub(crate) fn overlaps(&self, address: usize, bytes: u8) -> bool {
+        let other_size = |size: u8| {
+            let first = address & !(usize::from(size.max(bytes)) - 1);
+            let begins = (first..first + usize::from(size.max(bytes))).step_by(usize::from(size));
+            begins.filter_map(move |begin| self.by_address.get(&(begin << 4 | usize::from(size))))
+        };
+        let sizes = [1, 2, 4, 8].into_iter().filter(|size| *size != bytes);
+        sizes.flat_map(other_size).any(|index| {
+            let other = &self.words[*index];
+            other.execution.get() == self.execution
+                && !shadow::was_written(other.address, usize::from(other.bytes), other.step.get())
+        })
     }
 
     /// Whether code that is not seen has written to some atomic of this execution since it was last asked.
@@ -257,25 +281,13 @@ impl Words {
         let key = address << 4 | bytes as usize;
         let words = &mut self.words;
         let index = *self.by_address.entry(key).or_insert_with(|| {
-            words.push(Box::new(Word {
-                shared: Shared::at(site),
-                address,
-                bytes,
-                execution: Cell::new(0),
-                fresh: Cell::new(true),
-                unseen: Cell::new(false),
-                inner: Cell::new(false),
-                hidden: Cell::new(false),
-                acquires: Cell::new(false),
-                watched: Cell::new(false),
-                last: Cell::new(0),
-                step: Cell::new(0),
-            }));
+            words.push(Box::new(Word::new(address, bytes, site)));
             words.len() - 1
         });
         let word = &mut *words[index];
         if word.execution.replace(self.execution) != self.execution {
-            word.shared = Shared::at(site);
+            word.shared = Shared::at(exhaustive::made(site));
+            word.new.set(true);
             // Code that is not seen works on what the heap holds (reference counts, for one): it may have done so
             // before, where another thread could. What is the program's own, and was made by it, it does not touch.
             let made = || part.role == Role::None && shadow::was_written(address, usize::from(bytes), 0);

@@ -180,6 +180,17 @@ pub fn is_known(when: Moment) -> bool {
     .unwrap_or(true)
 }
 
+/// Whether the running thread only repeats what it did, to show what it does then: none of that is part of the
+/// execution.
+pub fn is_repeating() -> bool {
+    with(|execution| !crate::ops::is_real(execution)).unwrap_or(false)
+}
+
+/// Whether an explorer keeps the memory of the running execution: who comes to something first says nothing then.
+pub fn is_enumerated() -> bool {
+    with(|execution| execution.driver.memory.is_some()).unwrap_or(false)
+}
+
 /// The present moment of the running thread.
 #[inline]
 pub fn moment() -> Result<Moment, Absent> {

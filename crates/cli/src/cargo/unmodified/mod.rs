@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::{exit, output};
 use build::{Entry, Hooked, Main, Runnable};
 use racefuzz::{Inject, Schedule};
-use racefuzz_hooks::Request;
+use racefuzz_hooks::{Check, Request};
 use run::{Done, Verdict};
 use show::Shown;
 use std::path::Path;
@@ -47,6 +47,9 @@ pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
         iterations: args.iterations,
         strategy: args.strategy,
         settings: settings(args),
+        check: args
+            .check
+            .then_some(Check { preemptions: args.preemptions, max_executions: args.max_executions }),
         max_time: Some(args.max_time),
         ..request()
     };
@@ -81,6 +84,7 @@ fn request() -> Request {
         roots: Vec::new(),
         first: Vec::new(),
         replay: None,
+        check: None,
         answer: String::new(),
     }
 }
@@ -106,7 +110,7 @@ fn code(done: &[Done]) -> u8 {
     let any = |verdict: Verdict| done.iter().any(|done| done.verdict() == verdict);
     if any(Verdict::Bug) {
         exit::BUG
-    } else if any(Verdict::Unable) || any(Verdict::Unsure) {
+    } else if any(Verdict::Unable) || any(Verdict::Unsure) || any(Verdict::Incomplete) {
         exit::INCOMPLETE
     } else {
         exit::OK

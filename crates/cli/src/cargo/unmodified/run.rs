@@ -19,6 +19,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum Verdict {
     /// No bug in the executions made.
     Passed,
+    /// No bug in any execution.
+    Verified,
+    /// Not every execution was explored, or not all that matters was seen.
+    Incomplete,
     Bug,
     /// Something that racefuzz does not control differs from one execution to the next, or an execution has not
     /// ended within the steps that it may take.
@@ -47,6 +51,8 @@ impl Done<'_> {
             // What waits for it may seem to wait for ever.
             Outcome::Failed if answer.real.is_some() => Verdict::Unsure,
             Outcome::Failed => Verdict::Bug,
+            Outcome::Passed if report.proof.is_some_and(|proof| proof.whole) => Verdict::Verified,
+            _ if report.proof.is_some() => Verdict::Incomplete,
             // The time given was up: that is all that was asked for.
             Outcome::Incomplete if report.stats.executions == 0 => Verdict::Unsure,
             Outcome::Incomplete | Outcome::Passed => Verdict::Passed,
@@ -63,7 +69,8 @@ impl Done<'_> {
 
     /// Keeps the schedule of a bug, to be tried first next time.
     pub(super) fn keep(&self) {
-        if self.verdict() != Verdict::Bug {
+        // What an exploration has found is had again by another one.
+        if self.verdict() != Verdict::Bug || self.report().is_some_and(|report| report.proof.is_some()) {
             return;
         }
         let failure = self.report().and_then(|report| report.failures.first());

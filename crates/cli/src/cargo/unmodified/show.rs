@@ -3,7 +3,7 @@
 use super::build::{Entry, Runnable};
 use super::run::{Done, Verdict};
 use crate::args::BuildArgs;
-use racefuzz::Style;
+use racefuzz::{MemoryModel, Style};
 use racefuzz_hooks::Request;
 use racefuzz_report::{Command, Content, DiskSources, Document, Format};
 use serde_json::json;
@@ -21,6 +21,13 @@ pub(super) struct Shown {
 impl Shown {
     pub(super) fn begin(tests: &[&Runnable], asked: &Request) -> Self {
         let time = asked.max_time.map_or(String::new(), |time| format!(" or {}", seconds(time)));
+        if asked.check.is_some() {
+            let time =
+                asked.max_time.map_or(String::new(), |time| format!(", {} each at most", seconds(time)));
+            let (what, model) = (counted(tests), asked.settings.memory);
+            say(&format!("{:>12} {what}: every execution{time}, memory model {model}", "Checking"));
+            return Self { begun: Instant::now() };
+        }
         say(&format!(
             "{:>12} {}: {} executions{time} each, seed {}, {}, memory model {}",
             "Running",
@@ -47,13 +54,16 @@ impl Shown {
     /// All are.
     pub(super) fn summary(&self, done: &[Done<'_>]) {
         let count = |verdict| done.iter().filter(|done| done.verdict() == verdict).count();
+        let explored = done.iter().filter_map(Done::report).any(|report| report.proof.is_some());
+        let good = if explored { (Verdict::Verified, "verified") } else { (Verdict::Passed, "passed") };
         let mut parts =
-            vec![format!("{} passed", count(Verdict::Passed)), format!("{} failed", count(Verdict::Bug))];
+            vec![format!("{} {}", count(good.0), good.1), format!("{} failed", count(Verdict::Bug))];
         let mut add = |verdict, word: &str| {
             if count(verdict) > 0 {
                 parts.push(format!("{} {word}", count(verdict)));
             }
         };
+        add(Verdict::Incomplete, "incomplete");
         add(Verdict::Unsure, "unsure");
         add(Verdict::Unable, "not run");
         let executions: u64 =
@@ -66,6 +76,9 @@ impl Shown {
             self.begun.elapsed().as_secs_f64(),
             parts.join(", ")
         ));
+        if count(Verdict::Verified) > 0 {
+            say(GRANTED);
+        }
     }
 }
 
@@ -77,6 +90,8 @@ fn say(line: &str) {
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Passed => "        PASS",
+        Verdict::Verified => "    VERIFIED",
+        Verdict::Incomplete => "  INCOMPLETE",
         Verdict::Bug => "        FAIL",
         Verdict::Unsure => "      UNSURE",
         Verdict::Unable => "     NOT RUN",
@@ -102,13 +117,43 @@ fn about(done: &Done<'_>) -> String {
         }
         Some(failure) if failure.kind == racefuzz::FailureKind::Exit => first(&failure.message),
         Some(failure) => format!("{}: {}", failure.kind, first(&failure.message)),
+        None if done.verdict() == Verdict::Incomplete => {
+            let reason = answer.report.stopped.as_deref().unwrap_or("not everything was explored");
+            match &*answer.unseen {
+                [] => reason.to_owned(),
+                unseen => format!("not all of it is seen: {}", unseen.join("; ")),
+            }
+        }
         None if done.verdict() == Verdict::Unsure => {
             "no execution has ended in the time given (--max-time)".to_owned()
         }
-        None if !answer.threads => "no threads".to_owned(),
+        None if !answer.threads && answer.report.proof.is_none() => "no threads".to_owned(),
+        None if done.verdict() == Verdict::Verified => verified(&answer.report),
         None => format!("{} executions", number(answer.report.stats.executions)),
     }
 }
+
+/// What was explored.
+fn verified(report: &racefuzz::Report) -> String {
+    let executions = match report.stats.executions {
+        1 => "the only execution".to_owned(),
+        all => format!("all {} executions", number(all)),
+    };
+    let bound = match report.proof.and_then(|proof| proof.preemptions) {
+        Some(1) => " with at most 1 preemption".to_owned(),
+        Some(most) => format!(" with at most {most} preemptions"),
+        None => String::new(),
+    };
+    let relaxed = report.proof.is_some_and(|proof| proof.relaxed);
+    let buffers =
+        if relaxed && report.settings.memory == MemoryModel::Rc11 { ", without load buffering" } else { "" };
+    format!("{executions}{bound}{buffers}")
+}
+
+/// What a verdict takes for granted that is about a program linked to a library which comes compiled.
+const GRANTED: &str = "\
+note: verified is what of the tests is compiled with them. The standard library comes compiled: what of it is not
+      inlined is taken to do what its documentation says, and is not looked into for data races";
 
 /// The reports of the tests that fail, and what is to be typed to see one again.
 pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> String {
@@ -170,7 +215,13 @@ pub(super) fn json(done: &[Done<'_>]) -> String {
                 let text = racefuzz_report::render(&document, Format::Json, &Style::default());
                 serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
             });
-            json!({ "test": done.test.program, "report": report, "reason": done.answer.as_ref().err() })
+            let unseen = done.answer.as_ref().map_or(&[][..], |answer| &answer.unseen);
+            let reason = done.answer.as_ref().err();
+            let mut test = json!({ "test": done.test.program, "report": report, "reason": reason });
+            if !unseen.is_empty() {
+                test["unseen"] = json!(unseen);
+            }
+            test
         })
         .collect();
     format!("{:#}\n", json!({ "version": VERSION, "kind": "unmodified-tests", "tests": tests }))

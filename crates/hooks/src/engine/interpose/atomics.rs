@@ -2,8 +2,10 @@
 
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
+use crate::engine::exhaustive::{self, atomics::Access};
+use crate::engine::kinds::as_kind;
 use crate::engine::roles::{Call, Part, Role};
-use crate::engine::words::{AtomicWord, CountWord, MutexWord, OnceWord, RwLockWord, ThreadWord, Word};
+use crate::engine::words::Word;
 use crate::engine::{futex, shadow, sites, state};
 use racefuzz_runtime::Site;
 use racefuzz_runtime::ops::{self, unseen};
@@ -60,6 +62,13 @@ impl Operation {
         Some(cut(written, self.bytes))
     }
 
+    /// The same, where every execution is explored.
+    fn access(&self) -> Access {
+        MODIFIED.store(false, Ordering::Relaxed);
+        let (site, part) = sites::site_and_part(self.frame);
+        Access { address: self.address, bytes: self.bytes, order: self.order, site, part }
+    }
+
     fn place(&self) -> (Site, Part, *const Word) {
         MODIFIED.store(false, Ordering::Relaxed);
         let (site, part) = sites::site_and_part(self.frame);
@@ -82,38 +91,6 @@ fn word<'a>(word: *const Word) -> &'a Word {
     unsafe { &*word }
 }
 
-/// Calls something with a word as an object of the kind that a role says.
-macro_rules! of_kind {
-    ($role:expr, $word:expr, |$name:ident| $call:expr) => {
-        match $role {
-            role if role.is_mutex() => {
-                let $name = MutexWord::of($word);
-                $call
-            }
-            role if role.is_rwlock() => {
-                let $name = RwLockWord::of($word);
-                $call
-            }
-            Role::RefClone | Role::RefDrop | Role::RefCount => {
-                let $name = CountWord::of($word);
-                $call
-            }
-            Role::Once => {
-                let $name = OnceWord::of($word);
-                $call
-            }
-            Role::Park | Role::Unpark => {
-                let $name = ThreadWord::of($word);
-                $call
-            }
-            _ => {
-                let $name = AtomicWord::of($word);
-                $call
-            }
-        }
-    };
-}
-
 /// An operation of the standard library's did not find what it hoped for: what comes next may be code that is not
 /// seen, up to the next operation that is.
 fn enters_unseen(role: Role) {
@@ -131,10 +108,13 @@ fn acquires_unseen(word: &Word, order: MemoryOrder) {
 }
 
 fn load(operation: Operation) -> u64 {
+    if exhaustive::is_on() {
+        return exhaustive::atomics::load(operation.access());
+    }
     let (site, part, at) = operation.place();
     let role = part.role;
     let verb = part.looks().unwrap_or(Verb::Load);
-    let result = of_kind!(role, word(at), |word| ops::load(word, operation.order, verb, site));
+    let result = as_kind!(word(at), role.kind(), |word| ops::load(word, operation.order, verb, site));
     enters_unseen(role);
     acquires_unseen(word(at), operation.order);
     shadow::publish();
@@ -151,11 +131,19 @@ pub(in crate::engine) fn looks_unseen((address, frame): (usize, *const Frame)) {
 }
 
 fn store(operation: Operation) {
+    if exhaustive::is_on() {
+        return exhaustive::atomics::store(operation.access(), operation.operand);
+    }
     let (site, part, at) = operation.place();
     let role = part.role;
     let verb = part.verb().unwrap_or(Verb::Store);
-    let newest =
-        of_kind!(role, word(at), |word| ops::store(word, operation.operand, operation.order, verb, site));
+    let newest = as_kind!(word(at), role.kind(), |word| ops::store(
+        word,
+        operation.operand,
+        operation.order,
+        verb,
+        site
+    ));
     if newest != Ok(false) {
         word(at).set_real(operation.operand);
     }
@@ -165,11 +153,18 @@ fn store(operation: Operation) {
 
 /// The word read.
 fn modify(operation: Operation) -> u64 {
+    if exhaustive::is_on() {
+        let change = |word| operation.apply(word);
+        let read = exhaustive::atomics::modify(operation.access(), operation.failure, operation.verb, change);
+        MODIFIED.store(true, Ordering::Relaxed);
+        return read;
+    }
     let (site, part, at) = operation.place();
     let role = part.role;
     let orders = (operation.order, operation.failure);
     let verb = part.verb().unwrap_or(operation.verb);
-    let done = of_kind!(role, word(at), |at| ops::rmw(at, orders, verb, site, |word| operation.apply(word)));
+    let done =
+        as_kind!(word(at), role.kind(), |at| ops::rmw(at, orders, verb, site, |word| operation.apply(word)));
     let Ok(done) = done else { return word(at).real() };
     if let (Some(takes), Some(_)) = (role.takes(), done.wrote) {
         futex::holds(operation.address, takes, site, part);
@@ -338,6 +333,9 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
     as_host(
         |(number, frame)| {
             let (site, part) = sites::site_and_part(frame);
+            if exhaustive::is_on() {
+                return exhaustive::atomics::fence(order(number), site, part);
+            }
             let verb = if part.role == Role::None { Verb::Fence } else { Verb::Inside };
             let _ = ops::fence_by(verb, order(number), site);
             if order(number).acquires() {
@@ -353,7 +351,11 @@ extern "C" fn fences(number: usize, _: usize, _: usize, _: usize, _: usize, fram
 /// A fence for the compiler. Behind a read-modify-write it keeps what follows behind the barrier that this is on this
 /// processor: crates have it so where it is quicker than a fence.
 extern "C" fn signal_fences(number: usize, _: usize, _: usize, _: usize, _: usize, _: *const Frame) {
-    if in_program() && order(number) == MemoryOrder::SeqCst && MODIFIED.load(Ordering::Relaxed) {
+    if !exhaustive::is_on()
+        && in_program()
+        && order(number) == MemoryOrder::SeqCst
+        && MODIFIED.load(Ordering::Relaxed)
+    {
         as_host(
             |()| {
                 let _ = unseen::pass_barrier();
@@ -366,6 +368,9 @@ extern "C" fn signal_fences(number: usize, _: usize, _: usize, _: usize, _: usiz
 
 /// The system makes all threads pass a barrier.
 pub(super) fn passes_barriers((): ()) {
+    if exhaustive::is_on() {
+        return exhaustive::note("barriers that the system makes all threads pass".to_owned());
+    }
     let _ = unseen::pass_barrier_everywhere();
     shadow::publish();
 }

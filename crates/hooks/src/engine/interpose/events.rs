@@ -3,6 +3,7 @@
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::events::{self, Control};
+use crate::engine::exhaustive;
 use crate::engine::real::{checked, set_errno, system_call};
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
@@ -17,6 +18,7 @@ fn call(number: libc::c_long, arguments: [usize; 4]) -> c_int {
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn eventfd(count: u32, flags: c_int) -> c_int {
     let made = call(libc::SYS_eventfd2, [count as usize, flags as usize, 0, 0]);
+    note_unseen("event counters and sets of them");
     if made >= 0 && in_program() {
         as_host(events::made, (made, Some((count, flags))));
     }
@@ -26,6 +28,7 @@ pub unsafe extern "C" fn eventfd(count: u32, flags: c_int) -> c_int {
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]
 pub unsafe extern "C" fn epoll_create1(flags: c_int) -> c_int {
     let made = call(libc::SYS_epoll_create1, [flags as usize, 0, 0, 0]);
+    note_unseen("event counters and sets of them");
     if made >= 0 && in_program() {
         as_host(events::made, (made, None));
     }
@@ -61,7 +64,15 @@ pub unsafe extern "C" fn dup(descriptor: c_int) -> c_int {
     unsafe { fcntl(descriptor, libc::F_DUPFD, 0) }
 }
 
+/// What is used here is not seen as an exploration has to see it.
+fn note_unseen(what: &'static str) {
+    if exhaustive::is_on() && in_program() {
+        as_host(|what: &str| exhaustive::note(what.to_owned()), what);
+    }
+}
+
 fn note_real(what: &'static str) {
+    note_unseen(what);
     if in_program() {
         as_host(|what| crate::engine::state::with(|state| state.real = state.real.or(Some(what))), what);
     }

@@ -3,7 +3,7 @@
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::real::{checked, system_call};
-use crate::engine::{events, state};
+use crate::engine::{events, exhaustive, state};
 use std::ffi::{c_int, c_void};
 
 fn is_output(file: c_int) -> bool {
@@ -67,9 +67,12 @@ pub unsafe extern "C" fn writev(file: c_int, parts: *const libc::iovec, count: c
 /// Bytes that look random and are the same in every execution.
 pub(crate) fn draw((into, length): (*mut u8, usize)) {
     let first = state::with(|state| {
-        let first = state.drawn;
-        state.drawn += length as u64;
-        first
+        // In what order threads ask must make no difference where executions are known by their operations.
+        let thread = if exhaustive::is_on() { crate::engine::threads::me() } else { 0 };
+        state.drawn.resize(state.drawn.len().max(thread + 1), 0);
+        let first = state.drawn[thread];
+        state.drawn[thread] += length as u64;
+        first + ((thread as u64) << 32)
     });
     for index in 0..length {
         let mixed = (first + index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

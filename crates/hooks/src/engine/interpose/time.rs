@@ -3,7 +3,7 @@
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::real::{checked, system_call};
-use crate::engine::{shadow, sites};
+use crate::engine::{exhaustive, shadow, sites};
 use racefuzz_runtime::ops::{self, unseen};
 use racefuzz_trace::Verb;
 use std::ffi::c_int;
@@ -38,7 +38,9 @@ pub(crate) fn lasting(time: *const libc::timespec) -> Duration {
 fn sleep((time, frame): (Duration, *const Frame)) {
     let _ = ops::sleep(time, sites::site(frame));
     // Stores become visible in a reasonable amount of time, as the standards of C and C++ have it.
-    let _ = unseen::see_all();
+    if !exhaustive::is_on() {
+        let _ = unseen::see_all();
+    }
     shadow::publish();
 }
 

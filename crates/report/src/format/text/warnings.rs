@@ -9,6 +9,7 @@ pub(super) fn except(warnings: &[Warning]) -> &'static str {
     match warnings.first() {
         Some(Warning::NothingShared { .. }) => "; but its threads share nothing that racefuzz sees",
         Some(Warning::NothingSeen) => "; but it does nothing that racefuzz sees",
+        Some(Warning::CompiledLibrary) => "; std's compiled code is taken for granted",
         Some(Warning::ValuesDiffer { .. }) => "; but values differ from one execution to the next",
         _ => "",
     }
@@ -33,6 +34,11 @@ pub(in crate::format) fn words(warning: &Warning) -> String {
         Warning::NothingSeen => {
             format!("warning: the program has one thread, which uses no object of racefuzz's. {CAUSE}")
         }
+        Warning::CompiledLibrary => "note: the standard library comes compiled. What of it is not inlined into the \
+                                     program is taken to do what its documentation says, its locks and what else \
+                                     blocks as racefuzz's own; what it reads and writes there is not looked at for \
+                                     data races."
+            .to_owned(),
         Warning::ValuesDiffer { first } => format!(
             "warning: two executions of one schedule read or wrote different values, first {}. Something survives \
              from one execution to the next, or is made anew each time (an address, a random number).",

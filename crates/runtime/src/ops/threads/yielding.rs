@@ -60,7 +60,7 @@ pub fn sleep(time: Duration, site: Site) -> Result<(), Absent> {
     let op = local_op(Verb::Sleep);
     let mut pending = visible(op, site);
     let wake = enter(|execution| {
-        if execution.config.process {
+        if execution.config.process && execution.driver.memory.is_none() {
             let wake = state::deadline(execution, time);
             (pending.condition, pending.deadline) = (Condition::Elapsed, Some(wake));
             return wake;
