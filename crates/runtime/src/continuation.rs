@@ -196,9 +196,10 @@ unsafe fn nothing(_: *mut Continuation) {}
 unsafe fn fiber_of(execution: *mut Execution, thread: u32) -> *mut Fiber {
     // SAFETY: passed on to the caller.
     unsafe {
-        let fiber = &mut (*continuation_of(execution, thread)).fiber;
-        debug_assert!(fiber.is_some(), "a thread without a coroutine");
-        fiber.as_mut().unwrap_unchecked()
+        match &mut (*continuation_of(execution, thread)).fiber {
+            Some(fiber) => fiber,
+            None => std::hint::unreachable_unchecked(),
+        }
     }
 }
 
@@ -211,8 +212,8 @@ unsafe fn continuation_of(execution: *mut Execution, thread: u32) -> *mut Contin
     // SAFETY: each thread was given its coroutine before it was counted.
     unsafe {
         let continuations = &mut (*execution).coroutines.continuations;
-        debug_assert!((thread as usize) < continuations.len());
-        &raw mut **continuations.get_unchecked_mut(thread as usize)
+        invariant!((thread as usize) < continuations.len());
+        &raw mut **continuations.as_mut_ptr().wrapping_add(thread as usize)
     }
 }
 

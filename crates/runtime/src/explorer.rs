@@ -56,7 +56,7 @@ impl ThreadChoice<'_> {
     #[inline]
     pub fn each(&self) -> impl Iterator<Item = (ThreadId, &Op)> {
         self.options.iter().map(|thread| {
-            debug_assert!(thread.index() < self.execution.schedule.thread_count);
+            invariant!(thread.index() < self.execution.schedule.thread_count);
             // SAFETY: the options are threads of the execution; nobody else makes a choice.
             let entry = unsafe { self.execution.threads.get_unchecked(thread.index()) };
             (*thread, &entry.pending.op)

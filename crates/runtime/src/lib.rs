@@ -59,6 +59,15 @@
 //! assert!(ended.failure.is_none());
 //! ```
 
+/// Holds what a step takes for granted, where that is looked at: a user's tests are built with debug assertions, too.
+macro_rules! invariant {
+    ($($condition:tt)*) => {
+        if cfg!(feature = "assertions") {
+            debug_assert!($($condition)*);
+        }
+    };
+}
+
 pub mod alloc;
 mod backend;
 pub mod chacha8;

@@ -68,7 +68,7 @@ impl Shared {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn index_below(&self, first_tag: u64, count: usize) -> Option<u32> {
         let index = self.tag.load(Ordering::Relaxed).wrapping_sub(first_tag);
-        (index < count as u64).then_some(index as u32)
+        if index < count as u64 { Some(index as u32) } else { None }
     }
 
     /// Whether it is still the object of this number in the execution whose first object has this tag.

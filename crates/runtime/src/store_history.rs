@@ -153,7 +153,7 @@ impl History {
 
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn store(&mut self, place: usize) -> &mut Store {
-        debug_assert!(place < self.length);
+        invariant!(place < self.length);
         &mut self.stores[place]
     }
 

@@ -205,6 +205,32 @@ fn waits_that_write_what_is_there_wait_for_ever() {
     }
 }
 
+/// What a thread remembers of its wait matters only because another one has read what was overwritten by then.
+#[test]
+fn what_is_remembered_matters_to_what_others_had_read() {
+    use racefuzz_soak::Op;
+    let mut program = generate(0, &[Theme::Atomics]);
+    let readers = [
+        vec![Op::AwaitBoth([1, 0], [2, 1])],
+        vec![Op::Await(1, 2), Op::Await(0, 1)],
+        vec![Op::AwaitUpdate(1, 2), Op::Await(0, 1)],
+        vec![Op::Load(1), Op::Await(0, 1)],
+        vec![Op::Store(1, 4), Op::Await(0, 1)],
+    ];
+    for reader in readers {
+        let first = [reader, vec![Op::Store(1, 1)]].concat();
+        let second = vec![Op::Store(1, 2), Op::Add(1, 1)];
+        for noticing in [vec![Op::Store(0, 1), Op::AwaitNoticing(1, 1, 3)], vec![Op::AwaitNoticing(1, 1, 3)]]
+        {
+            program.threads = vec![first.clone(), second.clone(), noticing];
+            for limits in [WITH_SCHEDULES, OF_OTHERS] {
+                let verdict = compare(&program, &limits);
+                assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+            }
+        }
+    }
+}
+
 /// The enumerator finds what is known, and the comparison notices what is wrong.
 #[test]
 fn known_programs_have_the_outcomes_that_they_must() {

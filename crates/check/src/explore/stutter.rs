@@ -12,6 +12,8 @@
 //! What a thread remembers follows from all that it has read, its history. A round is held against its absence
 //! behind each history, and the first few times that a loop's thread reads the same, in other orders each
 //! time; where the thread goes on waiting in all of them, behind whatever else came before the round, too. What
+//! does not come before the round happens anew, but for what was overwritten when the round ended: who has read
+//! it cannot read it again. So a round is also held against its absence behind its whole past. What
 //! needs yet another order, or shows only behind several rounds together, is not noticed. That is why such
 //! explorations [sample](crate::sample), too.
 
@@ -32,6 +34,9 @@ const MOST_IDLE: u8 = 64;
 
 /// How often a round is held against its absence whatever its thread had done before.
 const MOST_PAIRS: u8 = 4;
+
+/// Marks numbers of pairs that have the whole past of their round.
+const PAST: u64 = 0x7061_7374;
 
 /// How often that is done where its thread had done the same before.
 const PAIRS_OF_A_HISTORY: u8 = 1;
@@ -72,6 +77,8 @@ pub(crate) struct Pair {
     with: Graph,
     without: Graph,
     round: TakenBack,
+    /// What it is counted under: a number of what the round read, and one of what its thread had read before, too.
+    examined_as: [u64; 2],
     thread: u32,
     events: Range<u32>,
     /// The round once more, if it can be tried.
@@ -111,70 +118,133 @@ impl Explore {
     pub(super) fn leave_pair(&mut self, thread: u32, ended: &Round, tries: bool) {
         let events = &ended.events;
         let round = self.fronts[thread as usize].taken_back;
-        if !self.examines || !self.is_to_be_examined(round) {
+        if !self.examines {
             return;
         }
         let ids = self.ids(thread, events);
+        let Some(last) = ids.last().copied() else { return };
+        let prefix = self.graph.event(last).porf.clone();
         // What does not come before the round happens anew, in other orders.
-        let Some(prefix) = ids.last().map(|last| self.graph.event(*last).porf.clone()) else { return };
-        let keeps = |id: Id| holds(&prefix, self.graph.event(id));
+        let is_before = |id: &Id| holds(&prefix, self.graph.event(*id));
+        let before: Vec<Id> = (0..self.graph.len()).filter(is_before).collect();
         // What others have read of it they cannot have read without it.
-        let reads_of_it = |(event, id): (&Event, Id)| {
-            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(&id) && keeps(id)
+        let reads_of_it = |id: &Id| {
+            let event = self.graph.event(*id);
+            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(id)
         };
-        if self.graph.events.iter().zip(0..).any(reads_of_it) {
-            return;
+        let number = mix(round.history, self.number_of(before.iter().copied()));
+        if !before.iter().any(reads_of_it) {
+            self.keep_pair(thread, ended, tries, &before, [round.values, round.history], number);
         }
-        let threads = 0..self.started as u32;
-        let number = threads.fold(round.history, |sum, thread| {
-            mix(sum, mix(self.path(thread), u64::from(prefix.get(thread))))
-        });
-        if self.examined.contains_key(&number) {
+        // What has read what was overwritten by then, or was overwritten itself, cannot do so again.
+        let past = self.past(&ids);
+        if past.len() > before.len() {
+            let others = past.iter().copied().filter(|id| before.binary_search(id).is_err());
+            let (values, history) = (mix(round.values, PAST), mix(round.history, self.number_of(others)));
+            self.keep_pair(thread, ended, tries, &past, [values, history], history);
+        }
+    }
+
+    /// Keeps two graphs of these events, with a round and without it, unless that was done under this `number` or
+    /// often enough under those two.
+    fn keep_pair(
+        &mut self,
+        thread: u32,
+        ended: &Round,
+        tries: bool,
+        kept: &[Id],
+        examined_as: [u64; 2],
+        number: u64,
+    ) {
+        if !self.is_to_be_examined(examined_as) || self.examined.contains_key(&number) {
             return;
         }
         self.examined.insert(number, Examined::default());
+        let ids = self.ids(thread, &ended.events);
         let without = |left_out: &[Id]| {
-            let keeps = |id: Id| keeps(id) && !left_out.contains(&id);
+            let keeps = |id: Id| kept.binary_search(&id).is_ok() && !left_out.contains(&id);
             let (mut graph, _) = self.graph.restrict(Graph::default(), keeps, std::iter::empty(), None);
             graph.reorder(None);
             graph
         };
         let (with, without) = (without(&[]), without(&ids));
-        let seeds = match self.examined.get(&round.values).map_or(0, |examined| u64::from(examined.times)) {
+        let [values, _] = examined_as;
+        let seeds = match self.examined.get(&values).map_or(0, |examined| u64::from(examined.times)) {
             0 => 0..ORDERS[0],
             times => times * ORDERS[0]..times * ORDERS[0] + ORDERS[1],
         };
-        for number in [round.values, round.history] {
+        for number in examined_as {
             let examined = self.examined.entry(number).or_default();
             examined.times = examined.times.saturating_add(1);
         }
-        let (events, tries) = (events.clone(), tries.then(|| ended.clone()));
-        self.pairs.push(Pair { with, without, round, thread, events, tries, seeds });
+        let round = self.fronts[thread as usize].taken_back;
+        let (events, tries) = (ended.events.clone(), tries.then(|| ended.clone()));
+        self.pairs.push(Pair { with, without, round, examined_as, thread, events, tries, seeds });
     }
 
-    /// Whether such a round was not yet held against its absence often enough, nor came that to nothing too
-    /// often.
-    fn is_to_be_examined(&self, round: TakenBack) -> bool {
+    /// Whether a round was not yet held against its absence often enough, nor came that to nothing too often.
+    fn is_to_be_examined(&self, [values, history]: [u64; 2]) -> bool {
         let is_enough = |number, times| {
             self.examined.get(&number).is_some_and(|examined: &Examined| examined.is_enough(times))
         };
-        !is_enough(round.values, MOST_PAIRS) || !is_enough(round.history, PAIRS_OF_A_HISTORY)
+        !is_enough(values, MOST_PAIRS) || !is_enough(history, PAIRS_OF_A_HISTORY)
+    }
+
+    /// The events before the last of a round in `(po ∪ rf ∪ mo ∪ fr)+`, and the round, but for what has seen the
+    /// round; ascending.
+    fn past(&self, round: &[Id]) -> Vec<Id> {
+        let (first, last) = (self.graph.event(round[0]), round[round.len() - 1]);
+        let saw_it = |id: Id| holds(&self.graph.event(id).porf, first) && !round.contains(&id);
+        let mut found = vec![false; self.graph.events.len()];
+        let mut left = vec![last];
+        while let Some(id) = left.pop() {
+            if id == INIT || std::mem::replace(&mut found[id as usize], true) {
+                continue;
+            }
+            let event = self.graph.event(id);
+            left.extend(
+                event.po.checked_sub(1).map(|po| self.graph.threads[event.thread as usize][po as usize]),
+            );
+            left.extend(self.graph.joins_of(id));
+            match event.kind {
+                Kind::Read => left.push(event.rf),
+                Kind::Write => {
+                    let before = self.graph.write_before(id);
+                    left.extend(self.graph.readers(event.loc, before).chain([before]));
+                }
+                Kind::Fence | Kind::Choice => {}
+            }
+        }
+        (0..self.graph.len()).filter(|id| found[*id as usize] && !saw_it(*id)).collect()
+    }
+
+    /// A number of some events, of what each reads or writes, whatever their order.
+    fn number_of(&self, events: impl Iterator<Item = Id>) -> u64 {
+        let place = |id: Id| match id {
+            INIT => u64::MAX,
+            id => mix(self.path(self.graph.event(id).thread), u64::from(self.graph.event(id).po)),
+        };
+        let number = |id: Id| match self.graph.event(id) {
+            Event { kind: Kind::Read, rf, .. } => mix(place(id), place(*rf)),
+            event => mix(place(id), mix(event.value, u64::from(event.choice))),
+        };
+        events.fold(PAST, |sum, id| sum.wrapping_add(number(id)))
     }
 
     /// Holding a round against its absence came to nothing; whether it always does, so that nothing is known
     /// of it.
     pub(crate) fn comes_to_nothing(&mut self, pair: &Pair) -> bool {
-        for number in [pair.round.values, pair.round.history] {
+        for number in pair.examined_as {
             let examined = self.examined.entry(number).or_default();
             examined.nothing = examined.nothing.saturating_add(1);
         }
-        let examined = self.examined[&pair.round.values];
+        let examined = self.examined[&pair.examined_as[0]];
         examined.nothing >= MOST_FOR_NOTHING && examined.nothing == examined.times
     }
 
     /// The thread of a pair has gone on waiting in all orders: nothing could differ.
     pub(crate) fn was_idle(&mut self, pair: &Pair) {
-        for number in [pair.round.values, pair.round.history] {
+        for number in pair.examined_as {
             let examined = self.examined.entry(number).or_default();
             (examined.times, examined.idle) =
                 (examined.times.saturating_sub(1), examined.idle.saturating_add(1));

@@ -5,7 +5,8 @@
 //! notification that comes right before it, from a thread that does not take the lock, is lost; for it to come
 //! there, the explorer must be able to let that thread run there. `Once::call` calls the system only to wait for
 //! another thread; which one is that, if it never ends, is told by who has called before. `Condvar::notify_one` ends in
-//! the call of the system, which then seems to be the program's own.
+//! the call of the system, which then seems to be the program's own. What writes to standard output or standard error
+//! takes its lock, which calls the system only where it is held: what is written under it is ordered by it.
 //!
 //! So the first instructions of such a function are moved to a page nearby, behind a call of the host's, and a jump
 //! to there takes their place.
@@ -15,7 +16,8 @@ use super::instruction;
 use super::interpose::Frame;
 use super::interpose::atomics::looks_unseen;
 use super::roles::{Part, Role, function};
-use super::{futex, sites};
+use super::{futex, shadow, sites};
+use racefuzz_runtime::ops::unseen;
 use std::ffi::c_void;
 
 /// Bytes of the jump that takes the place of the first instructions.
@@ -41,9 +43,21 @@ fn hook(name: &str) -> Option<Hook> {
         (Role::Condvar, "wait" | "wait_optional_timeout") => begins_to_wait,
         (Role::Once, "call") => begins_once,
         (Role::Condvar, "notify_one" | "notify_all") => notifies,
+        _ if locks_output(name) => begins_output,
         _ => return None,
     };
     Some(Hook::Before(called as usize))
+}
+
+/// Whether a function takes the lock of standard output, or that of standard error.
+fn locks_output(name: &str) -> bool {
+    const STREAMS: [&str; 2] = ["std::io::stdio::Stdout", "std::io::stdio::Stderr"];
+    STREAMS.iter().any(|stream| {
+        let writes = name.strip_prefix("<&").and_then(|name| name.strip_prefix(stream));
+        let locks = name.trim_start_matches('<').strip_prefix(stream);
+        writes.is_some_and(|rest| rest.starts_with(" as std::io::Write>::"))
+            || locks.is_some_and(|rest| rest.trim_start_matches('>') == "::lock")
+    })
 }
 
 /// Finds the functions of the executable, and makes their beginnings steps.
@@ -210,9 +224,42 @@ extern "C" fn notifies(address: usize, frame: *const Frame) {
     }
 }
 
+/// A thread is about to take the lock of an output, which whoever has written there before has given back.
+extern "C" fn begins_output(_: usize, _: *const Frame) {
+    if in_program() {
+        as_host(
+            |()| {
+                let _ = unseen::learn_from_all();
+                shadow::publish();
+            },
+            (),
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_the_lock_of_an_output_is_known() {
+        for name in [
+            "<&std::io::stdio::Stdout as std::io::Write>::write_fmt",
+            "<&std::io::stdio::Stderr as std::io::Write>::write_all",
+            "<std::io::stdio::Stdout>::lock",
+            "std::io::stdio::Stderr::lock",
+        ] {
+            assert!(locks_output(name), "{name}");
+        }
+        for name in [
+            "<std::io::stdio::Stdout as std::io::Write>::write_fmt",
+            "<std::io::stdio::StdoutLock as std::io::Write>::write",
+            "<&mine::Stdout as std::io::Write>::write",
+            "<std::io::stdio::Stdin>::lock",
+        ] {
+            assert!(!locks_output(name), "{name}");
+        }
+    }
 
     #[test]
     fn whole_instructions_are_moved() {

@@ -290,13 +290,22 @@ fn is_std_file(file: &str) -> bool {
 
 /// Whether a function is no instance of the standard library's.
 fn is_program(name: &str) -> bool {
-    let name = name.trim_start_matches('<');
+    let name = name.trim_start_matches(['<', '&']);
+    let name = name.strip_prefix("mut ").unwrap_or(name);
     !["core::", "std::", "alloc::", "test::"].iter().any(|start| name.starts_with(start))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_implements_for_a_reference_goes_by_its_type() {
+        assert!(!is_program("<&std::io::stdio::Stdout as std::io::Write>::write_fmt"));
+        assert!(!is_program("<&mut alloc::vec::Vec<mine::Kind> as core::fmt::Debug>::fmt"));
+        assert!(is_program("<&mine::Queue as core::fmt::Debug>::fmt"));
+        assert!(is_program("<&mut mine::Queue as core::iter::Iterator>::next"));
+    }
 
     #[test]
     fn a_static_goes_by_its_last_name() {

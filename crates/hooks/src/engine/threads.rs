@@ -282,6 +282,11 @@ pub(crate) fn detach(thread: usize) {
     });
 }
 
+/// Whether the program is a harness that has not started its test yet.
+pub(crate) fn before_test((): ()) -> bool {
+    state::with(|state| state.threads.harness && state.threads.threads.len() == 1)
+}
+
 /// The stack of the thread that a `pthread_t` stands for.
 pub(crate) fn stack_of(thread: usize) -> (usize, usize) {
     stacks::bounds(slot_of(thread).unwrap_or(0))

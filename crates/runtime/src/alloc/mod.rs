@@ -63,7 +63,7 @@ pub(crate) use region::{Owner, Region};
 use crate::execution::{self, Execution, Phase};
 use crate::ops;
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::UnsafeCell;
 
 /// The byte that freed memory consists of. As a pointer it is aligned, but not canonical on any
 /// processor; as a tag of an identity it is one of no execution.
@@ -110,7 +110,7 @@ impl<A> Allocator<A> {
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if IN_PROGRAM.get()
+        if in_program()
             && let Some(memory) = allocate(layout)
         {
             return memory;
@@ -121,7 +121,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if IN_PROGRAM.get()
+        if in_program()
             && let Some(memory) = allocate(layout)
         {
             // SAFETY: the block is new and of this size.
@@ -167,40 +167,93 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Allocator<A> {
     }
 }
 
+/// What an operating-system thread knows of the execution that it runs.
+pub(crate) struct Local {
+    /// The execution; null outside one.
+    pub(crate) execution: *mut (),
+    /// Whether the program's own code runs, inside an execution. While it does there is no reference into the
+    /// execution.
+    in_program: bool,
+}
+
 thread_local! {
-    /// Whether the program's own code runs, inside an execution, on this operating-system thread.
-    /// While it does there is no reference into the execution.
-    static IN_PROGRAM: Cell<bool> = const { Cell::new(false) };
+    static LOCAL: UnsafeCell<Local> =
+        const { UnsafeCell::new(Local { execution: std::ptr::null_mut(), in_program: false }) };
+}
+
+/// The running operating-system thread's own. It is asked for once where it is used twice: without optimisation that
+/// takes ten calls.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) fn local() -> *mut Local {
+    LOCAL.with(UnsafeCell::get)
+}
+
+/// The same, where it is known: with optimisation it is asked for by the processor's own means.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn at_hand(known: *mut Local) -> *mut Local {
+    if cfg!(debug_assertions) { known } else { local() }
 }
 
 /// Says until it is dropped whose code runs.
 #[must_use]
-pub(crate) struct Scope(bool);
+pub(crate) struct Scope {
+    local: *mut Local,
+    before: bool,
+}
+
+impl Scope {
+    /// # Safety
+    /// `local` is the running operating-system thread's.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    unsafe fn new(local: *mut Local, in_program: bool) -> Self {
+        let local = at_hand(local);
+        // SAFETY: passed on to the caller; no reference to it is ever made.
+        unsafe {
+            let before = (*local).in_program;
+            (*local).in_program = in_program;
+            Self { local, before }
+        }
+    }
+}
 
 impl Drop for Scope {
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
-        IN_PROGRAM.set(self.0);
+        // SAFETY: as in `new`; a coroutine stays on the operating-system thread that runs its execution.
+        unsafe { (*at_hand(self.local)).in_program = self.before };
     }
 }
 
 /// From here on the runtime's code runs: what it allocates outlives the execution.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn runtime_scope() -> Scope {
-    Scope(IN_PROGRAM.replace(false))
+    // SAFETY: it was just asked for.
+    unsafe { Scope::new(local(), false) }
+}
+
+/// The same, where what is the running operating-system thread's is known.
+///
+/// # Safety
+/// `local` is that.
+#[cfg_attr(not(debug_assertions), inline(always))]
+pub(crate) unsafe fn runtime_scope_of(local: *mut Local) -> Scope {
+    // SAFETY: passed on to the caller.
+    unsafe { Scope::new(local, false) }
 }
 
 /// From here on the program's code runs. Called inside an execution only, without a reference into
 /// it.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn program_scope() -> Scope {
-    Scope(IN_PROGRAM.replace(true))
+    // SAFETY: it was just asked for.
+    unsafe { Scope::new(local(), true) }
 }
 
 /// Whether the program's code runs, inside an execution, on this operating-system thread.
 #[cfg(unix)]
 pub(crate) fn in_program() -> bool {
-    IN_PROGRAM.get()
+    // SAFETY: it was just asked for, and no reference to it is ever made.
+    unsafe { (*local()).in_program }
 }
 
 /// Runs code of the program inside an execution, without a reference into it.
@@ -277,7 +330,7 @@ fn allocate_carefully(layout: Layout) -> Option<*mut u8> {
 /// Frees a block; false if it is the inner allocator's.
 #[inline(never)]
 fn free(address: usize, size: usize) -> bool {
-    if IN_PROGRAM.get()
+    if in_program()
         && let Some(execution) = execution::lean()
     {
         // SAFETY: as in `allocate`.
@@ -292,7 +345,7 @@ fn free(address: usize, size: usize) -> bool {
 /// [`free`], of any memory in any execution.
 #[inline(never)]
 fn free_carefully(address: usize, size: usize) -> bool {
-    let by_program = IN_PROGRAM.get();
+    let by_program = in_program();
     let _runtime = runtime_scope();
     let execution = execution::current();
     let Some(owner) = Owner::of(address) else {

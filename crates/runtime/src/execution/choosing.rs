@@ -140,12 +140,11 @@ impl Execution {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn ask_for_any(&mut self, me: u32) -> u32 {
         let options = &self.schedule.enabled[..];
-        let Some(place) = self.driver.uniform.as_ref().map(|words| words.choose(options.len())) else {
-            return self.ask_explorer(me);
-        };
-        debug_assert!(place < options.len());
+        let Some(words) = &self.driver.uniform else { return self.ask_explorer(me) };
+        let place = words.choose(options.len());
+        invariant!(place < options.len());
         // SAFETY: the place is below their number.
-        let chosen = unsafe { *options.get_unchecked(place) };
+        let chosen = unsafe { *options.as_ptr().wrapping_add(place) };
         let index = if chosen.0 == me { 0 } else { place as u32 + u32::from(chosen.0 < me) };
         self.driver.choices.push(Choice::new(Point::Thread, index));
         chosen.0

@@ -1,22 +1,25 @@
 //! How the code under test reaches the execution that it runs in.
 
 use super::{Absent, Execution, Phase};
-use crate::alloc::runtime_scope;
-use std::cell::Cell;
-
-thread_local! {
-    static CURRENT: Cell<*mut Execution> = const { Cell::new(std::ptr::null_mut()) };
-}
+use crate::alloc::{local, runtime_scope_of};
 
 /// The execution that runs on this operating-system thread; null outside one.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn current() -> *mut Execution {
-    CURRENT.get()
+    // SAFETY: it is the running thread's, and no reference to it is ever made.
+    unsafe { (*local()).execution.cast() }
 }
 
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn set_current(execution: *mut Execution) {
-    CURRENT.set(execution);
+    // SAFETY: as above.
+    unsafe {
+        let local = local();
+        (*local).execution = execution.cast();
+        if !execution.is_null() {
+            (*execution).local = local;
+        }
+    }
 }
 
 /// The execution, where an operation has to look at nothing but its own effect: see [`Execution::slow`].
@@ -24,7 +27,7 @@ pub(crate) fn set_current(execution: *mut Execution) {
 pub(crate) fn plain() -> Option<*mut Execution> {
     let execution = current();
     // SAFETY: see `with`; a plain read.
-    (!execution.is_null() && unsafe { !(*execution).slow }).then_some(execution)
+    if !execution.is_null() && unsafe { !(*execution).slow } { Some(execution) } else { None }
 }
 
 /// The execution, if it is [lean](Execution::lean): it runs, and an operation has to look at nothing but its own
@@ -33,7 +36,7 @@ pub(crate) fn plain() -> Option<*mut Execution> {
 pub(crate) fn lean() -> Option<*mut Execution> {
     let execution = current();
     // SAFETY: see `with`; a plain read.
-    (!execution.is_null() && unsafe { (*execution).lean }).then_some(execution)
+    if !execution.is_null() && unsafe { (*execution).lean } { Some(execution) } else { None }
 }
 
 /// Runs `f` on the execution, unless there is none or it is being torn down.
@@ -45,8 +48,9 @@ pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> 
     if execution.is_null() {
         return Err(Absent::Outside);
     }
-    let _runtime = runtime_scope();
-    // SAFETY: `CURRENT` points to the execution for as long as its worker runs it on this thread,
+    // SAFETY: it runs on this operating-system thread.
+    let _runtime = unsafe { runtime_scope_of((*execution).local) };
+    // SAFETY: `current` points to the execution for as long as its worker runs it on this thread,
     // and no other reference lives: `f` does not enter again, and coroutines switch only outside
     // such closures.
     let execution = unsafe { &mut *execution };

@@ -10,6 +10,7 @@ mod waiting;
 pub(crate) use entering::{alive, current, enter, free_event, lean, plain, set_current, with};
 pub(crate) use parts::{Coroutines, Detail, Driver, Order, Outcome, Schedule, Storage};
 
+use crate::alloc::Local;
 use crate::config::Config;
 use crate::continuation::Continuation;
 use crate::heartbeat::Heartbeat;
@@ -60,6 +61,8 @@ pub(crate) struct Execution {
     pub(crate) current: u32,
     /// Its entry, if it has one.
     running: *mut Thread,
+    /// What the operating-system thread knows of it, while it is the current one.
+    pub(crate) local: *mut Local,
     pub(crate) threads: Vec<Thread>,
     pub(crate) objects: Vec<Object>,
     pub(crate) driver: Driver,
@@ -117,6 +120,7 @@ impl Execution {
             slow: false,
             current: NOBODY,
             running: std::ptr::null_mut(),
+            local: std::ptr::null_mut(),
             threads: Vec::new(),
             objects: Vec::new(),
             driver: Driver::new(),
@@ -199,8 +203,8 @@ impl Execution {
     /// The thread that runs.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn running(&mut self) -> &mut Thread {
-        debug_assert!((self.current as usize) < self.schedule.thread_count);
-        debug_assert!(std::ptr::eq(self.running, &raw const self.threads[self.current as usize]));
+        invariant!((self.current as usize) < self.schedule.thread_count);
+        invariant!(std::ptr::eq(self.running, &raw const self.threads[self.current as usize]));
         // SAFETY: while a thread runs, `current` is its number and this its entry: threads stay until the execution
         // ends, and where entries move, `add_entry` says so.
         unsafe { &mut *self.running }
@@ -209,23 +213,23 @@ impl Execution {
     /// The thread that runs and an object that it has resolved.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn running_with(&mut self, object: u32) -> (&mut Thread, &mut Object) {
-        debug_assert!(
+        invariant!(
             (self.current as usize) < self.schedule.thread_count
                 && (object as usize) < self.storage.object_count
         );
         // SAFETY: as in `running`; `resolve` gives no number that no object has, and objects stay until the
         // execution ends.
-        unsafe { (&mut *self.running, self.objects.get_unchecked_mut(object as usize)) }
+        unsafe { (&mut *self.running, &mut *self.objects.as_mut_ptr().wrapping_add(object as usize)) }
     }
 
     /// The thread that runs, an object that it has resolved, and what events are counted in.
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn parts(&mut self, object: u32) -> (&mut Thread, &mut Object, &mut Order) {
-        debug_assert!((self.current as usize) < self.schedule.thread_count);
-        debug_assert!((object as usize) < self.storage.object_count);
+        invariant!((self.current as usize) < self.schedule.thread_count);
+        invariant!((object as usize) < self.storage.object_count);
         // SAFETY: as in `running_with`.
         let (thread, entry) =
-            unsafe { (&mut *self.running, self.objects.get_unchecked_mut(object as usize)) };
+            unsafe { (&mut *self.running, &mut *self.objects.as_mut_ptr().wrapping_add(object as usize)) };
         (thread, entry, &mut self.order)
     }
 

@@ -312,7 +312,7 @@ fn apply<P: Primitive + ?Sized, R>(
     if execution.driver.memory.is_some() {
         // A refusal that was not announced is a write: it has its place among the others.
         writes = how.kind != OpKind::Load && !how.refuses.holds(before);
-        debug_assert!(writes || before == after, "{:?} was to read only", how.verb);
+        invariant!(writes || before == after, "{:?} was to read only", how.verb);
         super::graphed::stepped(execution, &now, op, (before, after), writes);
         if writes {
             // What is read between two such operations, under a lock say, is not all that repeats.

@@ -14,7 +14,7 @@ pub(crate) use fairness::Fairness;
 pub(crate) use faults::Injected;
 pub(crate) use leaving::{block_for_good, fail_current, next_after_end, stop_diverged};
 
-use crate::alloc::runtime_scope;
+use crate::alloc::runtime_scope_of;
 use crate::continuation::Continuation;
 use crate::execution::{Absent, Execution, NOBODY, Phase, alive, current};
 use crate::explorer::Op;
@@ -34,7 +34,8 @@ const ALONE_LIMIT: u32 = 500;
 #[inline]
 pub(crate) fn post(pending: Pending) -> Result<(), Absent> {
     let pointer = alive()?;
-    let _runtime = runtime_scope();
+    // SAFETY: it runs on this operating-system thread.
+    let _runtime = unsafe { runtime_scope_of((*pointer).local) };
     // SAFETY: `pointer` is the current execution; no reference into it is live.
     unsafe {
         match pending.condition {
@@ -69,7 +70,8 @@ unsafe fn post_awaiting(pointer: *mut Execution, pending: Pending) -> Result<(),
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn post_end_of(target: u32, op: Op, site: Site) -> Result<(), Absent> {
     let pointer = alive()?;
-    let _runtime = runtime_scope();
+    // SAFETY: it runs on this operating-system thread.
+    let _runtime = unsafe { runtime_scope_of((*pointer).local) };
     // SAFETY: `pointer` is the current execution; the reference ends before the switch below.
     unsafe {
         let execution = &mut *pointer;
@@ -152,8 +154,9 @@ pub(crate) unsafe fn post_plain(pointer: *mut Execution, op: Op, site: Site) -> 
 pub(crate) unsafe fn post_lean(pointer: *mut Execution, op: Op, site: Site) -> bool {
     // SAFETY: passed on to the caller.
     unsafe {
-        let me = (*pointer).current;
-        let next = (*pointer).offer_plain(me, op, site);
+        let execution = &mut *pointer;
+        let me = execution.current;
+        let next = execution.offer_plain(me, op, site);
         let switches = next != me;
         if switches {
             if next == NOBODY {
@@ -162,8 +165,9 @@ pub(crate) unsafe fn post_lean(pointer: *mut Execution, op: Op, site: Site) -> b
             }
             switch_to(pointer, me, next);
         }
-        if (*pointer).schedule.yielded != 0 {
-            (*pointer).settle_plain(me);
+        let execution = &mut *pointer;
+        if execution.schedule.yielded != 0 {
+            execution.settle_plain(me);
         }
         switches
     }
@@ -244,10 +248,11 @@ pub(crate) fn visible(op: Op, site: Site) -> Pending {
 unsafe fn switch_to(execution: *mut Execution, me: u32, next: u32) {
     // SAFETY: passed on to the caller; whoever goes on with this coroutine sets `current` back to it before.
     unsafe {
-        let thread = (*execution).running();
+        let running = &mut *execution;
+        let thread = running.running();
         thread.spinning.alone = 0;
         let unwinding = thread.panicking;
-        (*execution).run_next(next);
+        running.run_next(next);
         if unwinding {
             pass_unwinding(execution, me);
         } else {

@@ -21,8 +21,8 @@ impl Execution {
     pub(super) fn offer_plain(&mut self, me: u32, op: Op, site: Site) -> u32 {
         self.heartbeat.beat(site);
         let thread = self.running();
-        debug_assert!(thread.pending.is_plain(), "an operation was not settled");
-        debug_assert!(!thread.waiting.timed_out && !thread.waiting.blocked, "an operation was not settled");
+        invariant!(thread.pending.is_plain(), "an operation was not settled");
+        invariant!(!thread.waiting.timed_out && !thread.waiting.blocked, "an operation was not settled");
         (thread.pending.op, thread.pending.site) = (op, site);
         thread.spinning.alone += 1;
         let calm = self.schedule.steps < self.schedule.calm_until;
@@ -178,7 +178,7 @@ impl Execution {
             self.disable(me);
         }
         self.reconsider(me);
-        debug_assert!(self.threads[me as usize].waiting.blocked_at.is_none_or(|(since, _)| since <= steps));
+        invariant!(self.threads[me as usize].waiting.blocked_at.is_none_or(|(since, _)| since <= steps));
         false
     }
 

@@ -6,9 +6,9 @@ use crate::engine::driver;
 use crate::engine::futex::{self, Wait, Wake};
 use crate::engine::process::{self, AT_EXIT, Main, Program};
 use crate::engine::real::{checked, real, system_call};
-use crate::engine::state;
+use crate::engine::{state, threads};
 use crate::request::Request;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::OnceLock;
 
 struct Started {
@@ -80,6 +80,18 @@ unsafe extern "C" fn host_main(
         driver::answer(request, Program { main: *main, count, arguments, environment });
     }
     0
+}
+
+/// The harness of tests reads a data base of terminals, if it has the name of one, to write in colours: some hundred
+/// allocations in each execution, for output that is not shown. The test's own threads are told the name.
+#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
+pub unsafe extern "C" fn getenv(name: *const c_char) -> *mut c_char {
+    // SAFETY: the caller gives a string.
+    if in_program() && unsafe { CStr::from_ptr(name) } == c"TERM" && as_host(threads::before_test, ()) {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { real!(getenv: unsafe extern "C" fn(*const c_char) -> *mut c_char)(name) }
 }
 
 #[cfg_attr(feature = "interpose", unsafe(no_mangle))]

@@ -9,7 +9,7 @@
 //! What does not fit goes the general way, before anything was done: an object that is met for the first time,
 //! or one whose history was begun.
 
-use crate::alloc::runtime_scope;
+use crate::alloc::runtime_scope_of;
 use crate::execution::{Absent, Execution, current};
 use crate::explorer::Op;
 use crate::object::{Object, Primitive, WriteRef};
@@ -25,9 +25,8 @@ use racefuzz_trace::{MemoryOrder, OpKind, Verb};
 pub(super) fn lean_if(order: MemoryOrder) -> Option<*mut Execution> {
     let execution = current();
     // SAFETY: see `execution::with`; plain reads.
-    let fits = !execution.is_null()
-        && unsafe { (*execution).lean && (order == MemoryOrder::SeqCst || !(*execution).order.seq_cst_only) };
-    fits.then_some(execution)
+    let fits = !execution.is_null() && unsafe { (&*execution).is_lean_for(order) };
+    if fits { Some(execution) } else { None }
 }
 
 /// What an access is, besides the object and its place.
@@ -49,12 +48,13 @@ pub(super) unsafe fn access<P: Primitive, R>(
     general: impl FnOnce(&mut Execution, &Op) -> R,
     full: impl FnOnce() -> Result<R, Absent>,
 ) -> Result<R, Absent> {
-    let _runtime = runtime_scope();
     // SAFETY: see `execution::with`; each reference ends before the switch or before a thread unwinds.
     unsafe {
-        let object = match (*pointer).known(primitive) {
+        let execution = &mut *pointer;
+        let _runtime = runtime_scope_of(execution.local);
+        let object = match execution.known(primitive) {
             Some(object) => object,
-            None => match (*pointer).meet_lean(primitive, verb, site) {
+            None => match execution.meet_lean(primitive, verb, site) {
                 Ok(Some(object)) => object,
                 Ok(None) => return apart(full()),
                 Err(misused) => return misuse::unwind(misused),
@@ -62,11 +62,11 @@ pub(super) unsafe fn access<P: Primitive, R>(
         };
         let op = Op { kind, verb, order, object, lock: false };
         let switched = post_lean(pointer, op, site);
-        if switched && !((*pointer).lean && primitive.shared().is_still((*pointer).tag, object)) {
+        let execution = &mut *pointer;
+        if switched && !(execution.lean && primitive.shared().is_still(execution.tag, object)) {
             end_turn()?;
             return apart(late(&mut *pointer, primitive, op, site, general));
         }
-        let execution = &mut *pointer;
         if primitive.written_unseen(execution.running_with(object).1.value).is_some() {
             return apart(late(execution, primitive, op, site, general));
         }
@@ -112,14 +112,19 @@ fn late<P: Primitive, R>(
 type Step = (*mut Thread, *mut Object, WriteRef);
 
 impl Execution {
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn is_lean_for(&self, order: MemoryOrder) -> bool {
+        self.lean && (order == MemoryOrder::SeqCst || !self.order.seq_cst_only)
+    }
+
     /// The number of an object that was met and of which the newest word is all that is kept.
     #[cfg_attr(not(debug_assertions), inline(always))]
     fn known<P: Primitive>(&self, primitive: &P) -> Option<u32> {
         let object = primitive.shared().index_below(self.tag, self.storage.object_count)?;
         // SAFETY: there are so many objects, and they stay until the execution ends.
-        let entry = unsafe { self.objects.get_unchecked(object as usize) };
+        let entry = unsafe { &*self.objects.as_ptr().wrapping_add(object as usize) };
         let fits = entry.address == std::ptr::from_ref(primitive).addr() && entry.history.is_empty();
-        fits.then_some(object)
+        if fits { Some(object) } else { None }
     }
 
     /// [`known`](Self::known), for an object that may be new to the execution.
