@@ -1,7 +1,7 @@
 //! How the code under test reaches the execution that it runs in.
 
 use super::{Absent, Execution, Phase};
-use crate::alloc::{local, runtime_scope_of};
+use crate::alloc::{Scope, local, runtime_scope_of};
 
 /// The execution that runs on this operating-system thread; null outside one.
 #[cfg_attr(not(debug_assertions), inline(always))]
@@ -44,20 +44,27 @@ pub(crate) fn lean() -> Option<*mut Execution> {
 /// `f` must not run code of the program under test: that code enters here again.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn with<R>(f: impl FnOnce(&mut Execution) -> R) -> Result<R, Absent> {
+    let (execution, _runtime) = look_in()?;
+    // SAFETY: `current` points to the execution for as long as its worker runs it on this thread,
+    // and no other reference lives: `f` does not enter again, and coroutines switch only outside
+    // such closures.
+    Ok(f(unsafe { &mut *execution }))
+}
+
+/// The execution, unless there is none or it is being torn down, and that the runtime's code runs.
+#[cfg_attr(not(debug_assertions), inline(always))]
+fn look_in() -> Result<(*mut Execution, Scope), Absent> {
     let execution = current();
     if execution.is_null() {
         return Err(Absent::Outside);
     }
     // SAFETY: it runs on this operating-system thread.
-    let _runtime = unsafe { runtime_scope_of((*execution).local) };
-    // SAFETY: `current` points to the execution for as long as its worker runs it on this thread,
-    // and no other reference lives: `f` does not enter again, and coroutines switch only outside
-    // such closures.
-    let execution = unsafe { &mut *execution };
-    if execution.phase() == Phase::TearDown {
+    let runtime = unsafe { runtime_scope_of((*execution).local) };
+    // SAFETY: see `with`; a plain read.
+    if unsafe { (*execution).phase() } == Phase::TearDown {
         return Err(crate::schedule::attempted());
     }
-    Ok(f(execution))
+    Ok((execution, runtime))
 }
 
 /// The same for an operation that an ended execution may not get past: unless it is unwinding

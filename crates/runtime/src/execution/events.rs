@@ -166,16 +166,20 @@ impl Execution {
     #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn record(&mut self, op: &Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
         if self.recorder.is_some() {
-            self.record_event(*op, site, fill);
+            let Some((recorder, mut event)) = self.recorded(*op, site) else { return };
+            fill(recorder, &mut event);
+            recorder.event(event);
         }
     }
 
+    /// What is recorded of every event.
     #[cold]
-    fn record_event(&mut self, op: Op, site: Site, fill: impl FnOnce(&mut Recorder, &mut Event)) {
+    #[inline(never)]
+    fn recorded(&mut self, op: Op, site: Site) -> Option<(&mut Recorder, Event)> {
         let me = self.current;
         let waited = self.threads[me as usize].waiting.blocked_at.take();
-        let Some(recorder) = &mut self.recorder else { return };
-        let mut event = Event {
+        let recorder = self.recorder.as_mut()?;
+        let event = Event {
             step: 0,
             thread: ThreadId(me),
             kind: op.kind,
@@ -194,7 +198,6 @@ impl Execution {
             other: None,
             text: None,
         };
-        fill(recorder, &mut event);
-        recorder.event(event);
+        Some((recorder, event))
     }
 }
