@@ -1,9 +1,8 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Baseline, Certainty, Edit, Fix, FixKind, Kept};
+use racefuzz_trace::{Baseline, Certainty, Edit, Fix, FixKind, Kept, SortedSet};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
 /// many to count, out of those of the most permissive repair.
@@ -111,7 +110,7 @@ fn lines(fix: &Fix) -> usize {
         }
         _ => None,
     });
-    lines.collect::<BTreeSet<_>>().len()
+    lines.collect::<SortedSet<_>>().len()
 }
 
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are

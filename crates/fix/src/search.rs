@@ -13,9 +13,10 @@ use crate::updates::unfolded;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
-    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
+    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, SortedSet,
+    Trace, Verdict,
 };
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A bad execution with what follows from it.
@@ -69,7 +70,7 @@ pub(crate) struct Seen {
     pub(crate) spans: Spans,
     /// Failing executions included.
     pub(crate) any_spans: Spans,
-    outputs: BTreeSet<Vec<String>>,
+    outputs: SortedSet<Vec<String>>,
 }
 
 impl Seen {

@@ -1,22 +1,21 @@
 //! The places of a program, numbered in the order of their names, and what is known of them.
 
 use crate::steps::{is_added, is_step, is_structure};
-use racefuzz_trace::{Event, Site, ThreadId, Trace};
-use std::collections::{BTreeMap, BTreeSet};
+use racefuzz_trace::{Event, Site, SortedMap, SortedSet, ThreadId, Trace};
 
 /// Places met so far.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
-    numbers: BTreeMap<Site, usize>,
+    numbers: SortedMap<Site, usize>,
     list: Vec<Site>,
     /// Places of events of threads that run beside others.
-    pub(crate) concurrent: BTreeSet<usize>,
+    pub(crate) concurrent: SortedSet<usize>,
     /// Places of steps.
-    pub(crate) steps: BTreeSet<usize>,
+    pub(crate) steps: SortedSet<usize>,
     /// Places of waits on condition variables.
-    pub(crate) waits: BTreeSet<usize>,
+    pub(crate) waits: SortedSet<usize>,
     /// Where each place was met: the place where its thread was spawned, `None` for the root.
-    pub(crate) roles: BTreeMap<usize, BTreeSet<Option<usize>>>,
+    pub(crate) roles: SortedMap<usize, SortedSet<Option<usize>>>,
 }
 
 impl Sites {
@@ -68,7 +67,7 @@ impl Sites {
     }
 
     /// The places of a thread's events from one to another in program order, both included.
-    pub(crate) fn between(&mut self, trace: &Trace, events: &[usize]) -> BTreeSet<usize> {
+    pub(crate) fn between(&mut self, trace: &Trace, events: &[usize]) -> SortedSet<usize> {
         events
             .iter()
             .map(|at| &trace.events[*at])
