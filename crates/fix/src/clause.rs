@@ -12,7 +12,7 @@ use crate::graph::{Graph, step};
 use crate::sites::{Sites, by_thread};
 use crate::steps::{is_step, is_turn};
 use crate::verifier::Bad;
-use racefuzz_trace::{Event, FailureDetail, RacingAccess, SortedSet, Trace};
+use racefuzz_trace::{Event, FailureDetail, RacingAccess, SortedSet, Trace, sort_by_key};
 
 /// Sets of places; putting all places of one of them under one lock forbids the execution.
 pub(crate) type Clause = Vec<SortedSet<usize>>;
@@ -152,7 +152,7 @@ fn interrupted(graph: &Graph, own: &[usize], f: usize) -> Option<(usize, usize)>
 /// Those that contain no other one.
 fn minimal(ways: SortedSet<SortedSet<usize>>) -> Clause {
     let mut sorted: Vec<_> = ways.into_iter().collect();
-    sorted.sort_by_key(SortedSet::len);
+    sort_by_key(&mut sorted, SortedSet::len);
     let mut kept: Clause = Vec::new();
     for way in sorted {
         if !kept.iter().any(|smaller| smaller.is_subset(&way)) {

@@ -8,7 +8,9 @@ use crate::clause::runs;
 use crate::placement::Placement;
 use crate::search::{Measured, Search, Tried};
 use crate::verifier::Bad;
-use racefuzz_trace::{Certificate, FailureDetail, FailureKind, ObjectKind, Overlay, SortedSet, Trace};
+use racefuzz_trace::{
+    Certificate, FailureDetail, FailureKind, ObjectKind, Overlay, SortedSet, Trace, sort_by,
+};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
@@ -189,7 +191,7 @@ fn outer_locks(bad: &Bad) -> Vec<racefuzz_trace::Site> {
         .filter(|(holder, _)| stuck.contains(holder))
         .filter_map(|(_, site)| site.map(|site| trace.site(site).clone()))
         .collect();
-    places.sort();
+    sort_by(&mut places, Ord::cmp);
     places.dedup();
     places
 }

@@ -4,7 +4,7 @@ use crate::clause::runs;
 use crate::graph::Graph;
 use crate::sites::Sites;
 use crate::steps::{is_step, writes};
-use racefuzz_trace::{Edit, LockName, OpKind, Overlay, SortedSet, Trace};
+use racefuzz_trace::{Edit, LockName, OpKind, Overlay, SortedSet, Trace, sort_by};
 
 /// For each lock its places; the order has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,14 +77,14 @@ impl Placement {
 
     /// Without locks that another one makes superfluous.
     fn tidy(mut self) -> Self {
-        self.locks.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        sort_by(&mut self.locks, |one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         let mut kept: Vec<SortedSet<usize>> = Vec::new();
         for places in self.locks {
             if !kept.iter().any(|larger| places.is_subset(larger)) {
                 kept.push(places);
             }
         }
-        kept.sort();
+        sort_by(&mut kept, Ord::cmp);
         Self { locks: kept }
     }
 

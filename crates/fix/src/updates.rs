@@ -10,6 +10,7 @@ use crate::search::{Measured, Search, Tried};
 use crate::sites::by_thread;
 use racefuzz_trace::{
     Change, Edit, Event, MemoryOrder, ObjectKind, OpKind, Overlay, Site, SortedMap, SortedSet, Trace, Value,
+    sort_by_key,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl Search<'_> {
                     if words.len() < WORDS && words.iter().all(|(known, _)| *known != read) =>
                 {
                     words.push((read, wrote));
-                    words.sort_unstable();
+                    sort_by_key(words, |known| *known);
                 }
                 _ => return AsUpdate::DoesNotFit,
             }

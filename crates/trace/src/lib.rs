@@ -52,7 +52,7 @@ pub use report::{Expectation, Outcome, Proof, RunReport, Share, Stats, Warning};
 pub use schedule::{Choice, Point, Schedule};
 pub use settings::{Engine, Inject, MemoryModel, Settings, UnknownName};
 pub use site::{Site, normalize_path};
-pub use sorted::{SortedMap, SortedSet};
+pub use sorted::{SortedMap, SortedSet, sort_by, sort_by_key};
 pub use strategy::{CustomStrategy, Strategy};
 pub use token::TokenError;
 pub use unseen::{ForeignObject, Unseen};

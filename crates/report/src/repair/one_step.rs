@@ -8,15 +8,14 @@
 use super::lines::{binding, code, has_word, indent};
 use super::{Changes, Names, order_name};
 use crate::Sources;
-use racefuzz_trace::{Edit, Fix, MemoryOrder, Site};
-use std::collections::BTreeMap;
+use racefuzz_trace::{Edit, Fix, MemoryOrder, Site, SortedMap};
 
 /// Writes it, if it can be written: then it is the whole repair.
 pub(super) fn write(
     fix: &Fix,
     sources: &dyn Sources,
     names: Names,
-    files: &mut BTreeMap<String, Changes>,
+    files: &mut SortedMap<String, Changes>,
 ) -> bool {
     let [Edit::Lock { sites, shared, .. }] = &fix.overlay.edits[..] else { return false };
     let [first, second] = &sites[..] else { return false };

@@ -8,15 +8,14 @@
 use super::lines::{binding, braces, code, has_word, indent};
 use super::{Changes, Names, order_name};
 use crate::Sources;
-use racefuzz_trace::{Edit, MemoryOrder, Site};
-use std::collections::BTreeMap;
+use racefuzz_trace::{Edit, MemoryOrder, Site, SortedMap};
 
 /// Writes it, if it can be written.
 pub(super) fn write(
     edit: &Edit,
     sources: &dyn Sources,
     names: Names,
-    files: &mut BTreeMap<String, Changes>,
+    files: &mut SortedMap<String, Changes>,
 ) -> bool {
     let Edit::Update { load, store, order, failure, .. } = edit else { return false };
     let Some(text) = sources.text(&load.file).filter(|_| load.file == store.file) else { return false };

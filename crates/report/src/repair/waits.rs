@@ -11,8 +11,7 @@ use super::guard::own_path;
 use super::lines::{binding, code, has_word, imports, indent, statement_start};
 use super::{Changes, Names, law, order_name, push};
 use crate::Sources;
-use racefuzz_trace::{Compare, Edit, Fix, Site, Value};
-use std::collections::BTreeMap;
+use racefuzz_trace::{Compare, Edit, Fix, Site, SortedMap, Value};
 use std::ops::Range;
 
 /// Writes a wait, if it can be written.
@@ -21,7 +20,7 @@ pub(super) fn write(
     edit: &Edit,
     sources: &dyn Sources,
     names: Names,
-    files: &mut BTreeMap<String, Changes>,
+    files: &mut SortedMap<String, Changes>,
 ) -> bool {
     match edit {
         Edit::LoadAgain { load, .. } => {
