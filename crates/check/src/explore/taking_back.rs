@@ -31,6 +31,8 @@ impl Explore {
         let locs = taken_back.iter().map(|event| event.loc);
         let locs: SmallVec<[u32; 8]> = locs.filter(|loc| *loc != NOWHERE).collect();
         self.graph.truncate(first);
+        // It knows the events taken back.
+        self.order.clear();
         self.loaded = self.loaded.min(first);
         for loc in locs {
             if !known.iter().any(|(other, _)| *other == loc) {
