@@ -17,6 +17,7 @@ mod leaving;
 mod livelock;
 mod memory;
 mod occurrences;
+mod pairs;
 mod rounds;
 mod schedule;
 mod state;
@@ -26,7 +27,7 @@ mod trying;
 mod turns;
 
 pub(crate) use departing::Departure;
-pub(crate) use stutter::Pair;
+pub(crate) use pairs::Pair;
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};
@@ -74,7 +75,7 @@ struct Front {
     /// What it waits for in a loop.
     wait: rounds::Wait,
     /// The round that was taken back last, or is to be.
-    taken_back: stutter::TakenBack,
+    taken_back: pairs::TakenBack,
     /// It went on alone, in a trial: it is not where its events say.
     strayed: bool,
     /// The events it had executed when it was looked at whether it waits.
@@ -174,7 +175,7 @@ pub(crate) struct Explore {
     /// The ends of rounds, as thread and number of events, of which it is known that their threads wait.
     known_to_wait: Vec<(u32, u32)>,
     /// How often rounds were held against their absence.
-    pub(crate) examined: HashMap<u64, stutter::Examined>,
+    pub(crate) examined: HashMap<u64, pairs::Examined>,
     /// Rounds that are taken back are to be held against their absence.
     pub(crate) examines: bool,
     /// Pairs that are to be held against each other.

@@ -1,7 +1,7 @@
 //! Threads that come round: see [`waiting`](crate::waiting) for what becomes of them and why.
 
 use super::finding::Round;
-use super::stutter::TakenBack;
+use super::pairs::TakenBack;
 use super::{Event, Explore, Front, Id, Kind, NOWHERE};
 use crate::waiting::{COUNTED_ROUNDS, Effect, Loops, MOST_ATTEMPTS, Purpose, UNTRIED_ROUNDS, mix};
 use racefuzz_runtime::{Access, Standing};
