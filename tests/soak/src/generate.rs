@@ -1,6 +1,6 @@
 //! Programs from seeds.
 
-use crate::program::{Capacity, Op, Program};
+use crate::program::{Capacity, Keeps, Looks, Op, Program};
 
 /// A small generator (SplitMix64), so that a seed is the same program for ever.
 pub struct Random(u64);
@@ -49,6 +49,7 @@ pub enum Theme {
     Panics,
     Spinning,
     Remembering,
+    Keeping,
     Ends,
 }
 
@@ -59,6 +60,8 @@ impl Theme {
         [Self::Spinning, Self::Spinning, Self::Waiting, Self::Atomics, Self::Cells, Self::Parking];
     /// Those of which programs consist whose threads remember rounds, or wait for what is never there at once.
     pub const OF_MEMORY: [Self; 4] = [Self::Remembering, Self::Remembering, Self::Remembering, Self::Waiting];
+    /// Those of which programs consist whose threads keep something of each round.
+    pub const OF_KEEPING: [Self; 4] = [Self::Keeping, Self::Keeping, Self::Remembering, Self::Waiting];
     /// Those of which programs consist that look for the ends of threads.
     pub const OF_ENDS: [Self; 5] = [Self::Ends, Self::Ends, Self::Ends, Self::Atomics, Self::Panics];
     /// All of them, but for what those do.
@@ -242,6 +245,19 @@ fn statements(random: &mut Random, theme: Theme, program: &Program, thread: usiz
             6 => Op::Store(x, 1),
             _ => Op::Add(x, 1),
         }],
+        Theme::Keeping => match random.below(8) {
+            0..=2 => {
+                // Threads that keep something and see each other's rounds have no end of executions.
+                let looks = [Looks::Load, Looks::Update, Looks::Locked][random.below(3)];
+                let looks = if thread == 0 { looks } else { Looks::Load };
+                let keeps = [Keeps::First, Keeps::Last, Keeps::Most][random.below(3)];
+                vec![Op::AwaitKeeping(looks, keeps, x, v)]
+            }
+            3 => vec![Op::Lock(0), Op::Store(x, v), Op::Unlock(0, v)],
+            4 => vec![Op::Load(x)],
+            5 => vec![Op::Add(x, 1)],
+            _ => vec![Op::Store(x, v)],
+        },
         Theme::Ends => vec![match random.below(6) {
             0 | 1 if thread > 0 => Op::IsFinished(random.below(thread)),
             2 if thread > 0 => Op::AwaitFinished(random.below(thread)),

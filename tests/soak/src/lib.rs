@@ -26,6 +26,6 @@ pub use compare::{Limits, Verdict, compare, unreached};
 pub use generate::{Theme, generate};
 pub use machine::outcomes;
 pub use outcome::{End, Outcome};
-pub use program::{Capacity, Op, Program};
+pub use program::{Capacity, Keeps, Looks, Op, Program};
 pub use racefuzz_trace::MemoryModel;
 pub use shrink::shrink;

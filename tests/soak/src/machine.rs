@@ -11,7 +11,7 @@
 //! read, `unpark` and `park`, an initialisation and its use, an `Arc` let go and its value destroyed.
 
 use crate::outcome::{End, Outcome};
-use crate::program::{Capacity, Op, Program};
+use crate::program::{Capacity, Looks, Op, Program};
 use std::collections::{BTreeSet, HashSet};
 
 type Clock = Vec<u8>;
@@ -428,6 +428,9 @@ impl Way {
     }
 }
 
+/// Added to what a thread keeps when its wait is over.
+const OVER: i64 = 100;
+
 fn seen_in(lock: &Lock) -> i64 {
     lock.data * 2 + i64::from(lock.poisoned)
 }
@@ -530,6 +533,33 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
         }
         Op::Lock(m) | Op::LockByTrying(m) | Op::AwaitLocked(m, ..) if way.has(Held::Mutex(m)) => {
             next.push(way.done(-9));
+        }
+        Op::AwaitKeeping(Looks::Locked, ..) if way.has(Held::Mutex(0)) => next.push(way.done(-9)),
+        // A round that changes nothing of what is kept could as well not have been.
+        Op::AwaitKeeping(looks, keeps, x, wanted) => {
+            let now = state.variables[x].0;
+            let is_over = now == wanted;
+            let kept = i64::from(thread.stage);
+            let keeps = keeps.with(kept % OVER, now);
+            if kept > OVER {
+                let old = way.add(x, kept - OVER);
+                next.push(way.done(old));
+            } else if (is_over || keeps != kept) && !(looks == Looks::Locked && state.mutexes[0].owned) {
+                match looks {
+                    Looks::Load => _ = way.load(x),
+                    Looks::Update => _ = way.update(x, now),
+                    Looks::Locked => {
+                        way.take_mutex(0);
+                        way.load(x);
+                        way.give(Held::Mutex(0));
+                    }
+                }
+                next.push(match (is_over, kept) {
+                    (true, 0) => way.done(-1),
+                    (true, _) => way.stage((OVER + kept) as u8),
+                    (false, _) => way.stage(keeps as u8),
+                });
+            }
         }
         // Rounds that fail take the lock and give it back: only who tries to take it could tell.
         Op::AwaitLocked(m, x, wanted) => {

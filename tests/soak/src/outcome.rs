@@ -93,6 +93,7 @@ fn is_same_wait(one: Op, other: Op) -> bool {
     match (one, other) {
         (Op::Await(x, _), Op::Await(y, _)) | (Op::AwaitUpdate(x, _), Op::AwaitUpdate(y, _)) => x == y,
         (Op::AwaitNoticing(x, ..), Op::AwaitNoticing(y, ..)) => x == y,
+        (Op::AwaitKeeping(a, _, x, _), Op::AwaitKeeping(b, _, y, _)) => (a, x) == (b, y),
         (Op::AwaitBoth(x, _), Op::AwaitBoth(y, _)) => x == y,
         (Op::AwaitLocked(m, x, _), Op::AwaitLocked(n, y, _)) => (m, x) == (n, y),
         _ => false,

@@ -81,6 +81,8 @@ pub enum Op {
     LockByTrying(usize),
     /// Looks at a variable under a mutex until it is this.
     AwaitLocked(usize, usize, i64),
+    /// Looks at a variable, in some way, until it is this; adds to it what it kept of the rounds before.
+    AwaitKeeping(Looks, Keeps, usize, i64),
     Yield,
     /// Whether a thread has ended.
     IsFinished(usize),
@@ -91,6 +93,40 @@ pub enum Op {
     Panic,
     /// Skips the next statements unless the thread's last observation was this.
     Unless(i64, usize),
+}
+
+/// How a variable is looked at in a round of a loop.
+#[allow(missing_docs, reason = "each is what its name, or the call in its text, says")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Looks {
+    Load,
+    /// By a read-modify-write that changes nothing.
+    Update,
+    /// With the first mutex.
+    Locked,
+}
+
+/// What a thread keeps of the rounds in which a variable was not what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keeps {
+    /// What it saw in the first one.
+    First,
+    /// What it saw in the last one.
+    Last,
+    /// The largest of what it saw.
+    Most,
+}
+
+impl Keeps {
+    /// What is kept behind a round that saw this: 0 where there was none yet, and 10, 20 or 30.
+    pub fn with(self, kept: i64, seen: i64) -> i64 {
+        let now = 10 * (1 + seen % 3);
+        match self {
+            Self::First if kept != 0 => kept,
+            Self::Most => kept.max(now),
+            Self::First | Self::Last => now,
+        }
+    }
 }
 
 /// How a channel is made.
@@ -186,6 +222,7 @@ impl Program {
                     | Op::AwaitSwap(..)
                     | Op::AwaitCompareExchange(..)
                     | Op::AwaitNoticing(..)
+                    | Op::AwaitKeeping(..)
                     | Op::AwaitBoth(..)
                     | Op::AwaitLocked(..)
                     | Op::AwaitFinished(_)
@@ -281,6 +318,23 @@ impl fmt::Display for Op {
                 "loop {{ match x{x}.load(SeqCst) {{ {v} => break, {w} => noticed = true, _ => spin_loop() }} }} \
                  if noticed {{ x{x}.fetch_add(10, SeqCst) }}"
             ),
+            Self::AwaitKeeping(looks, keeps, x, v) => {
+                let seen = match looks {
+                    Looks::Load => format!("x{x}.load(SeqCst)"),
+                    Looks::Update => format!("x{x}.fetch_or(0, SeqCst)"),
+                    Looks::Locked => format!("{{ let _g = m0.lock(); x{x}.load(SeqCst) }}"),
+                };
+                let kept = match keeps {
+                    Keeps::First => "if kept == 0 { now } else { kept }",
+                    Keeps::Last => "now",
+                    Keeps::Most => "kept.max(now)",
+                };
+                write!(
+                    f,
+                    "loop {{ let seen = {seen}; if seen == {v} {{ break }} let now = 10 * (1 + seen % 3); \
+                     kept = {kept}; spin_loop() }} if kept != 0 {{ x{x}.fetch_add(kept, SeqCst) }}"
+                )
+            }
             Self::AwaitBoth([x, y], values) => {
                 write!(f, "while [x{x}.load(SeqCst), x{y}.load(SeqCst)] != {values:?} {{ spin_loop() }}")
             }

@@ -1,7 +1,7 @@
 //! A program as a closure over racefuzz's primitives.
 
 use crate::outcome::{End, Outcome};
-use crate::program::{Capacity, Op, Program};
+use crate::program::{Capacity, Looks, Op, Program};
 use racefuzz_primitives::cell::UnsafeCell;
 use racefuzz_primitives::sync::atomic::{AtomicI64, AtomicPtr, Ordering::SeqCst};
 use racefuzz_primitives::sync::mpsc::{
@@ -442,6 +442,26 @@ impl<'a> Run<'a> {
                     hint::spin_loop();
                 }
                 if noticed { x[v].fetch_add(10, SeqCst) } else { -1 }
+            }
+            Op::AwaitKeeping(Looks::Locked, ..) if self.holds(Held::Mutex(0)) => -9,
+            Op::AwaitKeeping(looks, keeps, v, value) => {
+                let mut kept = 0;
+                loop {
+                    let seen = match looks {
+                        Looks::Load => x[v].load(SeqCst),
+                        Looks::Update => x[v].fetch_or(0, SeqCst),
+                        Looks::Locked => {
+                            let _guard = entered(objects.mutexes[0].lock());
+                            x[v].load(SeqCst)
+                        }
+                    };
+                    if seen == value {
+                        break;
+                    }
+                    kept = keeps.with(kept, seen);
+                    hint::spin_loop();
+                }
+                if kept != 0 { x[v].fetch_add(kept, SeqCst) } else { -1 }
             }
             Op::AwaitBoth([v, w], values) => {
                 while [x[v].load(SeqCst), x[w].load(SeqCst)] != values {
