@@ -12,10 +12,11 @@ use crate::graph::{Graph, step};
 use crate::sites::{Sites, by_thread};
 use crate::steps::{is_step, is_turn};
 use crate::verifier::Bad;
-use racefuzz_trace::{Event, FailureDetail, RacingAccess, SortedSet, Trace, sort_by_key};
+use racefuzz_trace::{Event, FailureDetail, RacingAccess, Trace};
+use std::collections::BTreeSet;
 
 /// Sets of places; putting all places of one of them under one lock forbids the execution.
-pub(crate) type Clause = Vec<SortedSet<usize>>;
+pub(crate) type Clause = Vec<BTreeSet<usize>>;
 
 /// The clause of a bad execution, smallest sets first, the order of events that it is read off, and whether
 /// critical sections count as steps in it: they do where no steps are interleaved, as what is inside of locks may
@@ -40,10 +41,10 @@ pub(crate) fn clause_of_sections(bad: &Bad, sites: &mut Sites) -> (Clause, Graph
 
 fn ways(bad: &Bad, graph: &Graph, counts: fn(&Trace, &Event) -> bool, sites: &mut Sites) -> Clause {
     let trace = &bad.trace;
-    let mut ways: SortedSet<SortedSet<usize>> = SortedSet::new();
+    let mut ways: BTreeSet<BTreeSet<usize>> = BTreeSet::new();
     match &bad.detail {
         Some(FailureDetail::DataRace { first, second, .. }) => {
-            ways.insert(SortedSet::from([
+            ways.insert(BTreeSet::from([
                 sites.number(trace.site(first.site)),
                 sites.number(trace.site(second.site)),
             ]));
@@ -94,7 +95,7 @@ fn used_too_late(
     sites: &mut Sites,
     freed: &RacingAccess,
     used: &RacingAccess,
-) -> Vec<SortedSet<usize>> {
+) -> Vec<BTreeSet<usize>> {
     let (me, other) = (used.thread.index(), freed.thread.index());
     let threads = by_thread(trace);
     if me == other || me >= threads.len() || other >= threads.len() {
@@ -150,9 +151,9 @@ fn interrupted(graph: &Graph, own: &[usize], f: usize) -> Option<(usize, usize)>
 }
 
 /// Those that contain no other one.
-fn minimal(ways: SortedSet<SortedSet<usize>>) -> Clause {
+fn minimal(ways: BTreeSet<BTreeSet<usize>>) -> Clause {
     let mut sorted: Vec<_> = ways.into_iter().collect();
-    sort_by_key(&mut sorted, SortedSet::len);
+    sorted.sort_by_key(BTreeSet::len);
     let mut kept: Clause = Vec::new();
     for way in sorted {
         if !kept.iter().any(|smaller| smaller.is_subset(&way)) {
@@ -163,7 +164,7 @@ fn minimal(ways: SortedSet<SortedSet<usize>>) -> Clause {
 }
 
 /// The stretches of a trace that a set of places covers, as event indices, per thread.
-pub(crate) fn runs(trace: &Trace, sites: &Sites, covered: &SortedSet<usize>) -> Vec<Vec<Vec<usize>>> {
+pub(crate) fn runs(trace: &Trace, sites: &Sites, covered: &BTreeSet<usize>) -> Vec<Vec<Vec<usize>>> {
     by_thread(trace)
         .iter()
         .map(|events| {

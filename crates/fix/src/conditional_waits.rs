@@ -18,9 +18,10 @@ use crate::steps::{is_step, writes};
 use crate::verifier::Bad;
 use racefuzz_trace::{
     Compare, Edit, Event, FailureDetail, FailureKind, MemoryOrder, ObjectId, ObjectKind, OpKind, Overlay,
-    Site, SortedMap, SortedSet, ThreadId, Trace, Value, Verb,
+    Site, ThreadId, Trace, Value, Verb,
 };
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A wait that repairs.
@@ -96,7 +97,7 @@ impl Search<'_> {
     /// Whether everything that was done in some execution is still done in one under an overlay. A reader that
     /// waits until what it reads is closed meets no writer, and reads nothing.
     pub(crate) fn leaves_all(&self, measured: &Measured) -> bool {
-        let passed: SortedSet<Site> = measured.stretches.outside().into_iter().collect();
+        let passed: BTreeSet<Site> = measured.stretches.outside().into_iter().collect();
         self.all_traces().all(|trace| {
             let mut steps = trace.events.iter().filter(|event| is_step(trace, event));
             steps.all(|event| passed.contains(trace.site(event.site)))
@@ -220,9 +221,9 @@ impl Search<'_> {
 
     /// Atomics that are the only ones created at their places.
     fn single_atomics(&self) -> Vec<Single> {
-        let mut found: SortedMap<&Site, Option<Single>> = SortedMap::new();
+        let mut found: BTreeMap<&Site, Option<Single>> = BTreeMap::new();
         for trace in self.all_traces() {
-            let mut here: SortedSet<&Site> = SortedSet::new();
+            let mut here: BTreeSet<&Site> = BTreeSet::new();
             for object in trace.objects.iter().filter(|object| object.kind == ObjectKind::Atomic) {
                 let Some(created) = object.created.map(|site| trace.site(site)) else { continue };
                 let initial = object.initial.as_ref().filter(|initial| is_constant(initial));
@@ -250,7 +251,7 @@ impl Search<'_> {
 
     /// Where the program accesses the atomic that is created at a place.
     pub(crate) fn accessed(&self, created: &Site) -> Vec<Site> {
-        let mut sites = SortedSet::new();
+        let mut sites = BTreeSet::new();
         for trace in self.all_traces() {
             let is_it = |object: ObjectId| {
                 trace.object(object).created.is_some_and(|site| trace.site(site) == created)
@@ -295,7 +296,7 @@ fn too_early(bad: &Bad) -> Vec<(Site, ThreadId)> {
                 matches!(kind, Some(ObjectKind::Atomic | ObjectKind::Variable | ObjectKind::Cell))
             };
             let own = trace.events.iter().filter(|event| event.thread == bad.thread && event.kind.reads());
-            let looked: SortedSet<Option<ObjectId>> =
+            let looked: BTreeSet<Option<ObjectId>> =
                 own.clone().filter(data).map(|event| event.object).collect();
             let others = trace.events.iter().filter(|event| {
                 event.thread != bad.thread && writes(event) && looked.contains(&event.object)

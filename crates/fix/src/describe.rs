@@ -3,12 +3,13 @@
 use crate::clause::runs;
 use crate::sites::Sites;
 use crate::steps::is_step;
-use racefuzz_trace::{Edit, LockName, NowWaits, Overlay, Site, SortedSet, Trace};
+use racefuzz_trace::{Edit, LockName, NowWaits, Overlay, Site, Trace};
+use std::collections::BTreeSet;
 
 /// The locks of an overlay with the places where each is held.
-fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, SortedSet<usize>, SortedSet<usize>)> {
+fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, BTreeSet<usize>, BTreeSet<usize>)> {
     let numbers =
-        |places: &[Site]| places.iter().filter_map(|site| sites.known(site)).collect::<SortedSet<_>>();
+        |places: &[Site]| places.iter().filter_map(|site| sites.known(site)).collect::<BTreeSet<_>>();
     overlay
         .edits
         .iter()
@@ -21,7 +22,7 @@ fn held(overlay: &Overlay, sites: &Sites) -> Vec<(LockName, SortedSet<usize>, So
 
 /// Places of steps that locks of the overlay guard.
 pub(crate) fn guarded(overlay: &Overlay, sites: &Sites) -> u32 {
-    let all: SortedSet<usize> = held(overlay, sites)
+    let all: BTreeSet<usize> = held(overlay, sites)
         .into_iter()
         .flat_map(|(_, places, shared)| places.into_iter().chain(shared))
         .collect();
@@ -30,7 +31,7 @@ pub(crate) fn guarded(overlay: &Overlay, sites: &Sites) -> u32 {
 
 /// The locks of an overlay.
 pub(crate) fn locks(overlay: &Overlay) -> u32 {
-    let names: SortedSet<&LockName> = overlay
+    let names: BTreeSet<&LockName> = overlay
         .edits
         .iter()
         .filter_map(|edit| match edit {
@@ -45,7 +46,7 @@ pub(crate) fn locks(overlay: &Overlay) -> u32 {
 pub(crate) fn now_waits(overlay: &Overlay, trace: &Trace, sites: &Sites) -> Option<NowWaits> {
     let mut first: Option<NowWaits> = None;
     for (_, places, shared) in held(overlay, sites) {
-        let all: SortedSet<usize> = places.union(&shared).copied().collect();
+        let all: BTreeSet<usize> = places.union(&shared).copied().collect();
         let runs = runs(trace, sites, &all);
         let stretches: Vec<(usize, &Vec<usize>)> = runs
             .iter()

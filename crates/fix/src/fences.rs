@@ -6,7 +6,7 @@
 
 use crate::orderings::Ordered;
 use crate::search::Search;
-use racefuzz_trace::{Certificate, Edit, MemoryOrder, Overlay, Site, sort_by};
+use racefuzz_trace::{Certificate, Edit, MemoryOrder, Overlay, Site};
 
 /// Places beyond which no set of fences is looked for: each takes an exploration of its own.
 const PLACES: usize = 16;
@@ -78,7 +78,7 @@ impl Search<'_> {
                     kept[at].1 = strongest;
                 }
             }
-            sort_by(&mut kept, |one, other| one.0.cmp(&other.0));
+            kept.sort_by(|one, other| one.0.cmp(&other.0));
             let overlay = overlay(&kept);
             if !found.iter().any(|found| found.overlay == overlay) {
                 let needed = (0..kept.len()).filter_map(|at| self.fence_needed(&kept, at)).collect();

@@ -8,11 +8,9 @@ use crate::clause::runs;
 use crate::placement::Placement;
 use crate::search::{Measured, Search, Tried};
 use crate::verifier::Bad;
-use racefuzz_trace::{
-    Certificate, FailureDetail, FailureKind, ObjectKind, Overlay, SortedSet, Trace, sort_by,
-};
+use racefuzz_trace::{Certificate, FailureDetail, FailureKind, ObjectKind, Overlay, Trace};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BTreeSet, BinaryHeap, HashSet};
 use std::sync::Arc;
 
 /// A placement that was proved.
@@ -102,7 +100,7 @@ impl Search<'_> {
     }
 
     /// Adds the places of critical sections that begin at one of the places.
-    fn sections(&self, trace: &Trace, places: &mut SortedSet<usize>) {
+    fn sections(&self, trace: &Trace, places: &mut BTreeSet<usize>) {
         for events in crate::sites::by_thread(trace) {
             let mut held = Vec::new();
             for event in events.iter().map(|at| &trace.events[*at]) {
@@ -119,10 +117,10 @@ impl Search<'_> {
     }
 
     /// What a counterexample asks for.
-    fn learn(&mut self, placement: &Placement, bad: &Bad) -> Vec<SortedSet<usize>> {
+    fn learn(&mut self, placement: &Placement, bad: &Bad) -> Vec<BTreeSet<usize>> {
         let outer: Vec<_> = outer_locks(bad)
             .iter()
-            .map(|site| SortedSet::from([self.sites.number(site)]))
+            .map(|site| BTreeSet::from([self.sites.number(site)]))
             .filter(|way| !placement.locks.iter().all(|places| way.is_subset(places)))
             .collect();
         if !outer.is_empty() {
@@ -159,8 +157,8 @@ impl Search<'_> {
     }
 
     /// The places at which regions begin or end, each with its lock.
-    fn ends(&self, placed: &Placed) -> SortedSet<(usize, usize)> {
-        let mut ends = SortedSet::new();
+    fn ends(&self, placed: &Placed) -> BTreeSet<(usize, usize)> {
+        let mut ends = BTreeSet::new();
         for (lock, places) in placed.placement.locks.iter().enumerate() {
             for trace in &placed.measured.traces {
                 for run in runs(trace, &self.sites, places).iter().flatten() {
@@ -191,7 +189,7 @@ fn outer_locks(bad: &Bad) -> Vec<racefuzz_trace::Site> {
         .filter(|(holder, _)| stuck.contains(holder))
         .filter_map(|(_, site)| site.map(|site| trace.site(site).clone()))
         .collect();
-    sort_by(&mut places, Ord::cmp);
+    places.sort();
     places.dedup();
     places
 }

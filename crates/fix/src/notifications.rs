@@ -10,16 +10,17 @@ use crate::search::Search;
 use crate::sites::{by_thread, passes_unnoticed};
 use crate::steps::{is_step, with_held, writes};
 use racefuzz_trace::{
-    Edit, Event, FailureDetail, LockName, ObjectId, ObjectKind, Overlay, Site, SortedSet, Trace, Verb,
+    Edit, Event, FailureDetail, LockName, ObjectId, ObjectKind, Overlay, Site, Trace, Verb,
 };
+use std::collections::BTreeSet;
 
 /// A lock of the program's, and stretches of places around notifications that go without it.
 struct Unlocked {
     lock: Site,
     /// The notifications alone.
-    narrow: SortedSet<Site>,
+    narrow: BTreeSet<Site>,
     /// With the store before each of them.
-    wide: SortedSet<Site>,
+    wide: BTreeSet<Site>,
 }
 
 impl Search<'_> {
@@ -60,12 +61,12 @@ impl Search<'_> {
     }
 
     fn unlocked(&self, lock: &Site, condvar: &Site) -> Unlocked {
-        let mut unlocked = Unlocked { lock: lock.clone(), narrow: SortedSet::new(), wide: SortedSet::new() };
+        let mut unlocked = Unlocked { lock: lock.clone(), narrow: BTreeSet::new(), wide: BTreeSet::new() };
         for trace in self.all_traces() {
             let created = |object: Option<ObjectId>| {
                 object.and_then(|object| trace.object(object).created).map(|site| trace.site(site))
             };
-            let mut bare = SortedSet::new();
+            let mut bare = BTreeSet::new();
             with_held(trace, |event, held| {
                 let notifies = matches!(event.verb, Verb::NotifyOne | Verb::NotifyAll);
                 let without = !held.iter().any(|object| created(Some(*object)) == Some(lock));
@@ -91,7 +92,7 @@ impl Search<'_> {
     /// Where the program takes a lock of its own that a repair holds at these places, unless somebody
     /// has it there already: who has a lock cannot take it again.
     pub(crate) fn taken_elsewhere(&self, created: &Site, places: &[Site]) -> Vec<Site> {
-        let mut taken = SortedSet::new();
+        let mut taken = BTreeSet::new();
         let mut has_it = false;
         for trace in self.all_traces() {
             let is_it = |object: ObjectId| {
@@ -112,7 +113,7 @@ impl Search<'_> {
 
     /// Where the program takes a lock of its own at one of these places.
     pub(crate) fn taken_inside(&self, created: &Site, places: &[Site]) -> Vec<Site> {
-        let mut taken = SortedSet::new();
+        let mut taken = BTreeSet::new();
         for trace in self.all_traces() {
             let is_it = |object: ObjectId| {
                 trace.object(object).created.is_some_and(|site| trace.site(site) == created)

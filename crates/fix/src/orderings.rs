@@ -1,7 +1,8 @@
 //! Memory orderings: the fewest that have to be stronger.
 
 use crate::search::Search;
-use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay, Site, SortedMap};
+use racefuzz_trace::{Certificate, Edit, MemoryOrder, ObjectKind, OpKind, Overlay, Site};
+use std::collections::BTreeMap;
 
 /// An ordering in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +14,7 @@ pub(crate) struct Access {
 }
 
 /// What each access is, and its ordering as it stands.
-pub(crate) type Accesses = SortedMap<Access, (OpKind, MemoryOrder)>;
+pub(crate) type Accesses = BTreeMap<Access, (OpKind, MemoryOrder)>;
 
 /// The orderings an access of this kind may have, weakest first, that are at least as strong.
 fn stronger(kind: OpKind, than: MemoryOrder) -> Vec<MemoryOrder> {

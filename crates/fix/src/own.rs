@@ -5,9 +5,9 @@ use crate::search::Search;
 use crate::sites::by_thread;
 use crate::steps::is_step;
 use racefuzz_trace::{
-    Edit, FailureDetail, LockName, ObjectKind, OpKind, Overlay, Site, SortedMap, SortedSet, ThreadEnd,
-    ThreadId, Trace, Verb,
+    Edit, FailureDetail, LockName, ObjectKind, OpKind, Overlay, Site, ThreadEnd, ThreadId, Trace, Verb,
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Search<'_> {
     pub(crate) fn all_traces(&self) -> impl Iterator<Item = &Trace> {
@@ -16,9 +16,9 @@ impl Search<'_> {
 
     /// Where the program creates a lock, if that place creates one only.
     pub(crate) fn single_locks(&self) -> Vec<Site> {
-        let mut most: SortedMap<Site, usize> = SortedMap::new();
+        let mut most: BTreeMap<Site, usize> = BTreeMap::new();
         for trace in self.all_traces() {
-            let mut here: SortedMap<&Site, usize> = SortedMap::new();
+            let mut here: BTreeMap<&Site, usize> = BTreeMap::new();
             for object in &trace.objects {
                 if let (ObjectKind::Mutex | ObjectKind::RwLock, Some(created)) = (object.kind, object.created)
                 {
@@ -34,9 +34,9 @@ impl Search<'_> {
     }
 
     /// Places of which several objects are created, with the objects' accesses among these places.
-    pub(crate) fn many_at(&self, places: &SortedSet<usize>) -> Option<Site> {
+    pub(crate) fn many_at(&self, places: &BTreeSet<usize>) -> Option<Site> {
         for trace in self.all_traces() {
-            let mut objects: SortedMap<&Site, SortedSet<u32>> = SortedMap::new();
+            let mut objects: BTreeMap<&Site, BTreeSet<u32>> = BTreeMap::new();
             for event in &trace.events {
                 let Some(object) = event.object else { continue };
                 let here =
@@ -57,8 +57,8 @@ impl Search<'_> {
     /// A load and the store of the same thing that follows it in its thread, with nothing shared in
     /// between: what one read-modify-write could do. As an overlay: a lock beside the thing, over both.
     pub(crate) fn one_steps(&self) -> Vec<(Overlay, Site, Site)> {
-        let mut pairs: SortedMap<(Site, Site), (Site, SortedSet<Site>)> = SortedMap::new();
-        let mut others: SortedSet<Site> = SortedSet::new();
+        let mut pairs: BTreeMap<(Site, Site), (Site, BTreeSet<Site>)> = BTreeMap::new();
+        let mut others: BTreeSet<Site> = BTreeSet::new();
         for trace in self.all_traces() {
             for events in by_thread(trace) {
                 for (at, index) in events.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Search<'_> {
                     }
                     let key = (trace.site(event.site).clone(), trace.site(store.site).clone());
                     let entry =
-                        pairs.entry(key).or_insert_with(|| (trace.site(created).clone(), SortedSet::new()));
+                        pairs.entry(key).or_insert_with(|| (trace.site(created).clone(), BTreeSet::new()));
                     let inside = between.iter().chain([index, next]);
                     entry.1.extend(inside.map(|at| trace.site(trace.events[*at].site).clone()));
                 }
@@ -114,7 +114,7 @@ impl Search<'_> {
         for known in &self.known {
             let Some(FailureDetail::Deadlock { waiting, cycle }) = &known.bad.detail else { continue };
             let trace = &known.bad.trace;
-            let mut created: SortedSet<Site> = SortedSet::new();
+            let mut created: BTreeSet<Site> = BTreeSet::new();
             for edge in waiting.iter().filter(|edge| cycle.len() > 1 && cycle.contains(&edge.thread)) {
                 let place = edge.object.and_then(|object| trace.object(object).created);
                 created.extend(place.map(|place| trace.site(place).clone()));
@@ -137,7 +137,7 @@ impl Search<'_> {
     }
 
     /// Where one waiting thread is woken.
-    pub(crate) fn notifications(&self) -> SortedSet<Site> {
+    pub(crate) fn notifications(&self) -> BTreeSet<Site> {
         self.all_traces()
             .flat_map(|trace| {
                 let one = trace.events.iter().filter(|event| event.verb == Verb::NotifyOne);

@@ -4,22 +4,23 @@ use crate::clause::runs;
 use crate::graph::Graph;
 use crate::sites::Sites;
 use crate::steps::{is_step, writes};
-use racefuzz_trace::{Edit, LockName, OpKind, Overlay, SortedSet, Trace, sort_by};
+use racefuzz_trace::{Edit, LockName, OpKind, Overlay, Trace};
+use std::collections::BTreeSet;
 
 /// For each lock its places; the order has no meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Placement {
-    pub(crate) locks: Vec<SortedSet<usize>>,
+    pub(crate) locks: Vec<BTreeSet<usize>>,
 }
 
 impl Placement {
-    pub(crate) fn one(places: SortedSet<usize>) -> Self {
+    pub(crate) fn one(places: BTreeSet<usize>) -> Self {
         Self { locks: vec![places] }
     }
 
     /// The number of places, each counted once for every lock.
     pub(crate) fn size(&self) -> usize {
-        self.locks.iter().map(SortedSet::len).sum()
+        self.locks.iter().map(BTreeSet::len).sum()
     }
 
     /// Whether every lock of this one is held wherever one of the other's is, and not more widely.
@@ -40,7 +41,7 @@ impl Placement {
     pub(crate) fn with_readers(&self, traces: &[Trace], sites: &Sites) -> Option<Overlay> {
         let mut some = false;
         let edits = (0u32..).zip(&self.locks).map(|(number, places)| {
-            let mut writing = SortedSet::new();
+            let mut writing = BTreeSet::new();
             for trace in traces {
                 for run in runs(trace, sites, places).iter().flatten() {
                     if run.iter().any(|at| changes(trace, *at)) {
@@ -60,7 +61,7 @@ impl Placement {
     }
 
     /// The placements that also cover these places with one lock: one of those there are, or one more.
-    pub(crate) fn extended(&self, places: &SortedSet<usize>, most: usize) -> Vec<Self> {
+    pub(crate) fn extended(&self, places: &BTreeSet<usize>, most: usize) -> Vec<Self> {
         let mut all = Vec::new();
         for number in 0..self.locks.len() {
             let mut larger = self.clone();
@@ -77,14 +78,14 @@ impl Placement {
 
     /// Without locks that another one makes superfluous.
     fn tidy(mut self) -> Self {
-        sort_by(&mut self.locks, |one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        let mut kept: Vec<SortedSet<usize>> = Vec::new();
+        self.locks.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+        let mut kept: Vec<BTreeSet<usize>> = Vec::new();
         for places in self.locks {
             if !kept.iter().any(|larger| places.is_subset(larger)) {
                 kept.push(places);
             }
         }
-        sort_by(&mut kept, Ord::cmp);
+        kept.sort();
         Self { locks: kept }
     }
 

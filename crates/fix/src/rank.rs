@@ -1,8 +1,9 @@
 //! Which repairs are better: those that keep more good schedules and more parallelism, with fewer
 //! locks held over fewer steps.
 
-use racefuzz_trace::{Baseline, Certainty, Edit, Fix, FixKind, Kept, SortedSet, sort_by};
+use racefuzz_trace::{Baseline, Certainty, Edit, Fix, FixKind, Kept};
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Fills in the good schedules kept, out of those of the program as it is or, where those are too
 /// many to count, out of those of the most permissive repair.
@@ -110,7 +111,7 @@ fn lines(fix: &Fix) -> usize {
         }
         _ => None,
     });
-    lines.collect::<SortedSet<_>>().len()
+    lines.collect::<BTreeSet<_>>().len()
 }
 
 /// Groups the repairs by kind, orders each kind, and notes which are dominated. Those that are
@@ -133,7 +134,7 @@ pub(crate) fn rank(found: &[Fix], before: &Baseline, lock_free: bool) -> Vec<Fix
         .is_some_and(|(fences, orderings)| orderings > 2 && 2 * fences <= orderings);
     let one = !fences && !swaps || fixes.iter().filter(orders).any(|fix| fix.overlay.edits.len() == 1);
     let place = |fix: &Fix| place(fix.kind, lock_free, one);
-    sort_by(&mut fixes, |one, other| place(one).cmp(&place(other)).then_with(|| better(one, other)));
+    fixes.sort_by(|one, other| place(one).cmp(&place(other)).then_with(|| better(one, other)));
     for at in 0..fixes.len() {
         let by = (0..fixes.len())
             .find(|by| fixes[*by].kind == fixes[at].kind && dominates(&fixes[*by], &fixes[at]));

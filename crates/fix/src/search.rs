@@ -13,10 +13,9 @@ use crate::updates::unfolded;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
-    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, SortedSet,
-    Trace, Verdict,
+    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// A bad execution with what follows from it.
@@ -70,7 +69,7 @@ pub(crate) struct Seen {
     pub(crate) spans: Spans,
     /// Failing executions included.
     pub(crate) any_spans: Spans,
-    outputs: SortedSet<Vec<String>>,
+    outputs: BTreeSet<Vec<String>>,
 }
 
 impl Seen {

@@ -1,21 +1,22 @@
 //! The places of a program, numbered in the order of their names, and what is known of them.
 
 use crate::steps::{is_added, is_step, is_structure};
-use racefuzz_trace::{Event, Site, SortedMap, SortedSet, ThreadId, Trace};
+use racefuzz_trace::{Event, Site, ThreadId, Trace};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Places met so far.
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
-    numbers: SortedMap<Site, usize>,
+    numbers: BTreeMap<Site, usize>,
     list: Vec<Site>,
     /// Places of events of threads that run beside others.
-    pub(crate) concurrent: SortedSet<usize>,
+    pub(crate) concurrent: BTreeSet<usize>,
     /// Places of steps.
-    pub(crate) steps: SortedSet<usize>,
+    pub(crate) steps: BTreeSet<usize>,
     /// Places of waits on condition variables.
-    pub(crate) waits: SortedSet<usize>,
+    pub(crate) waits: BTreeSet<usize>,
     /// Where each place was met: the place where its thread was spawned, `None` for the root.
-    pub(crate) roles: SortedMap<usize, SortedSet<Option<usize>>>,
+    pub(crate) roles: BTreeMap<usize, BTreeSet<Option<usize>>>,
 }
 
 impl Sites {
@@ -67,7 +68,7 @@ impl Sites {
     }
 
     /// The places of a thread's events from one to another in program order, both included.
-    pub(crate) fn between(&mut self, trace: &Trace, events: &[usize]) -> SortedSet<usize> {
+    pub(crate) fn between(&mut self, trace: &Trace, events: &[usize]) -> BTreeSet<usize> {
         events
             .iter()
             .map(|at| &trace.events[*at])

@@ -5,8 +5,8 @@
 
 use crate::sites::by_thread;
 use crate::steps::{is_added, is_step, is_turn};
-use racefuzz_trace::{Edit, Event, OpKind, Overlay, Region, Site, SortedMap, SortedSet, Trace, Verb};
-use std::collections::HashSet;
+use racefuzz_trace::{Edit, Event, OpKind, Overlay, Region, Site, Trace, Verb};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// First and last step of a stretch, and where it begins.
 type Ends = (Site, Site, Site);
@@ -14,8 +14,8 @@ type Ends = (Site, Site, Site);
 /// What was seen between those.
 #[derive(Clone, Debug, Default)]
 struct Inside {
-    sites: SortedSet<Site>,
-    ends: SortedSet<Site>,
+    sites: BTreeSet<Site>,
+    ends: BTreeSet<Site>,
     repeats: bool,
 }
 
@@ -23,8 +23,8 @@ struct Inside {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stretches {
     /// By the number of the edit.
-    found: SortedMap<(usize, Ends), Inside>,
-    outside: SortedSet<Site>,
+    found: BTreeMap<(usize, Ends), Inside>,
+    outside: BTreeSet<Site>,
     /// A critical section is looked for as well, where what is wrong is what lies between two of them.
     sections: bool,
 }

@@ -7,15 +7,16 @@
 //! read-modify-write while it is held (rust-lang/rust and tokio's `AtomicWaker`).
 
 use crate::search::Search;
-use racefuzz_trace::{Edit, ObjectKind, OpKind, Site, SortedSet};
+use racefuzz_trace::{Edit, ObjectKind, OpKind, Site};
+use std::collections::BTreeSet;
 
 impl Search<'_> {
     /// Stores to atomics that somebody changes by a read-modify-write, too.
     pub(crate) fn swaps(&self) -> Vec<Edit> {
-        let mut stores: SortedSet<Site> = SortedSet::new();
+        let mut stores: BTreeSet<Site> = BTreeSet::new();
         let traces = self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace));
         for trace in traces {
-            let updated: SortedSet<_> = trace
+            let updated: BTreeSet<_> = trace
                 .events
                 .iter()
                 .filter(|event| event.kind == OpKind::Rmw && event.ok)

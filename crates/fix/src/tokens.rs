@@ -8,12 +8,13 @@
 
 use crate::search::Search;
 use crate::sites::by_thread;
-use racefuzz_trace::{Edit, FailureDetail, Site, SortedSet, Trace, Verb};
+use racefuzz_trace::{Edit, FailureDetail, Site, Trace, Verb};
+use std::collections::BTreeSet;
 
 impl Search<'_> {
     /// Waits by parking that a thread was in before the park in which it sleeps for good.
     pub(crate) fn inner_waits(&self) -> Vec<Edit> {
-        let mut waits: SortedSet<Vec<Site>> = SortedSet::new();
+        let mut waits: BTreeSet<Vec<Site>> = BTreeSet::new();
         for known in &self.known {
             let Some(FailureDetail::Deadlock { waiting, .. }) = &known.bad.detail else { continue };
             let trace = &known.bad.trace;
@@ -21,7 +22,7 @@ impl Search<'_> {
                 let taken = trace.events.iter().filter(|event| {
                     event.thread == edge.thread && event.verb == Verb::Park && event.site != edge.site
                 });
-                let taken: SortedSet<&Site> = taken.map(|event| trace.site(event.site)).collect();
+                let taken: BTreeSet<&Site> = taken.map(|event| trace.site(event.site)).collect();
                 let around = |park: &Site| self.wait_around(park).unwrap_or_else(|| vec![park.clone()]);
                 waits.extend(taken.into_iter().map(around));
             }
@@ -32,7 +33,7 @@ impl Search<'_> {
     /// The places of the loop around a park: the park, and the test that comes before it and behind it.
     fn wait_around(&self, park: &Site) -> Option<Vec<Site>> {
         let traces = self.traces.iter().chain(self.known.iter().map(|known| &known.bad.trace));
-        let mut places = SortedSet::new();
+        let mut places = BTreeSet::new();
         for trace in traces {
             for events in by_thread(trace) {
                 let at = |index: usize| trace.site(trace.events[events[index]].site);

@@ -8,11 +8,9 @@
 
 use crate::search::{Measured, Search, Tried};
 use crate::sites::by_thread;
-use racefuzz_trace::{
-    Change, Edit, Event, MemoryOrder, ObjectKind, OpKind, Overlay, Site, SortedMap, SortedSet, Trace, Value,
-    sort_by_key,
-};
+use racefuzz_trace::{Change, Edit, Event, MemoryOrder, ObjectKind, OpKind, Overlay, Site, Trace, Value};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A load and the store that comes right behind it.
@@ -36,7 +34,7 @@ pub(crate) enum AsUpdate {
 #[derive(Default)]
 struct Seen {
     /// The words read and written, where they are words.
-    words: SortedSet<(Option<u64>, Option<u64>)>,
+    words: BTreeSet<(Option<u64>, Option<u64>)>,
     strongest: bool,
 }
 
@@ -46,9 +44,9 @@ const WORDS: usize = 16;
 impl Search<'_> {
     /// Loads of atomics with the store to the same one that comes right behind.
     pub(crate) fn load_store_pairs(&self) -> Vec<Pair> {
-        let mut pairs: SortedMap<(Site, Site), Seen> = SortedMap::new();
+        let mut pairs: BTreeMap<(Site, Site), Seen> = BTreeMap::new();
         // What each load has read that no store follows.
-        let mut alone: SortedMap<Site, SortedSet<Option<u64>>> = SortedMap::new();
+        let mut alone: BTreeMap<Site, BTreeSet<Option<u64>>> = BTreeMap::new();
         for trace in self.all_traces() {
             for events in by_thread(trace) {
                 for at in 0..events.len() {
@@ -105,7 +103,7 @@ impl Search<'_> {
                     if words.len() < WORDS && words.iter().all(|(known, _)| *known != read) =>
                 {
                     words.push((read, wrote));
-                    sort_by_key(words, |known| *known);
+                    words.sort_unstable();
                 }
                 _ => return AsUpdate::DoesNotFit,
             }
@@ -154,25 +152,24 @@ fn word(value: Option<&Value>) -> Option<u64> {
 
 /// What a store makes of what was loaded, as far as that was seen.
 fn change(
-    words: &SortedSet<(Option<u64>, Option<u64>)>,
-    alone: Option<&SortedSet<Option<u64>>>,
+    words: &BTreeSet<(Option<u64>, Option<u64>)>,
+    alone: Option<&BTreeSet<Option<u64>>>,
 ) -> Option<Change> {
-    let wrote: Option<SortedSet<u64>> = words.iter().map(|(_, wrote)| *wrote).collect();
+    let wrote: Option<BTreeSet<u64>> = words.iter().map(|(_, wrote)| *wrote).collect();
     let wrote = wrote?;
     if let (1, None) = (wrote.len(), alone) {
         return wrote.first().map(|new| Change::Set(*new));
     }
-    let words: Option<SortedMap<u64, u64>> =
+    let words: Option<BTreeMap<u64, u64>> =
         words.iter().map(|(read, wrote)| Some(((*read)?, (*wrote)?))).collect();
     let by_read = words.filter(|by_read| by_read.len() >= wrote.len())?;
-    let differences: SortedSet<u64> = by_read.iter().map(|(read, wrote)| wrote.wrapping_sub(*read)).collect();
+    let differences: BTreeSet<u64> = by_read.iter().map(|(read, wrote)| wrote.wrapping_sub(*read)).collect();
     if let (1, None) = (differences.len(), alone) {
         return differences.first().map(|number| Change::Add(*number));
     }
     // One that is not followed by a store has nothing to store.
     let free = |read: &u64| alone.is_none_or(|alone| !alone.contains(&Some(*read)));
-    let all_free = by_read.keys().all(free);
-    all_free.then(|| Change::Map(by_read.into_iter().collect()))
+    by_read.keys().all(free).then(|| Change::Map(by_read.into_iter().collect()))
 }
 
 /// What a store behind a load that was to be one with it has written, in an execution in which the two did
@@ -197,7 +194,7 @@ mod tests {
     fn learned(words: &[(i128, i128)], alone: &[i128]) -> Option<Change> {
         let of = |number: i128| word(Some(&Value::Int(number)));
         let words = words.iter().map(|(read, wrote)| (of(*read), of(*wrote))).collect();
-        let alone: SortedSet<_> = alone.iter().map(|read| of(*read)).collect();
+        let alone: BTreeSet<_> = alone.iter().map(|read| of(*read)).collect();
         change(&words, (!alone.is_empty()).then_some(&alone))
     }
 
@@ -214,8 +211,8 @@ mod tests {
     fn what_is_no_function_of_what_was_read_is_not_learned() {
         assert_eq!(learned(&[(0, 1), (0, 2)], &[]), None);
         assert_eq!(learned(&[(0, 1), (1, 1)], &[0]), None, "sometimes it stores nothing");
-        assert_eq!(change(&SortedSet::from([(Some(0), None)]), None), None, "a pointer");
-        let null = SortedSet::from([(None, Some(0)), (Some(0), Some(0))]);
+        assert_eq!(change(&BTreeSet::from([(Some(0), None)]), None), None, "a pointer");
+        let null = BTreeSet::from([(None, Some(0)), (Some(0), Some(0))]);
         assert_eq!(change(&null, None), Some(Change::Set(0)), "whatever pointer is read");
     }
 }

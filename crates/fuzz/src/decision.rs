@@ -24,8 +24,9 @@ use crate::strategy::{Sampler, Samplers};
 use racefuzz_runtime::{Alternatives, Ended, Explorer, Record, ThreadChoice};
 use racefuzz_trace::{
     Choice, Decision, Event, Failure, FailureDetail, FailureKind, MemoryModel, Passes, Point, Share,
-    SortedMap, Strategy, ThreadId, Verb, sort_by_key,
+    Strategy, ThreadId, Verb,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Schedules sampled from a prefix.
@@ -107,7 +108,7 @@ pub(crate) fn decision(
     let passes = search.passes(failure, step, &asked);
     // What stands in the other fields stands there only.
     measured.retain(|(at, share)| *at != step && share.count < share.total);
-    sort_by_key(&mut measured, |(at, _)| *at);
+    measured.sort_by_key(|(at, _)| *at);
     #[cfg(feature = "tracing")]
     tracing::debug!(step, steps = search.steps, "decided");
     Some(Decision { step, start, before, after, measured, passes })
@@ -182,7 +183,7 @@ impl Search<'_, '_> {
     fn swapped(&mut self, plan: &Plan, events: &[Event], decided: u32) -> Option<Passes> {
         let mut pairs: Vec<(usize, usize)> =
             (0..events.len()).flat_map(|first| adjacent(events, first)).collect();
-        sort_by_key(&mut pairs, |(first, second)| {
+        pairs.sort_by_key(|(first, second)| {
             let distance = |step: &usize| step.abs_diff(decided as usize);
             (distance(first).min(distance(second)), second - first, *first)
         });
@@ -244,7 +245,7 @@ fn exchanged(events: &[Event], first: usize, second: usize) -> Vec<&Event> {
 /// Whether the events of an execution come as planned where they depend on each other: a step that could
 /// not be taken where it should be was put off, and what is no step is executed with the one before it.
 fn in_order(before: &[&Event], planned: &[&Event], log: &[u64]) -> bool {
-    let mut done: SortedMap<u32, usize> = SortedMap::new();
+    let mut done: BTreeMap<u32, usize> = BTreeMap::new();
     for event in before {
         *done.entry(event.thread.0).or_default() += 1;
     }

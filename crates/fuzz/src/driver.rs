@@ -13,8 +13,8 @@ use crate::stats_collector::StatsCollector;
 use crate::strategy::Samplers;
 use crate::worker::{Chunk, Worker, sample};
 use racefuzz_runtime::Record;
-use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, SortedMap, Stats, Warning};
-use std::collections::HashSet;
+use racefuzz_trace::{FORMAT_VERSION, Failure, FailureKind, Outcome, RunReport, Stats, Warning};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,7 +66,7 @@ struct Merged {
     values: Option<String>,
     /// The next iteration to be merged, and chunks that came before their time.
     next: u64,
-    early: SortedMap<u64, Chunk>,
+    early: BTreeMap<u64, Chunk>,
 }
 
 impl Merged {
@@ -216,7 +216,7 @@ fn block(
     if run.is_cut() {
         merged.close(run.options.keep_going);
     }
-    merged.early = SortedMap::new();
+    merged.early.clear();
     #[cfg(feature = "tracing")]
     {
         let (failures, deltas) = (merged.caught.len(), merged.deltas.len());

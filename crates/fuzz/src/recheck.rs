@@ -16,7 +16,7 @@
 use crate::log::{VALUE, first_difference, thread, verb, words};
 use racefuzz_runtime::{Detected, Ended, StableHasher};
 use racefuzz_trace::{
-    Event, FailureDetail, FailureKind, ObjectInfo, ObjectKind, ThreadId, Trace, Value, Verb, sort_by,
+    Event, FailureDetail, FailureKind, ObjectInfo, ObjectKind, ThreadId, Trace, Value, Verb,
 };
 use std::hash::{Hash, Hasher};
 
@@ -276,7 +276,7 @@ fn has_succeeded(event: &Event) -> bool {
 fn sorted(threads: &[Vec<(u64, usize)>]) -> Vec<Vec<u64>> {
     let mut all: Vec<Vec<u64>> =
         threads.iter().map(|events| events.iter().map(|(key, _)| *key).collect()).collect();
-    sort_by(&mut all, Ord::cmp);
+    all.sort_unstable();
     all
 }
 

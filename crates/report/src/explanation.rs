@@ -1,6 +1,6 @@
 //! What a report says about a failure, before it is laid out in any format.
 
-use racefuzz_trace::{ObjectId, SiteId, ThreadId, sort_by_key};
+use racefuzz_trace::{ObjectId, SiteId, ThreadId};
 use std::fmt;
 
 macro_rules! anomalies {
@@ -160,7 +160,7 @@ impl Explanation {
     /// The threads that have rows, in the order of their identifiers.
     pub fn threads(&self) -> Vec<ThreadId> {
         let mut threads: Vec<_> = self.rows.iter().filter_map(|row| row.thread).collect();
-        sort_by_key(&mut threads, |known| *known);
+        threads.sort_unstable();
         threads.dedup();
         threads
     }

@@ -7,7 +7,7 @@
 //! read-modify-writes in a trace and need no rules of their own.
 
 use crate::view::{View, reads, updates, writes};
-use racefuzz_trace::{Event, ObjectId, OpKind, ReadsFrom, sort_by_key};
+use racefuzz_trace::{Event, ObjectId, OpKind, ReadsFrom};
 use std::collections::HashMap;
 
 /// An edge between two events, by their steps.
@@ -120,7 +120,7 @@ impl<'g, 'v, 'a> Synchronization<'g, 'v, 'a> {
             self.give(event);
             self.graph.clocks.push(self.threads[thread].clock.clone());
         }
-        sort_by_key(&mut self.graph.synchronizes, |edge| *edge);
+        self.graph.synchronizes.sort_unstable();
         self.graph.synchronizes.dedup();
         self.leave_out_implied();
     }

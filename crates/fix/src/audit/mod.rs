@@ -11,10 +11,10 @@ use crate::steps::is_step;
 use crate::verifier::Bad;
 use racefuzz_trace::{
     AuditReport, Audited, Certainty, Edit, Event, FORMAT_VERSION, Finding, FixKind, FixReport, LockName,
-    MemoryOrder, ObjectId, OpKind, Overlay, Site, SiteId, SortedMap, SortedSet, Subject, Told, Trace, Verb,
-    Verdict,
+    MemoryOrder, ObjectId, OpKind, Overlay, Site, SiteId, Subject, Told, Trace, Verb, Verdict,
 };
 use seen::{cycles, joins, nested, unprotected};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Audits the synchronisation of the program.
 pub fn audit(options: &Options, program: &(dyn Fn() + Sync)) -> AuditReport {
@@ -90,11 +90,11 @@ fn held_too_little(fixes: &FixReport) -> Vec<Audited> {
 
 /// The places where locks are taken by calls of the program, by where the locks are created. (A wait
 /// on a condition variable takes its lock again; that is no guard of its own.)
-fn guards(traces: &[Trace]) -> SortedMap<Site, SortedSet<Site>> {
-    let mut guards: SortedMap<Site, SortedSet<Site>> = SortedMap::new();
+fn guards(traces: &[Trace]) -> BTreeMap<Site, BTreeSet<Site>> {
+    let mut guards: BTreeMap<Site, BTreeSet<Site>> = BTreeMap::new();
     for trace in traces {
         let waits = trace.events.iter().filter(|event| event.verb == Verb::Wait);
-        let waits: SortedSet<SiteId> = waits.map(|event| event.site).collect();
+        let waits: BTreeSet<SiteId> = waits.map(|event| event.site).collect();
         for event in trace.events.iter().filter(|event| event.verb.takes_lock()) {
             let created = event.object.and_then(|object| trace.object(object).created);
             if let Some(created) = created {

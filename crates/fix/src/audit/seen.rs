@@ -2,13 +2,12 @@
 //! orders in which locks are taken.
 
 use crate::steps::{is_added, is_step, with_held, writes};
-use racefuzz_trace::{
-    Audited, Finding, ObjectId, ObjectKind, OpKind, Site, SortedMap, SortedSet, Subject, Trace,
-};
+use racefuzz_trace::{Audited, Finding, ObjectId, ObjectKind, OpKind, Site, Subject, Trace};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What each join orders: an access of the joined thread, and one behind the join that conflicts.
 pub(super) fn joins(traces: &[Trace], audited: &mut Vec<Audited>) {
-    let mut found: SortedMap<Site, Option<(Site, Site)>> = SortedMap::new();
+    let mut found: BTreeMap<Site, Option<(Site, Site)>> = BTreeMap::new();
     for trace in traces {
         for (at, join) in trace.events.iter().enumerate() {
             let (OpKind::Join, Some(target)) = (join.kind, join.other) else { continue };
@@ -44,12 +43,12 @@ fn created(trace: &Trace, object: ObjectId) -> Option<Site> {
 
 pub(super) fn nested(traces: &[Trace]) -> Vec<(Site, Site)> {
     // For each lock those that were held every time it was taken.
-    let mut outer: SortedMap<Site, SortedSet<Site>> = SortedMap::new();
+    let mut outer: BTreeMap<Site, BTreeSet<Site>> = BTreeMap::new();
     for trace in traces {
         with_held(trace, |event, held| {
             let Some(inner) = event.object.filter(|_| event.verb.takes_lock()) else { return };
             let Some(inner) = created(trace, inner) else { return };
-            let now: SortedSet<Site> = held.iter().filter_map(|lock| created(trace, *lock)).collect();
+            let now: BTreeSet<Site> = held.iter().filter_map(|lock| created(trace, *lock)).collect();
             outer.entry(inner).and_modify(|always| always.retain(|lock| now.contains(lock))).or_insert(now);
         });
     }
@@ -61,12 +60,12 @@ pub(super) fn nested(traces: &[Trace]) -> Vec<(Site, Site)> {
 
 pub(super) fn unprotected(traces: &[Trace]) -> Vec<(Site, Vec<Site>)> {
     struct Use {
-        locks: SortedSet<Site>,
-        bare: SortedSet<Site>,
-        threads: SortedSet<u32>,
+        locks: BTreeSet<Site>,
+        bare: BTreeSet<Site>,
+        threads: BTreeSet<u32>,
         written: bool,
     }
-    let mut uses: SortedMap<Site, Use> = SortedMap::new();
+    let mut uses: BTreeMap<Site, Use> = BTreeMap::new();
     for trace in traces {
         let mut alive = 0;
         with_held(trace, |event, held| {
@@ -85,11 +84,11 @@ pub(super) fn unprotected(traces: &[Trace]) -> Vec<(Site, Vec<Site>)> {
                 return;
             }
             let Some(place) = created(trace, object) else { return };
-            let locks: SortedSet<Site> = held.iter().filter_map(|lock| created(trace, *lock)).collect();
+            let locks: BTreeSet<Site> = held.iter().filter_map(|lock| created(trace, *lock)).collect();
             let here = uses.entry(place).or_insert_with(|| Use {
                 locks: locks.clone(),
-                bare: SortedSet::new(),
-                threads: SortedSet::new(),
+                bare: BTreeSet::new(),
+                threads: BTreeSet::new(),
                 written: false,
             });
             here.locks.retain(|lock| locks.contains(lock));
@@ -108,7 +107,7 @@ pub(super) fn unprotected(traces: &[Trace]) -> Vec<(Site, Vec<Site>)> {
 
 /// Circles in the orders in which locks are taken, each once, from its first lock.
 pub(super) fn cycles(traces: &[Trace]) -> Vec<Vec<Site>> {
-    let mut behind: SortedMap<Site, SortedSet<Site>> = SortedMap::new();
+    let mut behind: BTreeMap<Site, BTreeSet<Site>> = BTreeMap::new();
     for trace in traces {
         with_held(trace, |event, held| {
             let Some(inner) = event.object.filter(|_| event.verb.takes_lock()) else { return };
@@ -127,7 +126,7 @@ pub(super) fn cycles(traces: &[Trace]) -> Vec<Vec<Site>> {
 }
 
 fn circle(
-    behind: &SortedMap<Site, SortedSet<Site>>,
+    behind: &BTreeMap<Site, BTreeSet<Site>>,
     start: &Site,
     path: &mut Vec<Site>,
     found: &mut Vec<Vec<Site>>,

@@ -4,9 +4,7 @@ use super::{Finding, fate, taken};
 use crate::explanation::Anomaly;
 use crate::view::View;
 use crate::words::{StepRef, list, short};
-use racefuzz_trace::{
-    Event, FailureDetail, ObjectId, SiteId, ThreadEnd, ThreadId, Verb, WaitEdge, sort_by_key,
-};
+use racefuzz_trace::{Event, FailureDetail, ObjectId, SiteId, ThreadEnd, ThreadId, Verb, WaitEdge};
 
 /// A cycle of threads, each of which holds what the one before it wants.
 pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
@@ -41,7 +39,7 @@ pub(super) fn detect_cycle(view: &View<'_>) -> Option<Finding> {
         finding = finding
             .at(edge.site, format!("{} waits for {} here", view.thread(edge.thread), wanted(view, edge)));
     }
-    sort_by_key(&mut locks, |known| *known);
+    locks.sort_unstable();
     locks.dedup();
     let names: Vec<_> = locks.iter().map(|object| view.object(*object)).collect();
     let threads: Vec<_> = cycle.iter().map(|thread| view.thread(*thread)).collect();
@@ -113,7 +111,7 @@ fn advice(view: &View<'_>, cycle: &[ThreadId], waiting: &[WaitEdge]) -> &'static
         return " Each holds the lock for reading and wants it for writing, so each waits for the other's read lock.";
     }
     let mut objects: Vec<_> = edges.iter().filter_map(object).collect();
-    sort_by_key(&mut objects, |known| *known);
+    objects.sort_unstable();
     objects.dedup();
     let locks = edges.iter().all(|edge| edge.verb.takes_lock());
     if locks && objects.len() > 1 { " They take the same locks in different orders." } else { "" }

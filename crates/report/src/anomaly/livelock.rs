@@ -4,7 +4,7 @@ use super::Finding;
 use crate::explanation::Anomaly;
 use crate::view::View;
 use crate::words::{list, number};
-use racefuzz_trace::{Event, FailureDetail, ObjectId, sort_by_key};
+use racefuzz_trace::{Event, FailureDetail, ObjectId};
 
 pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let FailureDetail::StepLimit { spinning } = &view.failure.detail else { return None };
@@ -12,7 +12,7 @@ pub(super) fn detect(view: &View<'_>) -> Option<Finding> {
     let last = |thread| view.events.iter().rev().find(|e| e.thread == thread && view.is_data(e));
     let looks: Vec<&Event> = spinning.iter().filter_map(|thread| last(*thread)).collect();
     let mut objects: Vec<ObjectId> = looks.iter().filter_map(|event| event.object).collect();
-    sort_by_key(&mut objects, |known| *known);
+    objects.sort_unstable();
     objects.dedup();
     let mut clauses: Vec<String> = Vec::new();
     for look in &looks {

@@ -42,7 +42,7 @@ use crate::explanation::{Anomaly, Explanation, Place};
 use crate::rows::Rows;
 use crate::view::View;
 use crate::{Sources, decision, message, rows, words};
-use racefuzz_trace::{Event, Failure, FailureKind, ObjectId, SiteId, sort_by_key};
+use racefuzz_trace::{Event, Failure, FailureKind, ObjectId, SiteId};
 
 /// A named failure, while its story still refers to events rather than to rows.
 pub(crate) struct Finding {
@@ -149,7 +149,7 @@ pub(crate) fn explain_all(failure: &Failure, sources: &dyn Sources) -> Explanati
 fn explain_in(failure: &Failure, sources: &dyn Sources, which: Rows) -> Explanation {
     let view = View::new(failure, sources);
     let mut finding = find(&view);
-    sort_by_key(&mut finding.objects, |known| *known);
+    finding.objects.sort_unstable();
     finding.objects.retain(|object| rows::has_state(&view, *object));
     finding.objects.truncate(3);
     let rows = rows::build(&view, &mut finding, which);

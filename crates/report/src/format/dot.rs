@@ -5,7 +5,8 @@
 use super::story::Story;
 use crate::graph::Edge;
 use crate::{Document, RowKind};
-use racefuzz_trace::{SortedSet, ThreadId};
+use racefuzz_trace::ThreadId;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 pub(super) fn render(document: &Document<'_>) -> String {
@@ -33,7 +34,7 @@ fn graph(out: &mut String, number: usize, story: &Story<'_>) {
     let node = |step: u32| format!("f{number}_{step}");
     let _ = writeln!(out, "  subgraph cluster_f{number} {{");
     let _ = writeln!(out, "    label={};", quoted(&story.told.headline));
-    let shown: SortedSet<u32> = story.steps().map(|(_, event)| event.step).collect();
+    let shown: BTreeSet<u32> = story.steps().map(|(_, event)| event.step).collect();
     let mut waits: Vec<(ThreadId, String)> = Vec::new();
     for thread in story.told.threads() {
         let _ = writeln!(out, "    subgraph cluster_f{number}_t{} {{", thread.0);

@@ -4,7 +4,7 @@ use super::calls::{Call, call_at};
 use super::lines::{binding, imports, indent, statement_start};
 use super::{Changes, Names, atomic, law, order_name, push};
 use crate::Sources;
-use racefuzz_trace::{Edit, Fix, MemoryOrder, Site, sort_by_key};
+use racefuzz_trace::{Edit, Fix, MemoryOrder, Site};
 use std::ops::Range;
 
 /// An edit, and where it is to be written.
@@ -135,7 +135,7 @@ pub(super) fn replace(text: &str, part: Range<usize>, new: &str, changes: &mut C
     if !tokens.iter().any(|(known, _)| *known == within) {
         tokens.push((within, new.to_owned()));
     }
-    sort_by_key(tokens, |(within, _)| std::cmp::Reverse(within.start));
+    tokens.sort_by_key(|(within, _)| std::cmp::Reverse(within.start));
     let mut changed = line.to_owned();
     for (within, new) in tokens.iter() {
         changed.replace_range(within.clone(), new);

@@ -10,7 +10,8 @@ use super::lines::{braces, code, indent, statement_start};
 use super::way_out::{function, way_out};
 use super::{Changes, Names, order_name, push};
 use crate::Sources;
-use racefuzz_trace::{MemoryOrder, Site, SortedMap, Value};
+use racefuzz_trace::{MemoryOrder, Site, Value};
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written.
 pub(super) fn write(
@@ -19,7 +20,7 @@ pub(super) fn write(
     looked: &Site,
     sources: &dyn Sources,
     names: Names,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     let Some(text) = sources.text(&taken.file).filter(|_| taken.file == looked.file) else { return false };
     let named = |order: MemoryOrder| order_name(order, &text, names);

@@ -7,7 +7,8 @@ use super::law::{self, Stretch};
 use super::lines::{indent, is_value, statement_end, statement_start};
 use super::{Changes, first_line, guard_name, push, static_name, whole_regions};
 use crate::Sources;
-use racefuzz_trace::{Fix, LockName, Region, Site, SortedMap};
+use racefuzz_trace::{Fix, LockName, Region, Site};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The expression for the lock of a region, if it can be named there.
@@ -134,7 +135,7 @@ fn stretch_of(region: &Region, lines: &[&str], whole: bool) -> Option<Stretch> {
 
 /// Whether every region of a repair can be written as guards that are held where its lock was.
 fn are_literal(fix: &Fix, sources: &dyn Sources) -> bool {
-    let mut by_lock: SortedMap<(&LockName, &str), Vec<Stretch>> = SortedMap::new();
+    let mut by_lock: BTreeMap<(&LockName, &str), Vec<Stretch>> = BTreeMap::new();
     for region in &fix.regions {
         let Some(text) = sources.text(&region.first.file) else { return false };
         let lines: Vec<&str> = text.lines().collect();
@@ -152,7 +153,7 @@ fn are_literal(fix: &Fix, sources: &dyn Sources) -> bool {
 }
 
 /// Writes all guards of a repair.
-pub(super) fn guards(fix: &Fix, sources: &dyn Sources, files: &mut SortedMap<String, Changes>) {
+pub(super) fn guards(fix: &Fix, sources: &dyn Sources, files: &mut BTreeMap<String, Changes>) {
     let literal = are_literal(fix, sources);
     for region in whole_regions(fix) {
         let Some(text) = sources.text(&region.first.file) else { continue };

@@ -6,7 +6,7 @@
 
 use super::law::closing;
 use crate::Sources;
-use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Site, sort_by_key};
+use racefuzz_trace::{Edit, Fix, FixKind, FixReport, Site};
 
 /// Puts the repairs that change a test behind those that do not, and before those that only take
 /// concurrency away; otherwise their order stays. What has not been explored and cannot be typed in is left
@@ -18,7 +18,7 @@ pub fn put_harness_last(report: &mut FixReport, sources: &dyn Sources) {
         (hides, !hides && changes_harness(fix, sources))
     };
     let mut order: Vec<usize> = (0..report.fixes.len()).collect();
-    sort_by_key(&mut order, |index| place(&report.fixes[*index]));
+    order.sort_by_key(|index| place(&report.fixes[*index]));
     let number = |old: u32| order.iter().position(|index| *index + 1 == old as usize).map(|at| at as u32 + 1);
     let moved = |index: &usize| {
         let mut fix = report.fixes[*index].clone();

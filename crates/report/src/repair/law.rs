@@ -11,7 +11,8 @@ use super::lines::{
     bare, braces, code, has_word, in_other_closure, is_value, one_block, statement_end, statement_start,
 };
 use crate::Sources;
-use racefuzz_trace::{Fix, Region, Site, SortedSet};
+use racefuzz_trace::{Fix, Region, Site};
+use std::collections::BTreeSet;
 
 /// Lines of a file, from 1, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,11 +135,11 @@ fn waits(lines: &[&str]) -> bool {
 
 /// Whether lines call functions of the program in which something happens, or that are not known.
 pub(super) fn calls_events(fix: &Fix, file: &str, lines: &[&str], sources: &dyn Sources) -> bool {
-    let mut files: SortedSet<&str> = passed(fix).map(|site| site.file.as_str()).collect();
+    let mut files: BTreeSet<&str> = passed(fix).map(|site| site.file.as_str()).collect();
     files.insert(file);
     let texts: Vec<(&str, String)> =
         files.iter().filter_map(|file| Some((*file, sources.text(file)?.into_owned()))).collect();
-    let mut seen: SortedSet<String> = SortedSet::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut open = called(lines);
     while let Some((name, qualified)) = open.pop() {
         if !seen.insert(name.clone()) {

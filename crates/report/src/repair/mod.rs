@@ -27,9 +27,8 @@ pub(crate) use way_out::function;
 
 use crate::Sources;
 use lines::{has_word, imports, one_block};
-use racefuzz_trace::{
-    Certainty, Edit, Fix, FixKind, FixReport, MemoryOrder, Region, SortedMap, SortedSet, sort_by_key,
-};
+use racefuzz_trace::{Certainty, Edit, Fix, FixKind, FixReport, MemoryOrder, Region};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// What happens to a line.
@@ -58,13 +57,13 @@ pub(crate) struct Hunk {
 /// Changes of one file: what goes in front of a line, what comes behind it, what replaces it.
 #[derive(Default)]
 struct Changes {
-    before: SortedMap<usize, Vec<String>>,
-    behind: SortedMap<usize, Vec<String>>,
-    instead: SortedMap<usize, String>,
+    before: BTreeMap<usize, Vec<String>>,
+    behind: BTreeMap<usize, Vec<String>>,
+    instead: BTreeMap<usize, String>,
     /// Lines that go.
-    gone: SortedSet<usize>,
+    gone: BTreeSet<usize>,
     /// The parts of lines that are replaced, last first.
-    tokens: SortedMap<usize, Vec<(Range<usize>, String)>>,
+    tokens: BTreeMap<usize, Vec<(Range<usize>, String)>>,
     /// Something is only described in a comment, or is not what was explored.
     by_hand: bool,
 }
@@ -74,7 +73,7 @@ impl Changes {
     fn touched(&self) -> Vec<usize> {
         let all = self.before.keys().chain(self.behind.keys()).chain(self.instead.keys()).chain(&self.gone);
         let mut touched: Vec<usize> = all.copied().collect();
-        sort_by_key(&mut touched, |known| *known);
+        touched.sort_unstable();
         touched.dedup();
         touched
     }
@@ -111,13 +110,13 @@ enum Names {
 
 /// A repair as text.
 struct Typed {
-    files: SortedMap<String, Changes>,
+    files: BTreeMap<String, Changes>,
     /// Whether that is the whole repair, and does what was explored.
     complete: bool,
 }
 
 fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
-    let mut files: SortedMap<String, Changes> = SortedMap::new();
+    let mut files: BTreeMap<String, Changes> = BTreeMap::new();
     let mut complete = true;
     if fix.kind != FixKind::OneStep {
         guard::guards(fix, sources, &mut files);
@@ -185,7 +184,7 @@ fn changes(fix: &Fix, sources: &dyn Sources, names: Names) -> Typed {
     Typed { files, complete }
 }
 
-fn push(lines: &mut SortedMap<usize, Vec<String>>, at: usize, text: String) {
+fn push(lines: &mut BTreeMap<usize, Vec<String>>, at: usize, text: String) {
     let here = lines.entry(at).or_default();
     if !here.contains(&text) {
         here.push(text);

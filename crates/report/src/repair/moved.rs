@@ -7,14 +7,15 @@
 use super::lines::{binding, code, has_word, indent, statement_start};
 use super::{Changes, push};
 use crate::Sources;
-use racefuzz_trace::{Site, SortedMap};
+use racefuzz_trace::Site;
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written.
 pub(super) fn write(
     statement: &Site,
     before: &Site,
     sources: &dyn Sources,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     let Some(text) = sources.text(&statement.file).filter(|_| statement.file == before.file) else {
         return false;

@@ -8,14 +8,15 @@
 use super::lines::{binding, code, has_word, indent};
 use super::{Changes, Names, order_name};
 use crate::Sources;
-use racefuzz_trace::{Edit, Fix, MemoryOrder, Site, SortedMap};
+use racefuzz_trace::{Edit, Fix, MemoryOrder, Site};
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written: then it is the whole repair.
 pub(super) fn write(
     fix: &Fix,
     sources: &dyn Sources,
     names: Names,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     let [Edit::Lock { sites, shared, .. }] = &fix.overlay.edits[..] else { return false };
     let [first, second] = &sites[..] else { return false };

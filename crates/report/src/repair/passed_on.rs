@@ -9,14 +9,15 @@ use super::lines::indent;
 use super::way_out::{function, way_out};
 use super::{Changes, push};
 use crate::Sources;
-use racefuzz_trace::{Site, SortedMap};
+use racefuzz_trace::Site;
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written.
 pub(super) fn write(
     wait: &Site,
     looked: &Site,
     sources: &dyn Sources,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     let Some(text) = sources.text(&wait.file).filter(|_| wait.file == looked.file) else { return false };
     let Some((line, statement)) = passed_on(&text, wait, looked) else { return false };

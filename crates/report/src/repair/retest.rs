@@ -8,10 +8,11 @@ use super::calls::call_at;
 use super::law::{closing, in_loop};
 use super::lines::{code, has_word};
 use crate::Sources;
-use racefuzz_trace::{Site, SortedMap};
+use racefuzz_trace::Site;
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written.
-pub(super) fn write(wait: &Site, sources: &dyn Sources, files: &mut SortedMap<String, Changes>) -> bool {
+pub(super) fn write(wait: &Site, sources: &dyn Sources, files: &mut BTreeMap<String, Changes>) -> bool {
     let Some(text) = sources.text(&wait.file) else { return false };
     let waits = call_at(&text, wait.line, wait.column)
         .is_some_and(|call| matches!(&text[call.name], "wait" | "wait_timeout"));

@@ -8,14 +8,15 @@
 use super::lines::{binding, braces, code, has_word, indent};
 use super::{Changes, Names, order_name};
 use crate::Sources;
-use racefuzz_trace::{Edit, MemoryOrder, Site, SortedMap};
+use racefuzz_trace::{Edit, MemoryOrder, Site};
+use std::collections::BTreeMap;
 
 /// Writes it, if it can be written.
 pub(super) fn write(
     edit: &Edit,
     sources: &dyn Sources,
     names: Names,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     let Edit::Update { load, store, order, failure, .. } = edit else { return false };
     let Some(text) = sources.text(&load.file).filter(|_| load.file == store.file) else { return false };

@@ -11,7 +11,8 @@ use super::guard::own_path;
 use super::lines::{binding, code, has_word, imports, indent, statement_start};
 use super::{Changes, Names, law, order_name, push};
 use crate::Sources;
-use racefuzz_trace::{Compare, Edit, Fix, Site, SortedMap, Value};
+use racefuzz_trace::{Compare, Edit, Fix, Site, Value};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Writes a wait, if it can be written.
@@ -20,7 +21,7 @@ pub(super) fn write(
     edit: &Edit,
     sources: &dyn Sources,
     names: Names,
-    files: &mut SortedMap<String, Changes>,
+    files: &mut BTreeMap<String, Changes>,
 ) -> bool {
     match edit {
         Edit::LoadAgain { load, .. } => {

@@ -1,8 +1,7 @@
 //! Folds loops: rows that repeat the rows before them become one line.
 
 use crate::view::View;
-use racefuzz_trace::SortedSet;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A part of the trace, over indices into the selected events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +18,7 @@ pub(crate) enum Piece {
 const LONGEST: usize = 12;
 
 /// Folds what repeats. Events in `keys` are told apart from all others, so they stay visible.
-pub(crate) fn fold(view: &View<'_>, selected: &[u32], texts: &[String], keys: &SortedSet<u32>) -> Vec<Piece> {
+pub(crate) fn fold(view: &View<'_>, selected: &[u32], texts: &[String], keys: &BTreeSet<u32>) -> Vec<Piece> {
     let mut classes = HashMap::new();
     let mut symbols = Vec::with_capacity(selected.len());
     for (step, text) in selected.iter().zip(texts) {

@@ -15,9 +15,8 @@ use crate::explanation::{Anomaly, Row, RowKind};
 use crate::view::{View, is_housekeeping};
 use crate::words::{self, StepRef};
 use fold::Piece;
-use racefuzz_trace::{
-    Event, FailureDetail, FailureKind, SiteId, SortedMap, SortedSet, ThreadEnd, ThreadId, Verb, sort_by_key,
-};
+use racefuzz_trace::{Event, FailureDetail, FailureKind, SiteId, ThreadEnd, ThreadId, Verb};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which events have rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +41,7 @@ pub(crate) fn build(view: &View<'_>, finding: &mut Finding, which: Rows) -> Vec<
         Rows::Telling => select::thin(fold::fold(view, &selected, &texts, &keys), view, finding, &keys),
         Rows::All => (0..selected.len()).map(Piece::Step).collect(),
     };
-    let numbers: SortedMap<u32, u32> = pieces
+    let numbers: BTreeMap<u32, u32> = pieces
         .iter()
         .filter_map(|piece| match piece {
             Piece::Step(index) => Some(selected[*index]),
@@ -96,9 +95,9 @@ fn stale(view: &View<'_>, event: &Event, newest: &Event) -> String {
 }
 
 /// The events that the story refers to; they are shown whatever they are.
-fn keys(finding: &Finding) -> SortedSet<u32> {
+fn keys(finding: &Finding) -> BTreeSet<u32> {
     let marks = finding.marks.iter();
-    let mut keys: SortedSet<u32> = finding.keys.iter().copied().collect();
+    let mut keys: BTreeSet<u32> = finding.keys.iter().copied().collect();
     keys.extend(words::references(&finding.paragraph));
     for (step, text) in marks {
         keys.insert(*step);
@@ -155,14 +154,14 @@ fn waits(view: &View<'_>, selected: &[u32]) -> Vec<Wait> {
             waits.push(Wait { since: waiting.since, thread: thread.id, site: *site, text });
         }
     }
-    sort_by_key(&mut waits, |wait| (wait.since, wait.thread));
+    waits.sort_by_key(|wait| (wait.since, wait.thread));
     waits
 }
 
 struct Writer<'v, 'a> {
     view: &'v View<'a>,
     finding: &'v Finding,
-    numbers: &'v SortedMap<u32, u32>,
+    numbers: &'v BTreeMap<u32, u32>,
     states: state::States,
     waits: Vec<Wait>,
     rows: Vec<Row>,

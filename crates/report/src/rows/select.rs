@@ -3,7 +3,8 @@
 use super::fold::Piece;
 use crate::anomaly::Finding;
 use crate::view::{View, is_housekeeping};
-use racefuzz_trace::{Event, ObjectId, SortedMap, SortedSet, ThreadId, Verb};
+use racefuzz_trace::{Event, ObjectId, ThreadId, Verb};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More rows than this, and what has nothing to do with the story goes.
 const COMFORTABLE: usize = 24;
@@ -11,7 +12,7 @@ const COMFORTABLE: usize = 24;
 const LONGEST: usize = 32;
 
 /// The steps of the events to show, in order.
-pub(crate) fn select(view: &View<'_>, finding: &Finding, keys: &SortedSet<u32>) -> Vec<u32> {
+pub(crate) fn select(view: &View<'_>, finding: &Finding, keys: &BTreeSet<u32>) -> Vec<u32> {
     let focus = |event: &Event| event.object.is_some_and(|object| finding.objects.contains(&object));
     let worth = |event: &&Event| {
         keys.contains(&event.step)
@@ -46,8 +47,8 @@ pub(crate) fn select(view: &View<'_>, finding: &Finding, keys: &SortedSet<u32>) 
 }
 
 /// The threads that use each object.
-fn users(view: &View<'_>) -> SortedMap<ObjectId, SortedSet<ThreadId>> {
-    let mut users: SortedMap<ObjectId, SortedSet<ThreadId>> = SortedMap::new();
+fn users(view: &View<'_>) -> BTreeMap<ObjectId, BTreeSet<ThreadId>> {
+    let mut users: BTreeMap<ObjectId, BTreeSet<ThreadId>> = BTreeMap::new();
     for event in view.events {
         if let Some(object) = event.object {
             users.entry(object).or_default().insert(event.thread);
@@ -61,7 +62,7 @@ pub(crate) fn thin(
     pieces: Vec<Piece>,
     view: &View<'_>,
     finding: &Finding,
-    keys: &SortedSet<u32>,
+    keys: &BTreeSet<u32>,
 ) -> Vec<Piece> {
     if pieces.len() <= LONGEST {
         return pieces;

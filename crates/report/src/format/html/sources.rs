@@ -1,8 +1,9 @@
 //! The source files on a page: whole ones where they are short, else what is near the steps.
 
 use crate::Sources;
-use racefuzz_trace::{Site, SortedSet};
+use racefuzz_trace::Site;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A file as the page holds it.
 #[derive(Serialize)]
@@ -20,7 +21,7 @@ const AROUND: u32 = 30;
 /// The files that places on the page are in, and which lines of them are used.
 pub(in crate::format) struct Files<'a> {
     sources: &'a dyn Sources,
-    files: Vec<(String, SortedSet<u32>)>,
+    files: Vec<(String, BTreeSet<u32>)>,
 }
 
 impl<'a> Files<'a> {
@@ -32,7 +33,7 @@ impl<'a> Files<'a> {
     pub(super) fn place(&mut self, site: &Site) -> (usize, u32, u32) {
         let known = self.files.iter().position(|(name, _)| *name == site.file);
         let file = known.unwrap_or_else(|| {
-            self.files.push((site.file.clone(), SortedSet::new()));
+            self.files.push((site.file.clone(), BTreeSet::new()));
             self.files.len() - 1
         });
         self.files[file].1.insert(site.line);
@@ -42,7 +43,7 @@ impl<'a> Files<'a> {
     /// All files, in the order of their indices. One whose text is not known has no lines.
     pub(super) fn into_list(self) -> Vec<SourceFile> {
         let sources = self.sources;
-        let file = |(name, used): (String, SortedSet<u32>)| {
+        let file = |(name, used): (String, BTreeSet<u32>)| {
             let parts = sources.text(&name).map_or_else(Vec::new, |text| parts(&text, &used));
             SourceFile { name, parts }
         };
@@ -50,7 +51,7 @@ impl<'a> Files<'a> {
     }
 }
 
-fn parts(text: &str, used: &SortedSet<u32>) -> Vec<(u32, String)> {
+fn parts(text: &str, used: &BTreeSet<u32>) -> Vec<(u32, String)> {
     if text.len() <= LONGEST {
         return vec![(1, text.trim_end().to_owned())];
     }

@@ -6,9 +6,9 @@ use crate::format::story::Story;
 use crate::rows::{States, has_state, is_lock};
 use crate::view::is_housekeeping;
 use crate::{Row, RowKind};
-use racefuzz_trace::{Event, ObjectId, OpKind, Passes, ReadsFrom, Share, SortedSet, ThreadEnd, sort_by_key};
+use racefuzz_trace::{Event, ObjectId, OpKind, Passes, ReadsFrom, Share, ThreadEnd};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The execution.
 #[derive(Serialize)]
@@ -197,8 +197,8 @@ fn lines(story: &Story<'_>, files: &mut Files<'_>) -> Vec<Line> {
 
 /// The events on the page: those with rows, what is folded or left out between them, as far as there is
 /// room, and what is told of a repair. Says which are hidden behind each row.
-fn chosen(story: &Story<'_>, rows: &mut [Line]) -> SortedSet<u32> {
-    let mut chosen: SortedSet<u32> = rows.iter().filter_map(|row| row.step).collect();
+fn chosen(story: &Story<'_>, rows: &mut [Line]) -> BTreeSet<u32> {
+    let mut chosen: BTreeSet<u32> = rows.iter().filter_map(|row| row.step).collect();
     let shown: Vec<u32> = chosen.iter().copied().collect();
     let end = story.view.events.len() as u32;
     let mut room = MOST_EVENTS;
@@ -233,7 +233,7 @@ fn changes(known: &mut [String], now: &[String]) -> Vec<(usize, String)> {
 }
 
 /// The events of the page that happen before one; `None` where that is not known.
-fn before(story: &Story<'_>, chosen: &SortedSet<u32>, step: u32) -> Option<Vec<u32>> {
+fn before(story: &Story<'_>, chosen: &BTreeSet<u32>, step: u32) -> Option<Vec<u32>> {
     let rows = story.told.rows.iter().filter_map(|row| row.event).filter(|event| chosen.contains(event));
     let mut before = Vec::new();
     for first in rows {
@@ -270,7 +270,7 @@ fn waits(story: &Story<'_>, index: &HashMap<ObjectId, usize>) -> Vec<Wait> {
             });
         }
     }
-    sort_by_key(&mut waits, |wait| (wait.since, wait.thread));
+    waits.sort_by_key(|wait| (wait.since, wait.thread));
     waits.truncate(MOST_EVENTS);
     waits
 }

@@ -6,7 +6,7 @@ use crate::repair::{first_line, function, wait_in_words, whole_regions};
 use crate::words::{count, number};
 use racefuzz_trace::{
     Certainty, Certificate, Compare, Edit, Fix, FixKind, FixReport, Kept, LockName, Parallelism, Region,
-    Site, Verdict, sort_by,
+    Site, Verdict,
 };
 use std::cmp::Ordering;
 
@@ -308,7 +308,7 @@ pub(super) fn sequential(fix: &Fix) -> Vec<String> {
 pub(super) fn needed(certificates: &[Certificate]) -> Vec<String> {
     let mut said: Vec<(&str, Vec<String>)> = Vec::new();
     let mut certificates: Vec<&Certificate> = certificates.iter().collect();
-    sort_by(&mut certificates, |one, other| one.site.cmp(&other.site));
+    certificates.sort_by_key(|certificate| &certificate.site);
     for certificate in certificates {
         let without = certificate.without.clone();
         match said.iter_mut().find(|(fails, _)| *fails == certificate.fails) {
