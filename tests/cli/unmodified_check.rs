@@ -180,6 +180,12 @@ mod verified {
     }
 
     #[test]
+    fn reads_a_file() {
+        let thread = thread::spawn(|| std::fs::read("Cargo.toml").unwrap().len());
+        assert!(thread.join().unwrap() > 0);
+    }
+
+    #[test]
     fn has_one_thread() {}
 }
 
@@ -248,9 +254,46 @@ mod unseen {
     }
 
     #[test]
-    fn reads_a_file() {
-        let thread = thread::spawn(|| std::fs::read("Cargo.toml").unwrap().len());
-        assert!(thread.join().unwrap() > 0);
+    fn writes_a_file() {
+        let file = std::env::temp_dir().join("racefuzz-explored");
+        let thread = thread::spawn(move || std::fs::write(file, "text").unwrap());
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn takes_the_larger() {
+        static MOST: AtomicU32 = AtomicU32::new(0);
+        let thread = thread::spawn(|| MOST.fetch_max(2, SeqCst));
+        MOST.fetch_max(1, SeqCst);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn looks_at_the_clock() {
+        let begun = std::time::Instant::now();
+        thread::spawn(|| ()).join().unwrap();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+    }
+
+    #[test]
+    fn sleeps() {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let thread = thread::spawn(|| COUNT.store(1, SeqCst));
+        thread::sleep(std::time::Duration::from_millis(100));
+        assert_eq!(COUNT.load(SeqCst), 1);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn holds_the_output() {
+        static DATA: Shared = Shared(UnsafeCell::new(0));
+        let add = || {
+            let _held = std::io::stdout().lock();
+            unsafe { *DATA.0.get() += 1 };
+        };
+        let thread = thread::spawn(add);
+        add();
+        thread.join().unwrap();
     }
 
     #[test]
@@ -299,9 +342,9 @@ fn a_verdict_says_what_was_not_seen() {
             let ran = run(&[&check[..], &[module], more].concat());
             // What is wrong only if a store is not seen at once.
             let tests = match module {
-                "verified" => 8,
+                "verified" => 9,
                 "wrong" => 3,
-                _ => 6,
+                _ => 10,
             };
             assert!(ran.stderr.contains(&format!(" {tests} tests, ")), "{}", ran.stderr);
             assert_eq!(ran.code, Some(code), "{module} {more:?}: {}", ran.stderr);
@@ -315,6 +358,10 @@ fn a_verdict_says_what_was_not_seen() {
     assert_eq!(replayed.code, Some(1), "{}{}", replayed.stdout, replayed.stderr);
     assert!(replayed.stdout.contains("replayed"), "{}", replayed.stdout);
     assert!(!folder.path().join("racefuzz-regressions").exists());
+
+    // Who asks for it has sleeps and limits end at any step.
+    let timed = run(&["test", "--check", "unseen::sleeps", "--inject", "timeout"]);
+    assert_eq!(timed.code, Some(1), "{}", timed.stderr);
 
     let bounded = run(&["test", "--check", "verified::counts_in_a_scope", "--preemptions", "0"]);
     assert_eq!(bounded.code, Some(0), "{}", bounded.stderr);

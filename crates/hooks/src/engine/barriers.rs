@@ -83,7 +83,8 @@ fn walk(function: &[u8], offset: usize) -> Option<bool> {
 pub(super) fn is_instrumented(function: usize, address: usize) -> bool {
     // SAFETY: the loader has mapped the code up to there.
     let code = unsafe { std::slice::from_raw_parts(function as *const u8, address - function + 16) };
-    walk(code, address - function) == Some(true)
+    // What cannot be read is taken for the program's.
+    walk(code, address - function) != Some(false)
 }
 
 /// Whether an instruction calls the hook that stands at the beginning of functions: by way of a table, or by a jump
@@ -153,7 +154,10 @@ pub(crate) unsafe fn pass(context: *mut c_void) -> bool {
     let Ok(index) = replaced.binary_search_by_key(&address, |(address, _)| *address) else { return false };
     let skipped = replaced[index].1;
     if exhaustive::is_on() && !exhaustive::unseen::is_alone() && !exhaustive::unseen::is_in_library(address) {
-        exhaustive::note("barriers that are written in assembly".to_owned());
+        exhaustive::note(
+            "barriers that are written in assembly, or `fetch_max` and `fetch_min`, which have no hook"
+                .to_owned(),
+        );
     }
     registers[REG_RIP as usize] += skipped as i64;
     let _ = unseen::pass_barrier();

@@ -290,7 +290,8 @@ fn role(name: &str) -> Role {
     if let Some((_, role)) = PARTS.iter().find(|(part, _)| in_std && has(part)) {
         return *role;
     }
-    if in_std && has("condvar::Condvar") && matches!(function, "notify_one" | "notify_all") {
+    let of_condvar = ["notify_one", "notify_all", "wait_timeout", "wait_timeout_while"];
+    if in_std && has("condvar::Condvar") && of_condvar.contains(&function) {
         return Role::Condvar;
     }
     if has("alloc::sync::Arc") || has("alloc::sync::Weak") {

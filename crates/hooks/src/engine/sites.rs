@@ -130,17 +130,6 @@ pub(crate) fn is_constant(address: usize) -> bool {
     (base..STATICS[0].load(Ordering::Relaxed)).contains(&address)
 }
 
-/// The first of these functions that the executable has from a shared library.
-pub(crate) fn imported(names: &[&'static str]) -> Option<&'static str> {
-    let file = std::fs::File::open("/proc/self/exe").ok()?;
-    let cache = ReadCache::new(file);
-    let executable = object::read::elf::ElfFile64::<object::Endianness, _>::parse(&cache).ok()?;
-    executable.dynamic_symbols().filter(|symbol| symbol.is_undefined()).find_map(|symbol| {
-        let name = symbol.name().ok()?;
-        names.iter().copied().find(|known| *known == name)
-    })
-}
-
 /// Where the code of the executable lies: from and to.
 pub(crate) fn code() -> Option<(usize, usize)> {
     let base = BASE.load(Ordering::Relaxed);

@@ -46,6 +46,8 @@ pub(crate) struct Threads {
     pub(crate) most: usize,
     /// The slot of the test that the harness runs in its own place.
     in_place: Option<usize>,
+    /// That test runs.
+    pub(crate) in_test: bool,
 }
 
 impl Threads {
@@ -57,6 +59,7 @@ impl Threads {
         self.slots.push(0);
         self.keys.clear();
         self.in_place = None;
+        self.in_test = false;
     }
 
     /// A slot for a new thread; whether another thread has used it before.
@@ -83,6 +86,11 @@ impl Threads {
     /// Whether the thread that is made next is the test, which the harness runs itself.
     fn runs_in_place(&self) -> bool {
         self.harness && self.in_place.is_none()
+    }
+
+    /// Whether there is, or was, any thread besides the root.
+    pub(crate) fn has_had_several(&self) -> bool {
+        self.threads.len() > 1
     }
 
     /// Whether all threads but this one have ended.
@@ -221,6 +229,10 @@ pub(crate) fn create(create: Create) -> i32 {
         Some(slot)
     });
     let Some(slot) = slot else {
+        if exhaustive::is_on() {
+            exhaustive::give_up(format!("more than {MOST_THREADS} threads"));
+            return libc::EAGAIN;
+        }
         die(&format!("the program has more than {MOST_THREADS} threads at a time"));
     };
     // SAFETY: the caller gives a place for the result.
@@ -248,7 +260,9 @@ fn run_in_place(create: Create) -> i32 {
     // SAFETY: the caller gives a place for the result.
     unsafe { create.into.write(base_of(slot)) };
     exhaustive::unseen::begin_test();
+    state::with(|state| state.threads.in_test = true);
     run(create.body, create.argument);
+    state::with(|state| state.threads.in_test = false);
     change(harness);
     0
 }

@@ -113,14 +113,17 @@ impl Word {
     }
 
     /// Where every execution is explored: if its memory was written by other means than an atomic operation, a new
-    /// object begins there. Whether code has written that is not seen.
-    pub(crate) fn begins_anew(&self) -> bool {
+    /// object begins there. Whether code has written that is not seen, unless the program has one thread only, and has
+    /// had no other yet.
+    pub(crate) fn begins_anew(&self, has_threads: bool) -> bool {
         let new = self.new.replace(false);
-        let written = !new && shadow::was_written(self.address, usize::from(self.bytes), self.step.get());
+        let changed = !new && self.last.get() != self.real();
+        let seen = !new && shadow::was_written(self.address, usize::from(self.bytes), self.step.get());
+        let written = seen || changed && !has_threads;
         if written {
             self.shared.forget();
         }
-        let unseen = !written && !new && self.last.get() != self.real();
+        let unseen = changed && !written;
         if written || new {
             // The operation is yet to come: what was written until now is what it begins with, for others, too.
             self.step.set(shadow::step() + 1);

@@ -47,6 +47,9 @@ fn update<R>(
 
 /// A wait with a mutex that the running thread holds; whether it was not for the time being up.
 pub(super) fn wait(address: usize, mutex: usize, timeout: Option<Duration>, frame: *const Frame) -> bool {
+    if timeout.is_some() {
+        super::note_time();
+    }
     let (word, site) = condvar(address, frame);
     let me = ops::current_task().unwrap_or(ThreadId::ROOT);
     let enter = |_: &mut u64, _: &mut Told<'_>| {

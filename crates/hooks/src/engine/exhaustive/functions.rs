@@ -113,8 +113,9 @@ macro_rules! on_address {
 
 /// The function of the library by which a thread gets a handle of itself.
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
-/// Its name.
-pub(super) const GETS_HANDLE: &str = "std::thread::current::current_or_unnamed";
+/// Its names: any of them will do.
+pub(super) const GETS_HANDLE: [&str; 3] =
+    ["std::thread::current::current_or_unnamed", "std::thread::current::current", "std::thread::current"];
 
 /// That function is here.
 pub(super) fn gets_handle(function: usize) {

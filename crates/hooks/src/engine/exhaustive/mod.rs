@@ -53,6 +53,7 @@ pub(crate) const PARAMETER: &str = "stand-ins";
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 static IS_OVER: AtomicBool = AtomicBool::new(false);
+static IS_TIMED: AtomicBool = AtomicBool::new(false);
 
 /// Whether executions of this process are such that all of them can be explored.
 #[inline(always)]
@@ -68,6 +69,16 @@ pub(crate) fn switch_on() {
 /// Whether something was met for which an exploration has no answer.
 pub(crate) fn is_over() -> bool {
     IS_OVER.load(Ordering::Relaxed)
+}
+
+/// Time plays a part: a thread sleeps, or asks for the time.
+pub(crate) fn note_time() {
+    IS_TIMED.store(true, Ordering::Relaxed);
+}
+
+/// Whether it did in any execution.
+pub(crate) fn is_timed() -> bool {
+    IS_TIMED.load(Ordering::Relaxed)
 }
 
 /// Something was met that is not seen: the exploration has no answer. On the host's side.
@@ -133,7 +144,8 @@ fn state_word<'a>(address: usize, bytes: u8, site: Site, part: Part) -> &'a Word
         let overlaps = bytes != threads::TOKEN && state.words.overlaps(address, bytes);
         let word = state.words.at(address, bytes, (site, part));
         // SAFETY: atomics that were met are boxed and stay while executions run.
-        let unseen = bytes != threads::TOKEN && unsafe { &*word }.begins_anew();
+        let unseen =
+            bytes != threads::TOKEN && unsafe { &*word }.begins_anew(state.threads.has_had_several());
         (word, unseen, overlaps)
     });
     if overlaps {

@@ -76,6 +76,9 @@ fn token(address: usize) -> usize {
 /// Waits for the running thread's token, whose handle a part of lies at an address, and takes it.
 pub(super) fn park(address: usize, timeout: Option<Duration>, frame: *const Frame) {
     let (site, part) = site_and_part(frame);
+    if timeout.is_some() {
+        super::note_time();
+    }
     if ops::choose_spurious() {
         return;
     }

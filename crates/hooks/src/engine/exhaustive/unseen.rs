@@ -38,19 +38,6 @@ static WATCHED: OnceLock<Vec<Watched>> = OnceLock::new();
 /// Whether the breakpoints are there, of the functions for either.
 static ARE_SET: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
 
-/// Functions of the C library by which C code synchronises, past everything that is seen.
-const FOREIGN: [&str; 9] = [
-    "pthread_mutex_lock",
-    "pthread_mutex_trylock",
-    "pthread_cond_wait",
-    "pthread_rwlock_rdlock",
-    "pthread_rwlock_wrlock",
-    "pthread_spin_lock",
-    "pthread_barrier_wait",
-    "pthread_once",
-    "sem_wait",
-];
-
 /// Puts stand-ins in place of functions, and finds those that are not seen.
 pub(super) fn prepare() {
     let Some((start, end)) = sites::code() else {
@@ -66,7 +53,7 @@ pub(super) fn prepare() {
     for (address, end, name) in all {
         // SAFETY: the loader has mapped the code, and nothing changes it meanwhile.
         let code = unsafe { std::slice::from_raw_parts(address as *const u8, end - address) };
-        if name == functions::GETS_HANDLE {
+        if functions::GETS_HANDLE.contains(&&*name) {
             functions::gets_handle(address);
         }
         if let Some(change) = functions::change(&name) {
@@ -91,9 +78,6 @@ pub(super) fn prepare() {
     }
     let _ = WATCHED.set(watched);
     super::super::interpose::signals::handle_breakpoints();
-    if let Some(name) = sites::imported(&FOREIGN) {
-        note(format!("the program is linked to `{name}`, by which code in C synchronises"));
-    }
 }
 
 /// What a function is to be watched for, if for anything.
@@ -105,13 +89,14 @@ fn what(name: &str, code: &[u8]) -> Option<What> {
     if found.instrumented {
         return None;
     }
-    let outside =
-        ["std::sys::fs::", "std::sys::net::", "std::sys::process::", "std::sys::pal::unix::process::"];
+    let outside = ["std::sys::net::", "std::sys::process::", "std::sys::pal::unix::process::"];
     if library && outside.iter().any(|part| plain.starts_with(part)) {
         return Some(What::Leaves);
     }
     let known = || RUNTIME.iter().any(|part| plain.starts_with(part));
-    let synchronises = if library { synchronises(name) } else { found.locks && !known() };
+    // What has no hook (`fetch_max`) is an instruction in a function of its own where nothing is inlined.
+    let atomic = found.locks && plain.starts_with("core::sync::atomic");
+    let synchronises = if library { atomic || synchronises(name) } else { found.locks && !known() };
     synchronises.then_some(What::Synchronises)
 }
 
@@ -154,8 +139,14 @@ fn synchronises(name: &str) -> bool {
         let quick = ["lock", "try_lock", "unlock", "read", "try_read", "read_unlock", "write", "try_write"];
         return !quick.contains(&function(name)) && function(name) != "write_unlock" && !has("drop_in_place");
     }
+    // Who holds the lock of an output keeps others from printing.
+    if has("std::io::stdio::Std") && function(name) == "lock" {
+        return true;
+    }
     let waits = ["wait", "wait_timeout", "wait_optional_timeout", "call", "park", "park_timeout", "unpark"];
+    let wakes = ["notify_one", "notify_all"];
     (has("sys::sync::") || has("thread::Thread>")) && waits.contains(&function(name))
+        || has("condvar::Condvar>") && wakes.contains(&function(name))
         || has("num_running_threads") && !has("decrement")
 }
 

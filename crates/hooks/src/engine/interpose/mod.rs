@@ -13,6 +13,7 @@ pub(super) mod atomics;
 mod events;
 mod files;
 mod memory;
+mod outside;
 mod plain;
 pub(super) mod signals;
 mod system;

@@ -3,8 +3,9 @@
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::real::{checked, system_call};
-use crate::engine::{exhaustive, shadow, sites};
-use racefuzz_runtime::ops::{self, unseen};
+use crate::engine::roles::Role;
+use crate::engine::{exhaustive, shadow, sites, state};
+use racefuzz_runtime::ops::{self, process, unseen};
 use racefuzz_trace::Verb;
 use std::ffi::c_int;
 use std::time::Duration;
@@ -38,16 +39,36 @@ pub(crate) fn lasting(time: *const libc::timespec) -> Duration {
 fn sleep((time, frame): (Duration, *const Frame)) {
     let _ = ops::sleep(time, sites::site(frame));
     // Stores become visible in a reasonable amount of time, as the standards of C and C++ have it.
-    if !exhaustive::is_on() {
+    exhaustive::note_time();
+    if !(exhaustive::is_on() && process::is_enumerated()) {
         let _ = unseen::see_all();
     }
     shadow::publish();
 }
 
-#[cfg_attr(feature = "interpose", unsafe(no_mangle))]
-pub unsafe extern "C" fn clock_gettime(clock: c_int, into: *mut libc::timespec) -> c_int {
+/// The program asks for the time. Where every execution is explored its values are some of many, but for what std makes
+/// of them to know how much of a limit is left.
+fn asked_for((clock, frame): (c_int, *const Frame)) -> Duration {
+    if exhaustive::is_on() && state::with(|state| state.threads.in_test) {
+        exhaustive::note_time();
+        let (site, part) = sites::site_and_part(frame);
+        if part.role != Role::Condvar {
+            exhaustive::note(format!("what the time is, asked for at {}", exhaustive::place(site)));
+        }
+    }
+    now(clock)
+}
+
+extern "C" fn clock_says(
+    clock: c_int,
+    into: *mut libc::timespec,
+    _: usize,
+    _: usize,
+    _: usize,
+    frame: *const Frame,
+) -> c_int {
     if in_program() {
-        let now = as_host(now, clock);
+        let now = as_host(asked_for, (clock, frame));
         let time = libc::timespec { tv_sec: now.as_secs() as i64, tv_nsec: i64::from(now.subsec_nanos()) };
         // SAFETY: the caller gives a place for the time.
         unsafe { into.write(time) };
@@ -127,6 +148,7 @@ pub(crate) fn yield_now(frame: *const Frame) {
 }
 
 export! {
+    clock_gettime => clock_says;
     nanosleep => sleeps;
     clock_nanosleep => sleeps_on_clock;
     usleep => sleeps_micros;
