@@ -41,6 +41,7 @@ mod format;
 mod graph;
 mod message;
 mod names;
+#[cfg(feature = "fix")]
 mod repair;
 mod rows;
 mod sources;
@@ -51,9 +52,12 @@ pub use anomaly::explain;
 #[cfg(feature = "json")]
 pub use document::{Content, Document};
 pub use explanation::{Anomaly, Explanation, Place, Row, RowKind};
-pub use format::text::{Command, Style, audit_text, fix_text, text};
+pub use format::text::{Command, Style, text};
+#[cfg(feature = "fix")]
+pub use format::text::{audit_text, fix_text};
 #[cfg(feature = "json")]
 pub use format::{Format, Stepper, TestCase, UnknownFormat, combine, junit_suite, render};
 pub use racefuzz_trace::RunReport;
+#[cfg(feature = "fix")]
 pub use repair::{Patch, is_typed, patch, patches, proposals, put_harness_last};
 pub use sources::{DiskSources, Sources};

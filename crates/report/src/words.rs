@@ -16,6 +16,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// Text of several lines in one.
+#[cfg(feature = "fix")]
 pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

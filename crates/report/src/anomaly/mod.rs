@@ -29,6 +29,7 @@ mod nondeterminism;
 mod order_violation;
 mod panic;
 mod read_skew;
+#[cfg(feature = "fix")]
 mod reordering;
 mod self_deadlock;
 mod two_sections;
@@ -98,6 +99,7 @@ impl Finding {
     }
 }
 
+#[cfg(feature = "fix")]
 pub(crate) use reordering::reordering;
 
 type Detector = fn(&View<'_>) -> Option<Finding>;

@@ -2,6 +2,7 @@
 
 mod source;
 
+#[cfg(feature = "fix")]
 pub(crate) use source::name_at;
 
 use crate::Sources;

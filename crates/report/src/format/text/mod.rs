@@ -1,8 +1,11 @@
 //! Text for people: verdict, story, trace, places, statistics, what to type next.
 
+#[cfg(feature = "fix")]
 mod audit;
 mod excerpts;
+#[cfg(feature = "fix")]
 mod fix;
+#[cfg(feature = "fix")]
 mod fix_words;
 mod next;
 mod pen;
@@ -14,9 +17,11 @@ mod warnings;
 use crate::anomaly::explain_all;
 use crate::words::{clean, count, number, short};
 use crate::{Explanation, Sources, explain};
+#[cfg(feature = "fix")]
 pub use audit::audit_text;
 #[cfg(feature = "json")]
 pub(in crate::format) use audit::{audit_head, audit_remarks, audit_words, told_step};
+#[cfg(feature = "fix")]
 pub use fix::fix_text;
 #[cfg(feature = "json")]
 pub(in crate::format) use fix::{facts, fix_head, how_sure, is_twin};
