@@ -250,7 +250,8 @@ fn statements(random: &mut Random, theme: Theme, program: &Program, thread: usiz
                 // Threads that keep something and see each other's rounds have no end of executions.
                 let looks = [Looks::Load, Looks::Update, Looks::Locked][random.below(3)];
                 let looks = if thread == 0 { looks } else { Looks::Load };
-                let keeps = [Keeps::First, Keeps::Last, Keeps::Most][random.below(3)];
+                let keeps =
+                    [Keeps::First, Keeps::Last, Keeps::Most, Keeps::Twice, Keeps::Change][random.below(5)];
                 vec![Op::AwaitKeeping(looks, keeps, x, v)]
             }
             3 => vec![Op::Lock(0), Op::Store(x, v), Op::Unlock(0, v)],

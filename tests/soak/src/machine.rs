@@ -555,7 +555,7 @@ fn step(program: &Program, state: &State, me: usize, next: &mut Vec<State>) -> b
                     }
                 }
                 next.push(match (is_over, kept) {
-                    (true, 0) => way.done(-1),
+                    (true, ..10) => way.done(-1),
                     (true, _) => way.stage((OVER + kept) as u8),
                     (false, _) => way.stage(keeps as u8),
                 });

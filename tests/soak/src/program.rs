@@ -115,16 +115,35 @@ pub enum Keeps {
     Last,
     /// The largest of what it saw.
     Most,
+    /// That there were two.
+    Twice,
+    /// That two of them saw something else.
+    Change,
 }
 
 impl Keeps {
-    /// What is kept behind a round that saw this: 0 where there was none yet, and 10, 20 or 30.
+    /// What is kept behind a round that saw this: 0 where there was none yet, less than 10 while it makes no
+    /// difference, and 10, 20 or 30.
     pub fn with(self, kept: i64, seen: i64) -> i64 {
-        let now = 10 * (1 + seen % 3);
+        let now = 1 + seen % 3;
         match self {
             Self::First if kept != 0 => kept,
-            Self::Most => kept.max(now),
-            Self::First | Self::Last => now,
+            Self::Most => kept.max(10 * now),
+            Self::First | Self::Last => 10 * now,
+            Self::Twice => {
+                if kept == 0 {
+                    1
+                } else {
+                    10
+                }
+            }
+            Self::Change => {
+                if kept == 0 || kept == now {
+                    now
+                } else {
+                    10
+                }
+            }
         }
     }
 }
@@ -325,14 +344,16 @@ impl fmt::Display for Op {
                     Looks::Locked => format!("{{ let _g = m0.lock(); x{x}.load(SeqCst) }}"),
                 };
                 let kept = match keeps {
-                    Keeps::First => "if kept == 0 { now } else { kept }",
-                    Keeps::Last => "now",
-                    Keeps::Most => "kept.max(now)",
+                    Keeps::First => "if kept == 0 { 10 * now } else { kept }",
+                    Keeps::Last => "10 * now",
+                    Keeps::Most => "kept.max(10 * now)",
+                    Keeps::Twice => "if kept == 0 { 1 } else { 10 }",
+                    Keeps::Change => "if kept == 0 || kept == now { now } else { 10 }",
                 };
                 write!(
                     f,
-                    "loop {{ let seen = {seen}; if seen == {v} {{ break }} let now = 10 * (1 + seen % 3); \
-                     kept = {kept}; spin_loop() }} if kept != 0 {{ x{x}.fetch_add(kept, SeqCst) }}"
+                    "loop {{ let seen = {seen}; if seen == {v} {{ break }} let now = 1 + seen % 3; \
+                     kept = {kept}; spin_loop() }} if kept >= 10 {{ x{x}.fetch_add(kept, SeqCst) }}"
                 )
             }
             Self::AwaitBoth([x, y], values) => {

@@ -461,7 +461,7 @@ impl<'a> Run<'a> {
                     kept = keeps.with(kept, seen);
                     hint::spin_loop();
                 }
-                if kept != 0 { x[v].fetch_add(kept, SeqCst) } else { -1 }
+                if kept >= 10 { x[v].fetch_add(kept, SeqCst) } else { -1 }
             }
             Op::AwaitBoth([v, w], values) => {
                 while [x[v].load(SeqCst), x[w].load(SeqCst)] != values {
