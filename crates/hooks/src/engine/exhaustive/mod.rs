@@ -83,9 +83,6 @@ pub(crate) fn is_timed() -> bool {
 
 /// Something was met that is not seen: the exploration has no answer. On the host's side.
 pub(crate) fn note(reason: String) {
-    if std::env::var_os("DBG").is_some() {
-        eprintln!("NOTE {reason}");
-    }
     IS_OVER.store(true, Ordering::Relaxed);
     state::with(|state| {
         if !state.unseen.contains(&reason) {

@@ -71,11 +71,6 @@ pub(super) fn prepare() {
     });
     let mut watched: Vec<Watched> = watched.collect();
     watched.sort_unstable_by_key(|watched| watched.address);
-    if std::env::var_os("DBG").is_some() {
-        for w in &watched {
-            eprintln!("WATCH {:x} {}", w.address, w.name);
-        }
-    }
     let _ = WATCHED.set(watched);
     super::super::interpose::signals::handle_breakpoints();
 }
