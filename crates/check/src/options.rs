@@ -41,10 +41,8 @@ pub struct Options {
     pub minimise: bool,
     /// Virtual edits that apply in every execution.
     pub overlay: Option<Arc<Overlay>>,
-    /// The program is a process of its own.
+    /// The program is a process of its own: see [`racefuzz_runtime::ops::process`].
     pub process: bool,
-    /// The root of the program is a harness.
-    pub harness: bool,
 }
 
 impl Options {
@@ -85,7 +83,6 @@ impl Options {
             enumerates: true,
             overlay: self.overlay.clone(),
             process: self.process,
-            harness: self.harness,
             ..racefuzz_fuzz::Options::default()
         }
     }
@@ -111,7 +108,6 @@ impl Default for Options {
             minimise: true,
             overlay: None,
             process: false,
-            harness: false,
         }
     }
 }

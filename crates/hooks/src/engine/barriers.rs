@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 const LOCK: u8 = 0xf0;
 const FENCE: [u8; 3] = [0x0f, 0xae, 0xf0];
 const BREAKPOINT: u8 = 0xcc;
+const PAGE: usize = 4096;
 /// Numbers of registers in instructions.
 const RSP: usize = 4;
 const RBP: usize = 5;
@@ -118,9 +119,21 @@ fn replace(address: usize) -> bool {
     overwrite(address, &[BREAKPOINT])
 }
 
+/// Makes code of the program such that it may be both written to and run; whether the system lets it.
+pub(super) fn open(start: usize, end: usize) -> bool {
+    let (start, end) = (start & !(PAGE - 1), end.next_multiple_of(PAGE));
+    // SAFETY: code of the program, which does not run now.
+    unsafe {
+        libc::mprotect(
+            start as *mut c_void,
+            end - start,
+            libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC,
+        ) == 0
+    }
+}
+
 /// Overwrites code of the program, which does not run now.
 pub(super) fn overwrite(address: usize, bytes: &[u8]) -> bool {
-    const PAGE: usize = 4096;
     let page = address & !(PAGE - 1);
     let length = address + bytes.len() - page;
     let protect = |how| {

@@ -34,6 +34,9 @@ enum What {
     Leaves,
 }
 
+/// The code may be written to at any time.
+static IS_OPEN: AtomicBool = AtomicBool::new(false);
+
 static WATCHED: OnceLock<Vec<Watched>> = OnceLock::new();
 /// Whether the breakpoints are there, of the functions for either.
 static ARE_SET: [AtomicBool; 2] = [AtomicBool::new(false), AtomicBool::new(false)];
@@ -72,6 +75,8 @@ pub(super) fn prepare() {
     let mut watched: Vec<Watched> = watched.collect();
     watched.sort_unstable_by_key(|watched| watched.address);
     let _ = WATCHED.set(watched);
+    // Breakpoints come and go in each execution.
+    IS_OPEN.store(barriers::open(start, end), Ordering::Relaxed);
     super::super::interpose::signals::handle_breakpoints();
 }
 
@@ -200,8 +205,15 @@ fn set(what: What, are: bool) {
     if ARE_SET[what as usize].swap(are, Ordering::Relaxed) == are {
         return;
     }
+    let is_open = IS_OPEN.load(Ordering::Relaxed);
     for watched in WATCHED.get().into_iter().flatten().filter(|watched| watched.what == what) {
-        overwrite(watched.address, &[if are { BREAKPOINT } else { watched.first }]);
+        let byte = if are { BREAKPOINT } else { watched.first };
+        if is_open {
+            // SAFETY: code of the program, which does not run now, and may be written to.
+            unsafe { (watched.address as *mut u8).write_volatile(byte) };
+        } else {
+            overwrite(watched.address, &[byte]);
+        }
     }
 }
 
