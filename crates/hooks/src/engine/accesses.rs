@@ -1,121 +1,133 @@
-//! Accesses that are kept to be compared with later ones, and those for which there is no room where they are kept.
+//! What is kept of an access: as little as a report needs, since there is one for every word that a program uses.
 
-use super::border::as_host;
 use super::interpose::Frame;
 use super::sites::site;
-use super::words::AddressHasher;
-use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
+use super::stacks;
+use racefuzz_runtime::Site;
+use racefuzz_runtime::ops::process::{Moment, PlainAccess};
 use racefuzz_trace::Verb;
-use std::cell::UnsafeCell;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
 /// An access.
 #[derive(Clone, Copy)]
 pub(crate) struct Access {
-    pub(super) time: u32,
-    pub(super) step: u32,
-    pub(super) thread: u16,
-    /// Which of the eight bytes.
-    pub(super) bytes: u8,
-    pub(super) writes: bool,
-    pub(super) atomic: bool,
-    pub(super) frame: Frame,
+    pub(crate) time: u32,
+    pub(crate) step: u32,
+    pub(crate) thread: u16,
+    pub(crate) what: What,
+    pub(crate) frame: KeptFrame,
 }
 
 impl Access {
     /// When it was.
-    fn when(&self) -> Moment {
+    pub(crate) fn when(&self) -> Moment {
         Moment { thread: u32::from(self.thread), time: self.time, step: self.step }
     }
 
-    /// As it is shown in a report; on the host's side.
-    pub(super) fn shown(&self) -> PlainAccess {
-        let verb = match (self.atomic, self.writes) {
-            (false, false) => Verb::CellRead,
-            (false, true) => Verb::CellWrite,
-            (true, false) => Verb::Load,
-            (true, true) => Verb::Store,
-        };
-        PlainAccess { when: self.when(), verb, site: site(&raw const self.frame) }
+    /// As a report has it.
+    pub(crate) fn shown(&self) -> PlainAccess {
+        PlainAccess { when: self.when(), verb: self.what.verb(), site: self.frame.site() }
     }
+}
 
-    /// Whether the order of two accesses matters, which are not both atomic.
+/// Which of eight bytes an access uses, and how: the more bits, the stronger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct What(u16);
+
+impl What {
+    const BYTES: u16 = 0xff;
+    const WRITES: u16 = 1 << 8;
+    const IS_PLAIN: u16 = 1 << 9;
+
     #[inline(always)]
-    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
-        self.bytes & other.bytes != 0 && (self.writes || other.writes) && !(self.atomic && other.atomic)
+    pub(crate) fn new(bytes: u8, writes: bool, atomic: bool) -> Self {
+        let how = if writes { Self::WRITES } else { 0 } | if atomic { 0 } else { Self::IS_PLAIN };
+        Self(u16::from(bytes) | how)
+    }
+
+    /// A write of the same bytes that is not atomic.
+    #[inline(always)]
+    pub(crate) fn strongest(self) -> Self {
+        Self(self.0 | Self::WRITES | Self::IS_PLAIN)
+    }
+
+    /// Whether all that races with the other one races with this.
+    #[inline(always)]
+    pub(crate) fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    /// Whether the two race, if nothing orders them.
+    #[inline(always)]
+    pub(crate) fn conflicts_with(self, other: Self) -> bool {
+        let either = self.0 | other.0;
+        self.0 & other.0 & Self::BYTES != 0 && either & Self::WRITES != 0 && either & Self::IS_PLAIN != 0
+    }
+
+    fn verb(self) -> Verb {
+        match (self.0 & Self::IS_PLAIN != 0, self.0 & Self::WRITES != 0) {
+            (true, false) => Verb::CellRead,
+            (true, true) => Verb::CellWrite,
+            (false, false) => Verb::Load,
+            (false, true) => Verb::Store,
+        }
     }
 }
 
-/// Accesses of the running execution for which there was no room in their cells, by addresses of these.
-type Crowds = HashMap<usize, Vec<Access>, BuildHasherDefault<AddressHasher>>;
-
-struct Global(UnsafeCell<Option<Crowds>>);
-
-// SAFETY: used by the operating-system thread that drives the program, on the host's side.
-unsafe impl Sync for Global {}
-
-static CROWDS: Global = Global(UnsafeCell::new(None));
-
-/// Runs something on them; it must not come here again.
-fn with<R>(f: impl FnOnce(&mut Crowds) -> R) -> R {
-    // SAFETY: see `Global`; nobody has a reference meanwhile.
-    f(unsafe { &mut *CROWDS.0.get() }.get_or_insert_default())
+/// The call of a hook; packed, since it would be four bytes more.
+#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
+pub(crate) struct KeptFrame {
+    returns_to: usize,
+    /// The caller's frame, from the beginning of all stacks, in words and one more; 0 where it is no place for one.
+    caller: u32,
 }
 
-/// An execution begins.
-pub(super) fn begin() {
-    with(Crowds::clear);
+impl KeptFrame {
+    const WORD: usize = 8;
+
+    #[inline(always)]
+    pub(crate) fn of(frame: Frame) -> Self {
+        const { assert!(stacks::REGION.1 / Self::WORD < u32::MAX as usize) };
+        let offset = frame.caller.wrapping_sub(stacks::REGION.0);
+        let is_frame = offset < stacks::REGION.1 && offset.is_multiple_of(Self::WORD);
+        let caller = if is_frame { (offset / Self::WORD) as u32 + 1 } else { 0 };
+        Self { returns_to: frame.returns_to, caller }
+    }
+
+    /// The place of the call.
+    pub(crate) fn site(self) -> Site {
+        let offset = self.caller.checked_sub(1).map(|words| words as usize * Self::WORD);
+        let caller = offset.map_or(0, |offset| stacks::REGION.0 + offset);
+        let frame = Frame { caller, returns_to: self.returns_to };
+        site(&raw const frame)
+    }
 }
 
-/// Keeps an access for which there is no room in the cell of an address.
-pub(super) fn keep((address, access): (usize, Access)) {
-    with(|crowds| crowds.entry(address).or_default().push(access));
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether one that was kept of a cell is like this.
-pub(super) fn any_kept(address: usize, is: impl FnMut(&Access) -> bool) -> bool {
-    with(|crowds| crowds.get(&address).is_some_and(|kept| kept.iter().any(is)))
-}
+    #[test]
+    fn an_access_covers_weaker_ones() {
+        let [read, write] = [false, true].map(|writes| What::new(0x0f, writes, false));
+        let [load, store] = [false, true].map(|writes| What::new(0x0f, writes, true));
+        assert!(write.covers(read) && write.covers(store) && store.covers(load) && read.covers(load));
+        assert!(!read.covers(store) && !store.covers(read) && !load.covers(read));
+        assert!(!What::new(0x03, true, false).covers(load));
+        assert!(write.conflicts_with(load) && read.conflicts_with(store) && write.conflicts_with(write));
+        assert!(!read.conflicts_with(load) && !load.conflicts_with(store) && !store.conflicts_with(store));
+        assert!(!write.conflicts_with(What::new(0xf0, true, false)));
+        assert!(load.strongest() == write);
+    }
 
-/// Those that were kept of a cell of which the running thread does not know.
-pub(super) fn unknown(address: usize) -> Vec<Access> {
-    let mut kept = with(|crowds| crowds.get(&address).cloned().unwrap_or_default());
-    kept.retain(|access| !is_known_here(*access));
-    kept
-}
-
-/// One of them with which this one races.
-pub(super) fn races_with_kept((address, this): (usize, Access)) -> Option<Access> {
-    unknown(address).into_iter().find(|other| other.conflicts_with(&this))
-}
-
-/// Whether the running thread knows of an access.
-#[inline(never)]
-pub(super) fn is_known(other: Access) -> bool {
-    as_host(is_known_here, other)
-}
-
-/// The same, on the host's side.
-fn is_known_here(other: Access) -> bool {
-    process::is_known(other.when())
-}
-
-/// Why an access may have raced without that having been found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Missed {
-    /// Memory that is none of the heap, of stacks and of statics, or more of it than is kept.
-    Elsewhere,
-    /// It is volatile, which is no race, and no operation.
-    Volatile,
-}
-
-impl Missed {
-    /// In words.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Elsewhere => "accesses to memory that is not looked at for data races",
-            Self::Volatile => "volatile accesses to memory that other threads use, too",
+    #[test]
+    fn a_frame_is_kept_where_it_may_be_one() {
+        for caller in [stacks::REGION.0, stacks::REGION.0 + stacks::REGION.1 - 8] {
+            let kept = KeptFrame::of(Frame { caller, returns_to: 1 });
+            assert_eq!(kept.caller as usize * 8 - 8 + stacks::REGION.0, caller);
+        }
+        for caller in [0, stacks::REGION.0 - 8, stacks::REGION.0 + 4, stacks::REGION.0 + stacks::REGION.1] {
+            assert_eq!(KeptFrame::of(Frame { caller, returns_to: 1 }).caller, 0);
         }
     }
 }

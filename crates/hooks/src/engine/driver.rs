@@ -1,6 +1,7 @@
 //! From a request to an answer: the executions of one process.
 
 use super::border::settle;
+use super::missed::Missed;
 use super::process::{self, Program};
 use super::real::die;
 use super::segments::Segments;
@@ -112,7 +113,7 @@ fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> race
     struct Ends;
     impl racefuzz_check::Observer for Ends {
         fn cancelled(&self) -> bool {
-            exhaustive::is_over() || shadow::missed().is_some()
+            exhaustive::is_over() || Missed::first().is_some()
         }
     }
     let asked = options.settings.clone();
@@ -144,7 +145,7 @@ fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> race
     if report.outcome == Outcome::Passed {
         report.warnings.push(racefuzz_trace::Warning::CompiledLibrary);
     }
-    if let Some(missed) = shadow::missed() {
+    if let Some(missed) = Missed::first() {
         exhaustive::note(missed.words().to_owned());
     }
     let unseen = state::with(|state| state.unseen.clone());

@@ -3,7 +3,7 @@
 use super::{Frame, export};
 use crate::engine::border::{as_host, in_program};
 use crate::engine::heap::Known;
-use crate::engine::{arena, heap, shadow};
+use crate::engine::{arena, freed, heap};
 use std::ffi::c_void;
 
 #[inline(always)]
@@ -109,10 +109,10 @@ fn release(address: usize, frame: *const Frame) {
     if in_program() {
         match heap::look_up(address) {
             Known::Live(bytes) => {
-                shadow::released(address, bytes, frame);
+                freed::released(address, bytes, frame);
                 heap::mark_freed(address);
             }
-            Known::Freed(_) => as_host(shadow::released_twice, (address, frame)),
+            Known::Freed(_) => as_host(freed::released_twice, (address, frame)),
             // Allocated before the program began, once for all executions: it stays.
             Known::Nothing => {}
         }
