@@ -255,6 +255,27 @@ fn what_is_old_is_read_behind_rounds_taken_back() {
     }
 }
 
+/// Two values together are noticed, seen one after the other in rounds between which others act.
+#[test]
+fn what_two_rounds_show_is_noticed() {
+    use racefuzz_soak::{Keeps, Looks, Op};
+    let mut program = generate(0, &[Theme::Atomics]);
+    for looks in [Looks::Load, Looks::Update, Looks::Locked] {
+        for keeps in [Keeps::Last, Keeps::Twice, Keeps::Change] {
+            for stores in [
+                vec![Op::Store(1, 1)],
+                vec![Op::Add(1, 1)],
+                vec![Op::Lock(0), Op::Store(1, 1), Op::Unlock(0, 1)],
+            ] {
+                let stores = [stores, vec![Op::Store(1, 2)]].concat();
+                program.threads = vec![vec![Op::AwaitKeeping(looks, keeps, 1, 2)], stores];
+                let verdict = compare(&program, &WITH_SCHEDULES);
+                assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+            }
+        }
+    }
+}
+
 /// The enumerator finds what is known, and the comparison notices what is wrong.
 #[test]
 fn known_programs_have_the_outcomes_that_they_must() {

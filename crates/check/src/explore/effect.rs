@@ -140,6 +140,12 @@ impl Explore {
         self.finds_newest_write(id) || !is_count(event.verb) && same()
     }
 
+    /// Whether others have changed a variable since a thread has read it in these events.
+    pub(super) fn finds_change(&self, thread: u32, events: &Range<u32>) -> bool {
+        let changed = |id: &Id| self.graph.event(*id).verb.is_atomic() && !self.finds_newest(*id);
+        self.ids(thread, events).iter().any(changed)
+    }
+
     pub(super) fn finds_newest_write(&self, id: Id) -> bool {
         let event = self.graph.event(id);
         if event.kind != Kind::Read {

@@ -43,7 +43,10 @@ impl Explore {
             Wait::Seen(round) => {
                 let round = round.clone();
                 if !self.is_seen(thread, &round) {
-                    return LoopState::Waits;
+                    // What a graph leaves to be explored includes that others change what was read; one of a pair
+                    // leaves nothing.
+                    let goes_on = self.quiet.is_some() && self.finds_change(thread, &round);
+                    return if goes_on { self.goes_on_behind(thread) } else { LoopState::Waits };
                 }
                 if self.fronts[thread as usize].strayed && self.quiet.is_none() {
                     // There is more of it than its events say.
