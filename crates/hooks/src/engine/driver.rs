@@ -153,6 +153,8 @@ fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> race
     let differs = |failure: &Failure| failure.kind == FailureKind::Nondeterminism;
     if !unseen.is_empty() && report.failures.iter().all(differs) {
         report.failures.clear();
+        // How many were explored until then depends on how soon it ended.
+        report.stats = racefuzz_trace::Stats::default();
         report.outcome = Outcome::Incomplete;
         report.stopped = Some(unseen.join("; "));
         report.proof = report.proof.map(|proof| racefuzz_trace::Proof { whole: false, ..proof });

@@ -84,9 +84,11 @@ pub(crate) fn is_timed() -> bool {
 /// Something was met that is not seen: the exploration has no answer. On the host's side.
 pub(crate) fn note(reason: String) {
     IS_OVER.store(true, Ordering::Relaxed);
+    // What comes behind the first depends on how soon the exploration ends.
+    let first = super::missed::Missed::first().map_or(reason, |missed| missed.words().to_owned());
     state::with(|state| {
-        if !state.unseen.contains(&reason) {
-            state.unseen.push(reason);
+        if state.unseen.is_empty() {
+            state.unseen.push(first);
         }
     });
 }
