@@ -168,6 +168,7 @@ impl Explore {
         }
         if effect == Effect::Silent && self.quiet.is_some() && !is_last {
             // Others went on in its middle.
+            self.note_further_round(thread, &round);
             return self.goes_on_behind(thread);
         }
         if effect == Effect::Silent && !self.forced && is_last {
@@ -182,6 +183,7 @@ impl Explore {
             self.trial = trial;
             return LoopState::Tries;
         }
+        self.note_further_round(thread, &round);
         self.front(thread).wait = Wait::Seen(round.events.clone());
         if self.is_seen(thread, &round.events) {
             return self.goes_on_behind(thread);

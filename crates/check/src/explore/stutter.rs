@@ -21,7 +21,7 @@ use super::finding::Round;
 use super::pairs::{ORDERS, Pair};
 use super::taking_back::spurious_failures;
 use super::*;
-use crate::waiting::{Purpose, choice, mix};
+use crate::waiting::{LoopKey, Purpose, choice, mix};
 use racefuzz_runtime::Ended;
 use racefuzz_trace::FailureKind;
 use std::cmp::Ordering;
@@ -38,6 +38,10 @@ pub(super) struct Quiet {
     tries: Option<Round>,
     /// How many events the thread had executed when the graph had been, as soon as it has.
     begun: Option<u32>,
+    /// The loop, and further rounds of it that are taken for waits and stay: who goes round more often in one of the two
+    /// need not remember it.
+    key: LoopKey,
+    further: Vec<Range<u32>>,
     /// How many events of the graph were looked at.
     looked: Id,
     /// How often others have changed a word since.
@@ -75,7 +79,9 @@ impl Explore {
         self.load(Loaded::new(graph, None));
         let (thread, round) = (pair.thread, pair.events(is_with));
         let tries = pair.tries.clone().filter(|_| is_with);
-        self.quiet_next = Some(Quiet { thread, round, seed, tries, begun: None, looked: 0, changes: 0 });
+        let (key, further) = (pair.key(), Vec::new());
+        self.quiet_next =
+            Some(Quiet { thread, round, seed, tries, begun: None, key, further, looked: 0, changes: 0 });
     }
 
     /// The thread whose next event is added where one of a pair goes on.
@@ -104,6 +110,15 @@ impl Explore {
         let rank = |thread: &u32| (quiet.turn(*thread), polls(thread), self.quiet_number(quiet, *thread));
         let next = (0..self.started as u32).filter(goes_on).min_by_key(rank)?;
         self.go(next, standing, None)
+    }
+
+    /// Notes a round of a thread that is taken for a wait and stays.
+    pub(super) fn note_further_round(&mut self, thread: u32, ended: &Round) {
+        if let Some(quiet) =
+            self.quiet.as_mut().filter(|quiet| quiet.thread == thread && quiet.key == ended.key)
+        {
+            quiet.further.push(ended.events.clone());
+        }
     }
 
     /// Counts how often others have changed a word since the graph has been executed.
@@ -176,7 +191,11 @@ impl Explore {
     /// A number of what one of a pair came to, whatever the order of its events, and without the round; `None`
     /// if it says nothing.
     pub(crate) fn came_to(&self, ended: &Ended, pair: &Pair, is_with: bool) -> Option<u64> {
-        let left_out = pair.events(is_with);
+        let (left_out, further) = (pair.events(is_with), self.quiet.as_ref().map(|quiet| &quiet.further));
+        let is_left_out = |event: &Event| {
+            let of_wait = |rounds: &Vec<Range<u32>>| rounds.iter().any(|round| round.contains(&event.po));
+            event.thread == pair.thread && (left_out.contains(&event.po) || further.is_some_and(of_wait))
+        };
         let endless = ended.failure.as_ref().is_some_and(|found| found.kind == FailureKind::StepLimit);
         let in_trial = self.trial.is_some();
         if ended.stopped || ended.unseen || self.diverged || in_trial || endless {
@@ -189,7 +208,7 @@ impl Explore {
                 let event = self.graph.event(**id);
                 // The choice of what happens anyway may have been made in the trial.
                 let is_none = event.kind == Kind::Choice && event.choice == 0;
-                !is_none && (thread != pair.thread || !left_out.contains(&event.po))
+                !is_none && !is_left_out(event)
             };
             let events = events.iter().filter(counts);
             let number = events.fold(self.path(thread), |number, id| mix(number, self.shown(*id)));
