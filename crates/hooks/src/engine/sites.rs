@@ -164,12 +164,14 @@ pub(crate) fn functions<T>(known: &dyn Fn(&str) -> Option<T>) -> Vec<(usize, T)>
         executable.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
     let found = functions.filter_map(|symbol| {
         let name = addr2line::demangle_auto(symbol.name().ok()?.into(), None);
-        Some((base + symbol.address() as usize, known(&name)?))
+        let known = known(&name)?;
+        Some((base + symbol.address() as usize, name.into_owned(), known))
     });
-    let mut found: Vec<(usize, T)> = found.collect();
-    found.sort_unstable_by_key(|(address, _)| *address);
-    found.dedup_by_key(|(address, _)| *address);
-    found
+    let mut found: Vec<(usize, String, T)> = found.collect();
+    // Functions of equal code may be one: the linker has their names in any order.
+    found.sort_unstable_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+    found.dedup_by_key(|(address, ..)| *address);
+    found.into_iter().map(|(address, _, known)| (address, known)).collect()
 }
 
 /// Whether the function at an address is none of the standard library's, or one of its functions that stand for an
@@ -206,8 +208,8 @@ impl Known {
         let mut part = Part::default();
         let mut first = None;
         for _ in 0..DEPTH {
-            // SAFETY: the hook's own frame, and from there the chain of frame pointers, which is followed only
-            // upwards inside the stacks of the program.
+            // SAFETY: a hook's own frame, perhaps of a call that is over, and from there the chain of frame pointers,
+            // which is followed only upwards inside the stack in which it lies.
             let Frame { caller, returns_to } = unsafe { *frame };
             let address = returns_to.wrapping_sub(1);
             let code = self.code(address);
@@ -216,8 +218,7 @@ impl Known {
                 return (Site::of_code(address), part);
             }
             first.get_or_insert(address);
-            let inside = caller.wrapping_sub(stacks::REGION.0) < stacks::REGION.1;
-            if !inside || caller <= frame as usize || !caller.is_multiple_of(8) {
+            if !stacks::is_frame_behind(frame as usize, caller) {
                 break;
             }
             frame = caller as *const Frame;

@@ -27,6 +27,18 @@ pub(crate) fn owns(address: usize) -> bool {
     address.wrapping_sub(REGION.0) < REGION.1
 }
 
+/// Whether a frame's two words may lie at an address, behind those of another frame; in the same stack, if that one lies
+/// in a stack. Where it is of a call that is over, what it says of its caller may be anything.
+pub(crate) fn is_frame_behind(frame: usize, caller: usize) -> bool {
+    const FRAME: usize = 16;
+    let slot = |address: usize| address.wrapping_sub(REGION.0) / STRIDE;
+    let is_inside = || {
+        let (low, high) = bounds(slot(caller));
+        (low..=high - FRAME).contains(&caller) && (!owns(frame) || slot(frame) == slot(caller))
+    };
+    caller > frame && caller.is_multiple_of(8) && owns(caller) && is_inside()
+}
+
 /// Maps the stacks and protects their guard pages.
 pub(crate) fn prepare() {
     if !map(REGION) {
@@ -65,4 +77,21 @@ unsafe extern "C" fn call_from(argument: *mut u8, function: extern "C" fn(*mut u
         "ret",
         ".cfi_endproc",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_of_frames_stays_in_its_stack() {
+        let (low, high) = bounds(3);
+        assert!(is_frame_behind(low, low + 16) && is_frame_behind(low + 64, high - 16));
+        // The next stack begins with a page that must not be read.
+        for caller in [high - 8, high, high + GUARD, low, low - 8, low + 20, 0, usize::MAX - 7] {
+            assert!(!is_frame_behind(low, caller), "{caller:#x}");
+        }
+        // What is kept of a frame is looked at from elsewhere.
+        assert!(is_frame_behind(REGION.0 - 64, low) && !is_frame_behind(REGION.0 - 64, low - 8));
+    }
 }
