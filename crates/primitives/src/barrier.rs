@@ -6,13 +6,10 @@
 //! documentation would allow another one, which no program can make out but one that counts arrivals
 //! itself.
 
-use racefuzz_runtime::ops::{self, Update};
-use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};
-use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
+use racefuzz_runtime::ops::{self, barrier};
+use racefuzz_runtime::{Absent, Primitive, Shared, Site};
+use racefuzz_trace::ObjectKind;
 use std::fmt;
-
-const ARRIVE: Update = Update::new(Verb::Arrive);
-const GENERATION: u64 = 1 << 32;
 
 /// `std::sync::Barrier` whose operations are steps of an execution: arriving is one, leaving is
 /// another.
@@ -30,7 +27,7 @@ impl Primitive for Barrier {
     }
 
     fn initial(&self) -> u64 {
-        !(GENERATION - 1)
+        barrier::INITIAL
     }
 }
 
@@ -45,23 +42,12 @@ impl Barrier {
     #[track_caller]
     pub fn wait(&self) -> BarrierWaitResult {
         let site = Site::caller();
-        let arrived = ops::update(self, ARRIVE, site, |word, _| {
-            *word += 1;
-            if (*word & (GENERATION - 1)) < self.threads as u64 {
-                return Err(*word & !(GENERATION - 1));
-            }
-            *word = (*word & !(GENERATION - 1)).wrapping_sub(GENERATION);
-            Ok(())
-        });
+        let threads = self.threads as u64;
+        let arrived = ops::update(self, barrier::ARRIVE, site, |word, _| barrier::arrive(word, threads));
         match arrived {
             Ok(Ok(Ok(())) | Err(_)) => BarrierWaitResult(true),
             Ok(Ok(Err(generation))) => {
-                let pass = Update {
-                    kind: OpKind::Load,
-                    order: MemoryOrder::Acquire,
-                    ..Update::when(Verb::Pass, Test::Below(generation))
-                };
-                let _ = ops::update(self, pass, site, |_, _| ());
+                let _ = ops::update(self, barrier::pass(generation), site, |_, _| ());
                 BarrierWaitResult(false)
             }
             Err(Absent::Outside) => {

@@ -12,7 +12,7 @@
 //! the mutex.
 
 use crate::mutex::{MutexGuard, Released};
-use racefuzz_runtime::ops::{self, TimedOut, Update};
+use racefuzz_runtime::ops::{self, TimedOut, Update, Waiters};
 use racefuzz_runtime::{Absent, Primitive, Shared, Site, Test};
 use racefuzz_trace::{MemoryOrder, ObjectKind, ThreadId, Verb};
 use std::cell::UnsafeCell;
@@ -26,15 +26,13 @@ const NOTIFY_ONE: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(V
 const NOTIFY_ALL: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::NotifyAll) };
 const WOKEN: Update = Update { order: MemoryOrder::Relaxed, ..Update::new(Verb::Woken) };
 
-/// The bit that all waiters share for whom there is none of their own.
-const SHARED_BIT: u32 = 63;
-
 /// `std::sync::Condvar` whose operations are steps of an execution. Whom
 /// [`notify_one`](Self::notify_one) wakes is a choice; by default the thread that has waited longest.
 /// Time is virtual, and a wait ends for no reason only where that is injected.
 pub struct Condvar {
     shared: Shared,
-    /// Made by the first who waits: a variable that consists of zero bytes is valid, as std's is.
+    /// Made by the first who waits: a variable that consists of zero bytes is valid, as std's is. Boxed whole,
+    /// because a null pointer is an absent box, and zero bytes are no vector.
     waiters: UnsafeCell<Option<Box<Waiters>>>,
     real: std::sync::Condvar,
 }
@@ -48,20 +46,6 @@ unsafe impl Sync for Condvar {}
 impl UnwindSafe for Condvar {}
 impl RefUnwindSafe for Condvar {}
 
-/// The threads that wait, those that have waited longest first. Boxed whole, because a null pointer
-/// is an absent box, and zero bytes are no vector.
-#[derive(Default)]
-struct Waiters {
-    threads: Vec<Waiter>,
-}
-
-/// A thread that waits, or was woken and has not noticed yet.
-struct Waiter {
-    thread: ThreadId,
-    bit: u32,
-    woken: bool,
-}
-
 impl Primitive for Condvar {
     const KIND: ObjectKind = ObjectKind::Condvar;
 
@@ -73,7 +57,7 @@ impl Primitive for Condvar {
         // Whoever waited in an earlier execution is gone.
         // SAFETY: see the `Sync` of this type.
         if let Some(waiters) = unsafe { &mut *self.waiters.get() } {
-            waiters.threads.clear();
+            waiters.clear();
         }
         0
     }
@@ -86,9 +70,9 @@ impl Condvar {
         Self { shared: Shared::new(), waiters: UnsafeCell::new(None), real: std::sync::Condvar::new() }
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut Vec<Waiter>) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> R {
         // SAFETY: see the `Sync` of this type; the closures of this module do not come back here.
-        f(&mut unsafe { &mut *self.waiters.get() }.get_or_insert_default().threads)
+        f(unsafe { &mut *self.waiters.get() }.get_or_insert_default())
     }
 
     /// Gives the mutex back and waits to be notified, then takes it again.
@@ -174,11 +158,7 @@ impl Condvar {
     fn begin<'a, T>(&self, guard: MutexGuard<'a, T>, site: Site) -> Begun<'a, T> {
         let me = ops::current_thread().unwrap_or(ThreadId::ROOT);
         let entered = ops::update(self, WAIT, site, |_, _| {
-            self.with(|waiters| {
-                let used = waiters.iter().fold(0u64, |used, waiter| used | 1 << waiter.bit);
-                let bit = used.trailing_ones().min(SHARED_BIT);
-                waiters.push(Waiter { thread: me, bit, woken: false });
-            });
+            self.with(|waiters| waiters.enter(me));
         });
         match entered {
             Ok(_) => Begun::Waiting(guard),
@@ -213,13 +193,12 @@ impl Condvar {
 
     /// Waits until the thread is woken, or no longer; whether it was for the time being up.
     fn sleep(&self, me: ThreadId, timeout: Option<Duration>, site: Site) -> bool {
-        let bit = self.with(|waiters| waiters.iter().find(|waiter| waiter.thread == me).map(|w| w.bit));
-        let Some(bit) = bit else { return false };
+        let Some(bit) = self.with(|waiters| waiters.bit(me)) else { return false };
         let spurious = ops::choose_spurious();
         let test = if spurious { Test::Always } else { Test::Any(1 << bit) };
         loop {
             let woken = ops::update(self, Update { test, timeout, ..WOKEN }, site, |word, told| {
-                self.with(|waiters| leave(waiters, me, spurious, word, told))
+                self.with(|waiters| waiters.leave(me, spurious, word, told))
             });
             match woken {
                 Ok(Ok(true)) | Err(_) => return false,
@@ -227,7 +206,7 @@ impl Condvar {
                 Ok(Ok(false)) => {}
                 Ok(Err(TimedOut)) => {
                     // Nobody has run since the wait ended.
-                    self.with(|waiters| waiters.retain(|waiter| waiter.thread != me));
+                    self.with(|waiters| waiters.give_up(me));
                     return true;
                 }
             }
@@ -240,15 +219,9 @@ impl Condvar {
         if ops::wakes_all(Site::caller()) {
             return self.notify_all();
         }
-        let waiting = || self.with(|waiters| waiters.iter().filter(|waiter| !waiter.woken).count());
-        let done = ops::update_choosing(self, NOTIFY_ONE, Site::caller(), waiting, |word, told, chosen| {
-            self.with(|waiters| {
-                if let Some(waiter) = waiters.iter_mut().filter(|waiter| !waiter.woken).nth(chosen) {
-                    waiter.woken = true;
-                    *word |= 1 << waiter.bit;
-                    told.other(waiter.thread);
-                }
-            });
+        let asleep = || self.with(|waiters| waiters.asleep());
+        let done = ops::update_choosing(self, NOTIFY_ONE, Site::caller(), asleep, |word, told, chosen| {
+            self.with(|waiters| waiters.wake(chosen, word, told));
         });
         if let Err(Absent::Outside) = done {
             crate::outside::step();
@@ -260,49 +233,13 @@ impl Condvar {
     #[track_caller]
     pub fn notify_all(&self) {
         let done = ops::update(self, NOTIFY_ALL, Site::caller(), |word, told| {
-            self.with(|waiters| {
-                let mut count = 0;
-                for waiter in waiters.iter_mut().filter(|waiter| !waiter.woken) {
-                    waiter.woken = true;
-                    *word |= 1 << waiter.bit;
-                    if count == 0 {
-                        told.other(waiter.thread);
-                    }
-                    count += 1;
-                }
-                if count > 1 {
-                    told.text(|| format!("wakes {count} threads"));
-                }
-            });
+            self.with(|waiters| waiters.wake_all(word, told));
         });
         if let Err(Absent::Outside) = done {
             crate::outside::step();
             self.real.notify_all();
         }
     }
-}
-
-/// Takes `me` out of the waiters if it was woken, or for no reason if `spurious`.
-fn leave(
-    waiters: &mut Vec<Waiter>,
-    me: ThreadId,
-    spurious: bool,
-    word: &mut u64,
-    told: &mut ops::Told<'_>,
-) -> bool {
-    let Some(place) = waiters.iter().position(|waiter| waiter.thread == me) else { return true };
-    if !waiters[place].woken {
-        if !spurious {
-            told.failed();
-            return false;
-        }
-        told.text(|| "for no reason".to_owned());
-    }
-    let gone = waiters.remove(place);
-    if gone.woken && !waiters.iter().any(|waiter| waiter.woken && waiter.bit == gone.bit) {
-        *word &= !(1 << gone.bit);
-    }
-    true
 }
 
 /// Where a wait takes place.

@@ -2,7 +2,6 @@
 
 use super::blocks::Blocks;
 use super::events::Events;
-use super::exhaustive::condvar::Waiter;
 use super::exhaustive::threads::Scope;
 use super::futex::Futexes;
 use super::output::Output;
@@ -10,6 +9,7 @@ use super::rounds::Rounds;
 use super::segments::Segments;
 use super::threads::Threads;
 use super::words::Words;
+use racefuzz_runtime::ops::Waiters;
 use std::cell::UnsafeCell;
 use std::collections::{HashMap, HashSet};
 
@@ -30,7 +30,7 @@ pub(crate) struct State {
     pub(crate) unseen: Vec<String>,
     /// There, too: who waits on condition variables, by their addresses; scopes, and of threads that make another
     /// one in which; and what stands for threads' tokens.
-    pub(crate) waiters: HashMap<usize, Vec<Waiter>>,
+    pub(crate) waiters: HashMap<usize, Waiters>,
     pub(crate) scopes: Vec<Scope>,
     pub(crate) spawning: HashMap<usize, usize>,
     pub(crate) tokens: Vec<usize>,

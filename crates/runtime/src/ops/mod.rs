@@ -5,6 +5,7 @@
 //! neither blocks nor fails.
 
 mod atomic;
+pub mod barrier;
 mod cell;
 mod counted;
 mod freed;
@@ -16,6 +17,7 @@ mod state;
 mod threads;
 mod tracked;
 pub mod unseen;
+mod waiters;
 
 pub use crate::overlay::{goes_on, wakes_all};
 pub use atomic::{
@@ -36,6 +38,7 @@ pub use threads::{
     join_thread, outlive, panicking, park, sleep, spawn, thread_name, unpark, yield_now,
 };
 pub use tracked::{alloc, dealloc, track, untrack};
+pub use waiters::Waiters;
 
 pub(crate) use atomic::{MO, load_known};
 pub(crate) use counted::Destruction;

@@ -96,6 +96,17 @@ impl Told<'_> {
         f(&mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: false })
     }
 
+    /// For tests: what it comes to.
+    #[cfg(test)]
+    pub(super) fn heard<R>(f: impl FnOnce(&mut Told<'_>) -> R) -> (R, Heard) {
+        let (mut ok, mut hold) = (true, true);
+        let (mut other, mut text) = (None, None);
+        let told =
+            &mut Told { ok: &mut ok, other: &mut other, hold: &mut hold, text: &mut text, recorded: true };
+        let result = f(told);
+        (result, Heard { ok, other, text })
+    }
+
     /// The operation did not do what it was asked (a `try_lock` on a taken lock); it does not
     /// become a holder.
     pub fn failed(&mut self) {
@@ -114,6 +125,14 @@ impl Told<'_> {
             *self.text = Some(text());
         }
     }
+}
+
+/// What an operation has told the trace.
+#[cfg(test)]
+pub(super) struct Heard {
+    pub(super) ok: bool,
+    pub(super) other: Option<u32>,
+    pub(super) text: Option<String>,
 }
 
 /// Performs an operation on the state word: `f` changes it and returns what the caller needs.

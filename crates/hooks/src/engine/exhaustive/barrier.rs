@@ -1,17 +1,12 @@
-//! Barriers: a word with a generation in its upper half, counting down, and those who have arrived in its lower
-//! half, as racefuzz's own.
+//! Barriers, whose word is that of racefuzz's own.
 
 use super::super::interpose::Frame;
 use super::super::kinds::as_kind;
 use super::super::sites::site_and_part;
 use super::{give_up, place, state_word};
-use racefuzz_runtime::Test;
-use racefuzz_runtime::ops::{self, Update};
-use racefuzz_trace::{MemoryOrder, ObjectKind, OpKind, Verb};
+use racefuzz_runtime::ops::{self, barrier};
+use racefuzz_trace::ObjectKind;
 
-const GENERATION: u64 = 1 << 32;
-/// The word of a barrier that nobody has come to.
-pub(super) const INITIAL: u64 = !(GENERATION - 1);
 /// What a barrier consists of, in words: a mutex, a count and a generation under it, a condition variable, and for
 /// how many threads it is.
 const WORDS: usize = 5;
@@ -35,27 +30,16 @@ pub(super) fn wait(address: usize, frame: *const Frame) -> bool {
         return true;
     };
     let word = state_word(address, 8, site, part);
-    let arrived = as_kind!(word, ObjectKind::Barrier, |barrier| ops::update(
-        barrier,
-        Update::new(Verb::Arrive),
+    let arrived = as_kind!(word, ObjectKind::Barrier, |object| ops::update(
+        object,
+        barrier::ARRIVE,
         site,
-        |word, _| {
-            *word += 1;
-            if (*word & (GENERATION - 1)) < threads {
-                return Some(*word & !(GENERATION - 1));
-            }
-            *word = (*word & !(GENERATION - 1)).wrapping_sub(GENERATION);
-            None
-        }
+        |word, _| barrier::arrive(word, threads)
     ));
     super::done(word);
-    let Ok(Ok(Some(generation))) = arrived else { return true };
-    let pass = Update {
-        kind: OpKind::Load,
-        order: MemoryOrder::Acquire,
-        ..Update::when(Verb::Pass, Test::Below(generation))
-    };
-    let _ = as_kind!(word, ObjectKind::Barrier, |barrier| ops::update(barrier, pass, site, |_, _| ()));
+    let Ok(Ok(Err(generation))) = arrived else { return true };
+    let pass = barrier::pass(generation);
+    let _ = as_kind!(word, ObjectKind::Barrier, |object| ops::update(object, pass, site, |_, _| ()));
     super::done(word);
     false
 }

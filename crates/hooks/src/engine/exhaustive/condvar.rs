@@ -1,11 +1,11 @@
-//! Condition variables: a word of one bit per waiter that was woken and has not noticed yet, as racefuzz's own.
+//! Condition variables, whose word and waiters are those of racefuzz's own.
 
 use super::super::interpose::Frame;
 use super::super::kinds::as_kind;
 use super::super::sites::site_and_part;
 use super::super::{state, words::Word};
 use super::{give_up, locks, place, state_word};
-use racefuzz_runtime::ops::{self, Told, Update};
+use racefuzz_runtime::ops::{self, Told, Update, Waiters};
 use racefuzz_runtime::{Site, Test};
 use racefuzz_trace::{MemoryOrder, ObjectKind, ThreadId, Verb};
 use std::time::Duration;
@@ -14,16 +14,8 @@ const fn relaxed(verb: Verb) -> Update {
     Update { order: MemoryOrder::Relaxed, ..Update::new(verb) }
 }
 
-/// Threads that may wait at a time on one of them.
+/// Threads that may wait at a time on one of them: no two share a bit of its word, which is as large as in memory.
 const MOST: u32 = 32;
-
-/// A thread that waits, or was woken and has not noticed yet.
-#[derive(Clone, Copy)]
-pub(crate) struct Waiter {
-    thread: ThreadId,
-    bit: u32,
-    woken: bool,
-}
 
 /// The condition variable at an address.
 fn condvar<'a>(address: usize, frame: *const Frame) -> (&'a Word, Site) {
@@ -31,8 +23,8 @@ fn condvar<'a>(address: usize, frame: *const Frame) -> (&'a Word, Site) {
     (state_word(address, 4, site, part), site)
 }
 
-/// Runs something on those who wait, longest first.
-fn with<R>(address: usize, f: impl FnOnce(&mut Vec<Waiter>) -> R) -> R {
+/// Runs something on those who wait.
+fn with<R>(address: usize, f: impl FnOnce(&mut Waiters) -> R) -> R {
     state::with(|state| f(state.waiters.entry(address).or_default()))
 }
 
@@ -53,11 +45,7 @@ pub(super) fn wait(address: usize, mutex: usize, timeout: Option<Duration>, fram
     let (word, site) = condvar(address, frame);
     let me = ops::current_task().unwrap_or(ThreadId::ROOT);
     let enter = |_: &mut u64, _: &mut Told<'_>| {
-        with(address, |waiters| {
-            let bit = (0..MOST).find(|bit| waiters.iter().all(|waiter| waiter.bit != *bit))?;
-            waiters.push(Waiter { thread: me, bit, woken: false });
-            Some(bit)
-        })
+        with(address, |waiters| (waiters.next_bit() < MOST).then(|| waiters.enter(me)))
     };
     let entered = update(word, relaxed(Verb::Wait), site, enter);
     super::done(word);
@@ -69,46 +57,29 @@ pub(super) fn wait(address: usize, mutex: usize, timeout: Option<Duration>, fram
     let spurious = ops::choose_spurious();
     let test = if spurious { Test::Always } else { Test::Any(1 << bit) };
     let woken = update(word, Update { test, timeout, ..relaxed(Verb::Woken) }, site, |word, told| {
-        with(address, |waiters| leave(waiters, me, word, told));
+        // Nobody else's bit has let the thread through.
+        with(address, |waiters| waiters.leave(me, true, word, told));
     });
     let timed_out = matches!(woken, Some(Err(_)));
     if timed_out {
         // Nobody has run since the wait ended.
-        with(address, |waiters| waiters.retain(|waiter| waiter.thread != me));
+        with(address, |waiters| waiters.give_up(me));
     }
     super::done(word);
     locks::retake_mutex(mutex, site);
     !timed_out
 }
 
-/// Takes a thread that wakes out of those who wait.
-fn leave(waiters: &mut Vec<Waiter>, me: ThreadId, word: &mut u64, told: &mut Told<'_>) {
-    let Some(index) = waiters.iter().position(|waiter| waiter.thread == me) else { return };
-    let gone = waiters.remove(index);
-    if gone.woken {
-        *word &= !(1 << gone.bit);
-    } else {
-        told.text(|| "for no reason".to_owned());
-    }
-}
-
 /// Wakes one of those who wait.
 pub(super) fn notify_one(address: usize, frame: *const Frame) {
     let (word, site) = condvar(address, frame);
-    let waiting = || with(address, |waiters| waiters.iter().filter(|waiter| !waiter.woken).count());
+    let asleep = || with(address, |waiters| waiters.asleep());
     let wake = |word: &mut u64, told: &mut Told<'_>, chosen: usize| {
-        with(address, |waiters| {
-            if let Some(waiter) = waiters.iter_mut().filter(|waiter| !waiter.woken).nth(chosen) {
-                waiter.woken = true;
-                *word |= 1 << waiter.bit;
-                told.other(waiter.thread);
-            }
-        });
+        with(address, |waiters| waiters.wake(chosen, word, told));
     };
     let how = relaxed(Verb::NotifyOne);
-    let _ = as_kind!(word, ObjectKind::Condvar, |condvar| ops::update_choosing(
-        condvar, how, site, waiting, wake
-    ));
+    let _ =
+        as_kind!(word, ObjectKind::Condvar, |condvar| ops::update_choosing(condvar, how, site, asleep, wake));
     super::done(word);
 }
 
@@ -116,20 +87,7 @@ pub(super) fn notify_one(address: usize, frame: *const Frame) {
 pub(super) fn notify_all(address: usize, frame: *const Frame) {
     let (word, site) = condvar(address, frame);
     update(word, relaxed(Verb::NotifyAll), site, |word, told| {
-        with(address, |waiters| {
-            let mut count = 0;
-            for waiter in waiters.iter_mut().filter(|waiter| !waiter.woken) {
-                waiter.woken = true;
-                *word |= 1 << waiter.bit;
-                if count == 0 {
-                    told.other(waiter.thread);
-                }
-                count += 1;
-            }
-            if count > 1 {
-                told.text(|| format!("wakes {count} threads"));
-            }
-        });
+        with(address, |waiters| waiters.wake_all(word, told));
     });
     super::done(word);
 }

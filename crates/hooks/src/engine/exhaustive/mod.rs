@@ -32,7 +32,7 @@
 
 pub(super) mod atomics;
 mod barrier;
-pub(super) mod condvar;
+mod condvar;
 mod functions;
 mod locks;
 mod once;
@@ -130,7 +130,7 @@ pub(crate) fn initial(kind: ObjectKind, real: u64) -> u64 {
     match kind {
         // What lies there is something else.
         ObjectKind::Condvar | ObjectKind::Thread => 0,
-        ObjectKind::Barrier => barrier::INITIAL,
+        ObjectKind::Barrier => racefuzz_runtime::ops::barrier::INITIAL,
         ObjectKind::Once => once::initial(real),
         _ => real,
     }
