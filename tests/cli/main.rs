@@ -15,4 +15,5 @@ mod standard;
 mod support;
 mod traces;
 mod unmodified;
+mod unmodified_builds;
 mod unmodified_check;

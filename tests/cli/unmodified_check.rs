@@ -30,7 +30,7 @@ macro_rules! programs {
     ($($name:ident)*) => { [$((stringify!($name), own::$name as fn())),*] };
 }
 
-fn package(folder: &Path, tests: &str) {
+pub fn package(folder: &Path, tests: &str) {
     fs::create_dir(folder.join("src")).unwrap();
     let manifest = "[package]\nname = \"explored\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     fs::write(folder.join("Cargo.toml"), manifest).unwrap();

@@ -35,6 +35,8 @@ pub(crate) struct Word {
     acquires: Cell<bool>,
     /// It is looked at for what code that is not seen has written.
     watched: Cell<bool>,
+    /// What the last operation took it for, where every execution is explored.
+    kind: Cell<Option<ObjectKind>>,
     /// What its memory held after the last operation on it, and the events of all threads until then.
     last: Cell<u64>,
     step: Cell<u32>,
@@ -54,6 +56,7 @@ impl Word {
             hidden: Cell::new(false),
             acquires: Cell::new(false),
             watched: Cell::new(false),
+            kind: Cell::new(None),
             last: Cell::new(0),
             step: Cell::new(0),
         }
@@ -123,6 +126,9 @@ impl Word {
         if written {
             self.shared.forget();
         }
+        if written || new {
+            self.kind.set(None);
+        }
         let unseen = changed && !written;
         if written || new {
             // The operation is yet to come: what was written until now is what it begins with, for others, too.
@@ -130,6 +136,11 @@ impl Word {
             self.last.set(self.real());
         }
         unseen
+    }
+
+    /// Where every execution is explored: whether an operation takes it for what the one before it did.
+    pub(crate) fn is_taken_for(&self, kind: ObjectKind) -> bool {
+        self.kind.replace(Some(kind)).is_none_or(|before| before == kind)
     }
 
     /// Whether its memory holds something else than when this was last asked.

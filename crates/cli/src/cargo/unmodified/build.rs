@@ -170,6 +170,11 @@ fn flags(library: &Path) -> String {
         "-Cunsafe-allow-abi-mismatch=sanitizer",
         "-Cforce-frame-pointers=yes",
         "-Cllvm-args=-tsan-distinguish-volatile=1",
+        // Else what of the standard library is generic would be the library's where that has an instance, too.
+        "-Zshare-generics=no",
+        // Of two operations that are made one, nobody can say which of the library's functions asks for it.
+        "-Cllvm-args=-sink-common-insts=false",
+        "-Cllvm-args=-enable-tail-merge=false",
         // Places, and which operations are the standard library's own: on this rests what is known of code that is
         // not instrumented. A profile may leave it out, as `release` does.
         "-Cdebuginfo=1",

@@ -158,7 +158,12 @@ fn state_word<'a>(address: usize, bytes: u8, site: Site, part: Part) -> &'a Word
         ));
     }
     // SAFETY: as above.
-    unsafe { &*word }
+    let word = unsafe { &*word };
+    // Which part of the library asks is told by the place of the call, of which the compiler may have left too little.
+    if bytes != threads::TOKEN && !word.is_taken_for(part.role.kind()) {
+        give_up(format!("what is done to a lock at {}", place(site)));
+    }
+    word
 }
 
 /// An operation on it is done.

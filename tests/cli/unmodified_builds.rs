@@ -1,0 +1,130 @@
+//! `cargo racefuzz test --check`: what is found in a test, and that nothing is found in a right one, however it is
+//! compiled.
+#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+
+use crate::support::folder;
+use crate::unmodified::{library, run};
+use crate::unmodified_check::package;
+use serde_json::Value;
+
+/// Tests by what is to be said of them: nothing is wrong, something is, or something is not seen.
+const TESTS: &str = r#"
+#![cfg(test)]
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::thread;
+
+struct Shared<T>(UnsafeCell<T>);
+unsafe impl<T> Sync for Shared<T> {}
+unsafe impl<T> Send for Shared<T> {}
+
+/// One thread changes a value, another one uses it, and nothing orders the two.
+fn races<T: 'static>(value: T, change: fn(&mut T), using: fn(&T)) {
+    let shared = Arc::new(Shared(UnsafeCell::new(value)));
+    let other = shared.clone();
+    let thread = thread::spawn(move || {
+        let other = other;
+        change(unsafe { &mut *other.0.get() })
+    });
+    using(unsafe { &*shared.0.get() });
+    thread.join().unwrap();
+}
+
+mod right {
+    use super::*;
+
+    #[test]
+    fn keeps_results_of_locks() {
+        let (one, other) = (Mutex::new(()), Mutex::new(()));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _one = one.lock();
+                let _other = other.lock();
+            });
+            let _one = one.lock();
+            let _other = other.lock();
+        });
+    }
+
+    #[test]
+    fn drops_results_of_locks() {
+        let (lock, changed) = (Mutex::new(0), Condvar::new());
+        let count = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                count.store(1, SeqCst);
+                drop(lock.lock());
+                changed.notify_one();
+            });
+            let mut held = lock.lock().unwrap();
+            while count.load(SeqCst) == 0 {
+                held = changed.wait(held).unwrap();
+            }
+        });
+    }
+
+    #[test]
+    fn looks_at_results_of_locks() {
+        let (one, other) = (Mutex::new(0), RwLock::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Ok(mut held) = one.try_lock() {
+                    *held += 1;
+                }
+                let _held = other.write();
+            });
+            match one.lock() {
+                Ok(mut held) => *held += 1,
+                Err(poisoned) => *poisoned.into_inner() += 1,
+            }
+            let _held = other.read();
+            let _again = other.try_read();
+        });
+    }
+}
+
+mod wrong {
+    use super::*;
+
+    #[test]
+    fn copies() {
+        races(vec![0; 64], |bytes| bytes[8..40].copy_from_slice(&[1; 32]), |bytes| {
+            black_box(bytes[20]);
+        });
+    }
+
+    #[test]
+    fn is_copied() {
+        races(vec![0; 64], |bytes| bytes[20] = 1, |bytes| {
+            let mut copy = [0; 64];
+            copy.copy_from_slice(bytes);
+            black_box(copy);
+        });
+    }
+}
+"#;
+
+#[test]
+fn a_verdict_is_that_of_the_source() {
+    let folder = folder();
+    package(folder.path(), TESTS);
+    let library = library();
+    for more in [&[][..], &["--release"]] {
+        let check = ["test", "--check", "--format", "json", "--max-time", "1m"];
+        let ran = run(folder.path(), &library, &[&check[..], more].concat());
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+        let tests = document["tests"].as_array().unwrap();
+        assert_eq!(tests.len(), TESTS.matches("#[test]").count(), "{}", ran.stderr);
+        for test in tests {
+            let name = test["test"].as_str().unwrap();
+            let expected = match name.split("::").nth(1) {
+                Some("right") => "passed",
+                Some("wrong") => "failed",
+                _ => "incomplete",
+            };
+            assert_eq!(test["report"]["report"]["outcome"], expected, "{name} {more:?}: {}", ran.stderr);
+        }
+    }
+}
