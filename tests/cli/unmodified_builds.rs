@@ -104,6 +104,20 @@ mod wrong {
         });
     }
 }
+
+mod unseen {
+    use super::*;
+
+    #[test]
+    fn takes_the_larger() {
+        let most = AtomicU32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| most.fetch_max(3, Relaxed));
+            scope.spawn(|| most.store(most.load(Relaxed).max(2), Relaxed));
+        });
+        assert_eq!(most.load(Relaxed), 3);
+    }
+}
 "#;
 
 #[test]

@@ -166,7 +166,7 @@ pub(crate) unsafe fn pass(context: *mut c_void) -> bool {
     let replaced = REPLACED.get().map_or(&[][..], Vec::as_slice);
     let Ok(index) = replaced.binary_search_by_key(&address, |(address, _)| *address) else { return false };
     let skipped = replaced[index].1;
-    if exhaustive::is_on() && !exhaustive::unseen::is_alone() && !exhaustive::unseen::is_in_library(address) {
+    if exhaustive::is_on() && !exhaustive::unseen::is_alone() {
         exhaustive::note(
             "barriers that are written in assembly, or `fetch_max` and `fetch_min`, which have no hook"
                 .to_owned(),

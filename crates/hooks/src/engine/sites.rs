@@ -143,15 +143,6 @@ pub(crate) fn function(address: usize) -> Option<usize> {
     with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
 }
 
-/// The name of the function that an address lies in.
-pub(crate) fn function_name(address: usize) -> Option<String> {
-    let base = BASE.load(Ordering::Relaxed);
-    with(|known| {
-        let symbol = known.loader()?.find_symbol((address - base) as u64)?;
-        Some(addr2line::demangle_auto(symbol.into(), None).into_owned())
-    })
-}
-
 /// Where the functions begin whose names something is known of, and what.
 pub(crate) fn functions<T>(known: &dyn Fn(&str) -> Option<T>) -> Vec<(usize, T)> {
     let base = BASE.load(Ordering::Relaxed);

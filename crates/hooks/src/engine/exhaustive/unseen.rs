@@ -105,13 +105,6 @@ fn is_library(plain: &str) -> bool {
     ["std::", "core::", "alloc::", "test::"].iter().any(|part| plain.starts_with(part))
 }
 
-/// Whether the function in which an address lies is the standard library's.
-pub(crate) fn is_in_library(address: usize) -> bool {
-    sites::function_name(address).is_some_and(|name| {
-        is_library(name.trim_start_matches(['<', '&', '(', '[']).trim_start_matches("mut "))
-    })
-}
-
 /// What is linked to every program, of what is none of the standard library by its name.
 const RUNTIME: [&str; 12] = [
     "gimli::",
