@@ -6,6 +6,7 @@ use crate::support::folder;
 use crate::unmodified::{library, run};
 use crate::unmodified_check::package;
 use serde_json::Value;
+use std::fs;
 
 /// Tests by what is to be said of them: nothing is wrong, something is, or something is not seen.
 const TESTS: &str = r#"
@@ -83,6 +84,20 @@ mod right {
             let _again = other.try_read();
         });
     }
+
+    #[test]
+    fn parks() {
+        let ready = Arc::new(AtomicU32::new(0));
+        let other = ready.clone();
+        let thread = thread::spawn(move || {
+            while other.load(Acquire) == 0 {
+                thread::park();
+            }
+        });
+        ready.store(1, Release);
+        thread.thread().unpark();
+        thread.join().unwrap();
+    }
 }
 
 mod wrong {
@@ -120,12 +135,23 @@ mod unseen {
 }
 "#;
 
+/// All that is linked is optimised as one.
+const PROFILE: &str = "\
+[profile.as-one]
+inherits = \"release\"
+lto = \"fat\"
+codegen-units = 1
+";
+
 #[test]
 fn a_verdict_is_that_of_the_source() {
     let folder = folder();
     package(folder.path(), TESTS);
+    let manifest = folder.path().join("Cargo.toml");
+    let plain = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("{plain}\n{PROFILE}")).unwrap();
     let library = library();
-    for more in [&[][..], &["--release"]] {
+    for more in [&[][..], &["--release"], &["--", "--profile", "as-one"]] {
         let check = ["test", "--check", "--format", "json", "--max-time", "1m"];
         let ran = run(folder.path(), &library, &[&check[..], more].concat());
         let document: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));

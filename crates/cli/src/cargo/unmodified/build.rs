@@ -94,37 +94,41 @@ impl Hooked {
     }
 
     /// A command of cargo's that builds with the hooks.
-    pub(super) fn cargo(&self, command: &[&str]) -> Command {
+    pub(super) fn cargo(&self, command: &[&str], args: &BuildArgs) -> Command {
         let mut build = cargo();
         // Build scripts and procedural macros are compiled for the host, without the hooks.
         build.args(command).args(["--target", &self.host]).arg("--target-dir").arg(&self.folder);
         // The hooks are the compiler's, but not yet for everybody to switch on: for this build, and no other.
         build.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", &self.flags);
+        build.args(args.arguments());
+        // Optimised as one, what of the standard library comes compiled has other arguments than those that are known.
+        for profile in profiles(args) {
+            build.env(format!("CARGO_PROFILE_{profile}_LTO"), "false");
+        }
         build
     }
 
     /// Builds the tests.
     pub(super) fn tests(&self, args: &BuildArgs) -> Result<Built, Failure> {
         // All that `cargo test` builds: a test may run an example.
-        let build = self.cargo(&["test", "--no-run", FORMAT]);
-        self.build(build, args, "the tests do not build", is_test)
+        let build = self.cargo(&["test", "--no-run", FORMAT], args);
+        self.build(build, "the tests do not build", is_test)
     }
 
     /// Builds an executable.
     pub(super) fn main(&self, main: &Main, args: &BuildArgs) -> Result<Built, Failure> {
         let [option, name] = main.option();
-        let build = self.cargo(&["build", FORMAT, option, name]);
-        self.build(build, args, "the program does not build", |message| is_main(message, main))
+        let build = self.cargo(&["build", FORMAT, option, name], args);
+        self.build(build, "the program does not build", |message| is_main(message, main))
     }
 
     fn build(
         &self,
         mut build: Command,
-        args: &BuildArgs,
         fails: &str,
         which: impl Fn(&Value) -> bool,
     ) -> Result<Built, Failure> {
-        build.args(args.arguments()).stderr(Stdio::inherit());
+        build.stderr(Stdio::inherit());
         let built = build.output().map_err(|error| cannot(&error))?;
         if !built.status.success() {
             return Err(Failure::Cargo(format!("{fails}; see cargo's messages above")));
@@ -156,6 +160,20 @@ fn is_main(message: &Value, main: &Main) -> bool {
     !is_test(message) && target["kind"][0] == kind && target["name"].as_str() == Some(name)
 }
 
+/// The profiles that may be built, as cargo has them in names of variables: its own ones, and one that is asked for.
+fn profiles(args: &BuildArgs) -> impl Iterator<Item = String> {
+    let mut rest = args.rest.iter();
+    let named = rest.find_map(|argument| match argument.strip_prefix("--profile=") {
+        Some(name) => Some(name.to_owned()),
+        None if argument == "--profile" => Some(String::new()),
+        None => None,
+    });
+    let named =
+        named.map(|name| if name.is_empty() { rest.next().cloned().unwrap_or_default() } else { name });
+    let own = ["DEV", "TEST", "RELEASE", "BENCH"].map(str::to_owned);
+    own.into_iter().chain(named.map(|name| name.to_uppercase().replace('-', "_")))
+}
+
 /// The compiler's flags: the user's, and the hooks.
 fn flags(library: &Path) -> String {
     let encoded = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_else(|_| {
@@ -174,6 +192,7 @@ fn flags(library: &Path) -> String {
         "-Zshare-generics=no",
         // Of two operations that are made one, nobody can say which of the library's functions asks for it.
         "-Cllvm-args=-sink-common-insts=false",
+        "-Cllvm-args=-hoist-common-insts=false",
         "-Cllvm-args=-enable-tail-merge=false",
         // Places, and which operations are the standard library's own: on this rests what is known of code that is
         // not instrumented. A profile may leave it out, as `release` does.

@@ -28,8 +28,8 @@ pub(super) fn check() -> Result<(), Failure> {
 impl Matches {
     /// Asks cargo-nextest, which finds the tests built as they are.
     pub(super) fn of(hooked: &Hooked, args: &BuildArgs, expressions: &[String]) -> Result<Self, Failure> {
-        let mut list = hooked.cargo(&["nextest", "list", "--message-format", "json"]);
-        list.args(args.arguments()).stderr(std::process::Stdio::inherit());
+        let mut list = hooked.cargo(&["nextest", "list", "--message-format", "json"], args);
+        list.stderr(std::process::Stdio::inherit());
         for expression in expressions {
             list.args(["-E", expression]);
         }
