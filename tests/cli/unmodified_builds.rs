@@ -98,6 +98,35 @@ mod right {
         thread.thread().unpark();
         thread.join().unwrap();
     }
+
+    /// All that is printed goes to one place, which grows.
+    #[test]
+    fn prints() {
+        let print = || {
+            for _ in 0..4 {
+                println!("{}", "text".repeat(16));
+            }
+        };
+        let thread = thread::spawn(print);
+        print();
+        assert!(thread.join().is_ok());
+    }
+
+    #[test]
+    fn has_texts_of_its_own() {
+        let named = thread::Builder::new().name("other".to_owned());
+        let texts = Arc::new(Mutex::new(vec![String::from("first")]));
+        let other = texts.clone();
+        let add = move || {
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            other.lock().unwrap().push(format!("{name} {:?}", std::env::var("HOME").is_ok()));
+            panic!("{}", name)
+        };
+        let thread = named.spawn(add).unwrap();
+        texts.lock().unwrap().push("second".to_owned());
+        let thrown = *thread.join().unwrap_err().downcast::<String>().unwrap();
+        assert_eq!((thrown, texts.lock().unwrap().len()), ("other".to_owned(), 3));
+    }
 }
 
 mod wrong {
@@ -117,6 +146,35 @@ mod wrong {
             copy.copy_from_slice(bytes);
             black_box(copy);
         });
+    }
+
+    #[test]
+    fn is_compared() {
+        races([1; 64], |bytes| bytes[20] = 2, |bytes| {
+            black_box(*bytes == [3; 64]);
+        });
+    }
+
+    #[test]
+    fn is_cloned() {
+        races(String::from("text"), |text| text.make_ascii_uppercase(), |text| {
+            black_box(text.clone());
+        });
+    }
+
+    #[test]
+    fn is_written_out() {
+        races(String::from("text"), |text| text.make_ascii_uppercase(), |text| {
+            black_box(format!("<{text}>"));
+        });
+    }
+
+    #[test]
+    fn is_freed() {
+        let place = Box::into_raw(Box::new(String::from("text"))) as usize;
+        let thread = thread::spawn(move || drop(unsafe { Box::from_raw(place as *mut String) }));
+        black_box(format!("<{}>", unsafe { &*(place as *const String) }));
+        thread.join().unwrap();
     }
 }
 

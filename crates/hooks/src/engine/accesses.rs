@@ -37,17 +37,38 @@ impl What {
     const BYTES: u16 = 0xff;
     const WRITES: u16 = 1 << 8;
     const IS_PLAIN: u16 = 1 << 9;
+    /// It is the program's, and not one of the standard library's, of whose synchronisation not all is seen.
+    const IS_OWN: u16 = 1 << 10;
+    /// What one of two accesses that race is.
+    const ANY: u16 = Self::WRITES | Self::IS_PLAIN | Self::IS_OWN;
 
     #[inline(always)]
     pub(crate) fn new(bytes: u8, writes: bool, atomic: bool) -> Self {
         let how = if writes { Self::WRITES } else { 0 } | if atomic { 0 } else { Self::IS_PLAIN };
-        Self(u16::from(bytes) | how)
+        Self(u16::from(bytes) | how | Self::IS_OWN)
     }
 
-    /// A write of the same bytes that is not atomic.
+    /// One of the standard library's.
+    pub(crate) fn of_library(bytes: u8, writes: bool) -> Self {
+        Self(Self::new(bytes, writes, false).0 & !Self::IS_OWN)
+    }
+
+    /// The same, of these bytes, too.
+    #[inline(always)]
+    pub(crate) fn on(self, bytes: u8) -> Self {
+        Self(self.0 | u16::from(bytes))
+    }
+
+    /// Whether it is the program's.
+    #[inline(always)]
+    pub(crate) fn is_own(self) -> bool {
+        self.0 & Self::IS_OWN != 0
+    }
+
+    /// A write of the same bytes by the program that is not atomic.
     #[inline(always)]
     pub(crate) fn strongest(self) -> Self {
-        Self(self.0 | Self::WRITES | Self::IS_PLAIN)
+        Self(self.0 | Self::WRITES | Self::IS_PLAIN | Self::IS_OWN)
     }
 
     /// Whether all that races with the other one races with this.
@@ -60,7 +81,7 @@ impl What {
     #[inline(always)]
     pub(crate) fn conflicts_with(self, other: Self) -> bool {
         let either = self.0 | other.0;
-        self.0 & other.0 & Self::BYTES != 0 && either & Self::WRITES != 0 && either & Self::IS_PLAIN != 0
+        self.0 & other.0 & Self::BYTES != 0 && either & Self::ANY == Self::ANY
     }
 
     fn verb(self) -> Verb {
@@ -118,6 +139,11 @@ mod tests {
         assert!(!read.conflicts_with(load) && !load.conflicts_with(store) && !store.conflicts_with(store));
         assert!(!write.conflicts_with(What::new(0xf0, true, false)));
         assert!(load.strongest() == write);
+        let [copied, filled] = [false, true].map(|writes| What::of_library(0x0f, writes));
+        assert!(write.covers(filled) && !filled.covers(write) && copied.strongest() == write);
+        assert!(
+            filled.conflicts_with(read) && copied.conflicts_with(write) && !filled.conflicts_with(copied)
+        );
     }
 
     #[test]

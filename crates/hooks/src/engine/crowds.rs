@@ -38,9 +38,9 @@ pub(super) fn any_kept(address: usize, is: impl FnMut(&Access) -> bool) -> bool 
     with(|crowds| crowds.get(&(address & !7)).is_some_and(|kept| kept.iter().any(is)))
 }
 
-/// One that was kept of a cell and of which the running thread does not know.
-pub(super) fn unknown(address: usize) -> Option<Access> {
-    find(address, |_| true)
+/// One that was kept of a cell and of which the running thread does not know: of the program, or of the library, too.
+pub(super) fn unknown((address, own): (usize, bool)) -> Option<Access> {
+    find(address, |access| access.what.is_own() || !own)
 }
 
 /// One that was kept of a cell with which this one races.

@@ -3,11 +3,12 @@
 use super::accesses::{Access, What};
 use super::border::as_host;
 use super::cells::{self, Cell};
+use super::crowds;
+use super::exhaustive::{self, copies};
 use super::interpose::Frame;
 use super::known::is_known;
 use super::shadow::{self, Failure, fail, present};
 use super::sites::site;
-use super::{crowds, exhaustive};
 use racefuzz_runtime::ops::process::{self, PlainAccess};
 use racefuzz_trace::Verb;
 
@@ -19,7 +20,7 @@ pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
     let Some(cells) = shadow::cells() else { return };
     let access = present(What::new(u8::MAX, true, false), frame);
     if exhaustive::is_on() && !exhaustive::is_aside(address) {
-        hold_against_users(address, bytes, access);
+        hold_against_users(address, bytes, access, frame);
     }
     let free = |cell: &mut Cell| {
         cell.freed = true;
@@ -46,17 +47,22 @@ pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
 }
 
 /// Whoever has used a block has to be known to the thread that frees it, where every execution is explored: in another
-/// order it would be used when it is free.
+/// order it would be used when it is free. What the library has for itself it orders by what is not seen.
 #[cold]
 #[inline(never)]
-fn hold_against_users(address: usize, bytes: usize, access: Access) {
+fn hold_against_users(address: usize, bytes: usize, access: Access, frame: *const Frame) {
+    let mut own = None;
     for address in (address..address + bytes).step_by(8) {
         let Some(cell) = shadow::cell(address) else { continue };
         let me = access.thread;
-        let unknown = |other: &&Access| other.thread != me && !is_known(me, other);
-        let kept = cell.kept().iter().find(unknown).copied();
-        let elsewhere = || if cell.crowded { as_host(crowds::unknown, address) } else { None };
-        if let Some(second) = kept.or_else(elsewhere) {
+        let unknown = |own: bool| {
+            let is_one =
+                |other: &&Access| other.thread != me && (other.what.is_own() || !own) && !is_known(me, other);
+            let kept = cell.kept().iter().find(is_one).copied();
+            kept.or_else(|| if cell.crowded { as_host(crowds::unknown, (address, own)) } else { None })
+        };
+        let mut by_program = || *own.get_or_insert_with(|| as_host(copies::is_own_free, frame));
+        if let Some(second) = unknown(true).or_else(|| unknown(false).filter(|_| by_program())) {
             fail(Failure { address, first: access, second, freed: true });
         }
     }

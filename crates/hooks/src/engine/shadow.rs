@@ -94,13 +94,13 @@ pub(crate) fn step() -> u32 {
     shadow().now.step
 }
 
-/// Whether the program has written these bytes by an access that is not atomic, after so many events of all
-/// threads. They lie within eight.
+/// Whether these bytes were written by an access that is not atomic, after so many events of all threads. They lie
+/// within eight.
 pub(crate) fn was_written(address: usize, bytes: usize, since: u32) -> bool {
     let mask = mask(address & 7, bytes);
     cell(address).is_some_and(|cell| {
         let writes =
-            |access: &Access| access.what.covers(What::new(mask, true, false)) && access.step >= since;
+            |access: &Access| access.what.covers(What::of_library(mask, true)) && access.step >= since;
         !cell.freed && (cell.kept().iter().any(writes) || cell.crowded && crowds::any_kept(address, writes))
     })
 }
@@ -125,15 +125,31 @@ pub(super) fn cell(address: usize) -> Option<&'static mut Cell> {
 /// The program accesses memory that is not atomic.
 #[inline(always)]
 pub(crate) fn access(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    access_as(What::new(0, writes, false), address, bytes, frame);
+}
+
+/// The standard library does, in code that comes compiled.
+pub(crate) fn access_by_library(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    access_as(What::of_library(0, writes), address, bytes, frame);
+}
+
+/// An access of this kind.
+#[inline(always)]
+fn access_as(how: What, address: usize, bytes: usize, frame: *const Frame) {
     if !shadow().on || bytes == 0 {
         return;
     }
     let offset = address & 7;
     if offset + bytes <= 8 {
-        access_cell(address, What::new(mask(offset, bytes), writes, false), frame);
+        access_cell(address, how.on(mask(offset, bytes)), frame);
     } else {
-        access_cells(address, bytes, writes, frame);
+        access_cells(address, bytes, how, frame);
     }
+}
+
+/// Whether accesses to an address are looked at now.
+pub(crate) fn looks_at(address: usize) -> bool {
+    shadow().on && shadow().cells.number(address).is_some()
 }
 
 /// Which of eight bytes so many are from an offset on.
@@ -218,22 +234,22 @@ fn access_cell(address: usize, what: What, frame: *const Frame) {
         // SAFETY: the numbers are mapped.
         unsafe { access_numbered(address, number, valid, present(what, frame)) };
     } else if exhaustive::is_on() {
-        pass_over(address);
+        pass_over(address, what);
     }
 }
 
 /// An access without a cell, where every execution is explored.
 #[cold]
 #[inline(never)]
-fn pass_over(address: usize) {
-    if !sites::is_constant(address) && !border::owns(address) {
+fn pass_over(address: usize, what: What) {
+    if what.is_own() && !sites::is_constant(address) && !border::owns(address) {
         Missed::Elsewhere.note();
     }
 }
 
 /// An access that does not.
 #[inline(never)]
-fn access_cells(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+fn access_cells(address: usize, bytes: usize, how: What, frame: *const Frame) {
     let end = address + bytes;
     let words = ((end - 1) / 8 - address / 8) + 1;
     let last = shadow().cells.number(end - 1);
@@ -243,14 +259,14 @@ fn access_cells(address: usize, bytes: usize, writes: bool, frame: *const Frame)
     let Some((first, valid)) = region else {
         if exhaustive::is_on() {
             pieces(address, bytes, |address, mask| {
-                access_cell(address, What::new(mask, writes, false), frame);
+                access_cell(address, how.on(mask), frame);
             });
         }
         return;
     };
-    let mut this = present(What::new(u8::MAX, writes, false), frame);
+    let mut this = present(how.on(u8::MAX), frame);
     let mut access = |address: usize, index: usize, bytes: u8| {
-        this.what = What::new(bytes, writes, false);
+        this.what = how.on(bytes);
         // SAFETY: the numbers from the first to the last are mapped.
         unsafe { access_numbered(address, first.add(index), valid, this) };
     };
@@ -292,7 +308,7 @@ unsafe fn access_numbered(address: usize, number: *mut u64, valid: u32, this: Ac
             let cell = cells::at(given);
             ((*cell).count, (*cell).freed, (*cell).crowded, (*cell).accesses[0]) = (1, false, false, this);
         } else if exhaustive::is_on() {
-            pass_over(address);
+            pass_over(address, this.what);
         }
     }
 }

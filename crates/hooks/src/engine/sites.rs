@@ -9,7 +9,9 @@ use super::interpose::Frame;
 use super::roles::Part;
 use super::stacks;
 use addr2line::Loader;
-use object::{Object, ObjectSymbol, ReadCache, SymbolKind};
+use object::{
+    Object, ObjectSymbol, ObjectSymbolTable, ReadCache, RelocationFlags, RelocationTarget, SymbolKind, elf,
+};
 use racefuzz_runtime::{Place, Site};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,6 +143,39 @@ pub(crate) fn code() -> Option<(usize, usize)> {
 pub(crate) fn function(address: usize) -> Option<usize> {
     let base = BASE.load(Ordering::Relaxed);
     with(|known| Some(base + known.loader()?.find_symbol_info((address - base) as u64)?.address() as usize))
+}
+
+/// The name of the function that an address lies in.
+pub(crate) fn function_name(address: usize) -> Option<String> {
+    let base = BASE.load(Ordering::Relaxed);
+    with(|known| {
+        let symbol = known.loader()?.find_symbol((address - base) as u64)?;
+        Some(addr2line::demangle_auto(symbol.into(), None).into_owned())
+    })
+}
+
+/// The words of the executable that hold addresses of other libraries' functions, which it calls by them, and the names
+/// of those.
+pub(crate) fn slots() -> Vec<(usize, String)> {
+    let base = BASE.load(Ordering::Relaxed);
+    let Ok(file) = std::fs::File::open("/proc/self/exe") else { return Vec::new() };
+    let cache = ReadCache::new(file);
+    let Ok(executable) = object::read::elf::ElfFile64::<object::Endianness, _>::parse(&cache) else {
+        return Vec::new();
+    };
+    let Some(symbols) = executable.dynamic_symbol_table() else { return Vec::new() };
+    let relocations = executable.dynamic_relocations().into_iter().flatten();
+    let slots = relocations.filter_map(|(offset, relocation)| {
+        let RelocationTarget::Symbol(index) = relocation.target() else { return None };
+        let RelocationFlags::Elf { r_type: elf::R_X86_64_GLOB_DAT | elf::R_X86_64_JUMP_SLOT } =
+            relocation.flags()
+        else {
+            return None;
+        };
+        let name = symbols.symbol_by_index(index).ok()?.name().ok()?.to_owned();
+        Some((base + offset as usize, name))
+    });
+    slots.collect()
 }
 
 /// Where the functions begin whose names something is known of, and what.

@@ -33,6 +33,7 @@
 pub(super) mod atomics;
 mod barrier;
 mod condvar;
+pub(super) mod copies;
 mod functions;
 mod locks;
 mod once;
@@ -122,6 +123,7 @@ pub(crate) fn made(site: Site) -> Site {
 pub(crate) fn prepare() {
     if is_on() {
         unseen::prepare();
+        copies::prepare();
     }
 }
 
