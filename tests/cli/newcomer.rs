@@ -130,6 +130,7 @@ impl Newcomer {
                 assert_eq!(ran.code, Some(0), "{}", ran.stderr);
                 document.compare(block, &ran.stdout);
                 share_features(&folder.join("Cargo.toml"));
+                share_library(&folder);
                 // "The only line that changes."
                 let library = fs::read_to_string(folder.join("src/lib.rs")).unwrap();
                 fs::write(folder.join("src/lib.rs"), library.replace("use std::sync::", "use crate::sync::"))
@@ -171,6 +172,17 @@ impl Newcomer {
         fs::write(folder.join("src/lib.rs"), source.expect("a source").lines.join("\n")).unwrap();
         folder
     }
+}
+
+/// Compiles the library once for all packages: cargo takes it for another one where the way to it is another.
+fn share_library(package: &Path) {
+    let manifest = package.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let line = text.lines().find(|line| line.starts_with("racefuzz = ")).expect("a dependency");
+    let path = line.split_once("path = \"").expect("a path").1.split('"').next().unwrap();
+    let library = package.join(path).canonicalize().unwrap();
+    assert_eq!(library, repository().join("crates/racefuzz"));
+    fs::write(manifest, text.replace(path, library.to_str().unwrap())).unwrap();
 }
 
 /// The report in the output of cargo's test harness.
