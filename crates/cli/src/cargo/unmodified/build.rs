@@ -194,6 +194,9 @@ fn flags(library: &Path) -> String {
         "-Cllvm-args=-sink-common-insts=false",
         "-Cllvm-args=-hoist-common-insts=false",
         "-Cllvm-args=-enable-tail-merge=false",
+        // What is as long as several registers has no hook.
+        "-Cno-vectorize-loops",
+        "-Cno-vectorize-slp",
         // Places, and which operations are the standard library's own: on this rests what is known of code that is
         // not instrumented. A profile may leave it out, as `release` does.
         "-Cdebuginfo=1",
