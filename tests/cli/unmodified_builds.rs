@@ -13,7 +13,7 @@ const TESTS: &str = r#"
 #![cfg(test)]
 use std::cell::UnsafeCell;
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread;
 
@@ -167,6 +167,38 @@ mod wrong {
         races(String::from("text"), |text| text.make_ascii_uppercase(), |text| {
             black_box(format!("<{text}>"));
         });
+    }
+
+    #[test]
+    fn is_a_number_that_is_written_out() {
+        races(1_u32, |number| *number += 1, |number| {
+            black_box(format!("{number}"));
+        });
+    }
+
+    #[test]
+    fn is_searched() {
+        races([1; 64], |bytes| bytes[20] = 2, |bytes| {
+            black_box(bytes.contains(&3));
+        });
+    }
+
+    #[test]
+    fn is_local_to_a_thread() {
+        thread_local! { static LOCAL: UnsafeCell<u32> = const { UnsafeCell::new(0) } }
+        let place = Arc::new(AtomicUsize::new(0));
+        let other = place.clone();
+        let thread = thread::spawn(move || {
+            LOCAL.with(|local| {
+                other.store(local.get() as usize, Release);
+                unsafe { *local.get() = 1 };
+            });
+        });
+        let local = place.load(Acquire) as *const u32;
+        if !local.is_null() {
+            black_box(unsafe { *local });
+        }
+        thread.join().unwrap();
     }
 
     #[test]

@@ -10,9 +10,12 @@ use super::real::{die, real};
 use std::ffi::c_void;
 
 /// Bytes from one block to the next.
-const STRIDE: usize = 1 << 16;
+pub(crate) const STRIDE: usize = 1 << 16;
 /// Threads that a program may have at a time: each has a slot, of a block and a stack.
 pub(crate) const MOST_THREADS: usize = 512;
+
+/// The blocks of all slots: first address and length.
+pub(crate) const REGION: (usize, usize) = (BLOCKS.0, MOST_THREADS * STRIDE);
 
 /// Bytes of thread control block that are not found out.
 const CONTROL: usize = 2304;

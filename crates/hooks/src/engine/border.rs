@@ -54,11 +54,6 @@ pub(crate) fn in_program() -> bool {
     base().wrapping_sub(BLOCKS.0) < BLOCKS.1
 }
 
-/// Whether an address lies in the thread-local storage of the program's threads.
-pub(crate) fn owns(address: usize) -> bool {
-    address.wrapping_sub(BLOCKS.0) < BLOCKS.1
-}
-
 /// Sets the FS base.
 ///
 /// # Safety

@@ -1,14 +1,14 @@
-//! The cells of what is known of memory: one for every eight bytes of the program's heap, stacks and statics that an
-//! execution uses.
+//! The cells of what is known of memory: one for every eight bytes of the program's heap, stacks, thread-local
+//! storage and statics that an execution uses.
 //!
 //! At a place of its own each eight bytes have a number: that of their cell, and of the execution, or the thread on
 //! that stack, for which it is so. So nothing is to be cleared when an execution begins.
 
 use super::accesses::Access;
 use super::arena::map;
-use super::blocks::MOST_THREADS;
+use super::blocks::{self, MOST_THREADS};
 use super::real::die;
-use super::{heap, stacks};
+use super::{exhaustive, heap, stacks};
 
 /// Numbers count the cells by these bytes.
 const UNIT: usize = 8;
@@ -37,7 +37,7 @@ impl Cell {
 }
 
 /// Where the regions of cells' numbers lie: the numbers of the heap's cells, then of the stacks', then of the
-/// statics'.
+/// thread-local storage's, then of the statics'.
 const NUMBERS: (usize, usize) = (0x1500_0000_0000, 4 << 30);
 const TABLE: (usize, usize) = (0x1600_0000_0000, MOST * size_of::<Cell>());
 
@@ -89,7 +89,12 @@ impl Cells {
             valid = self.stacks[offset / stacks::STRIDE];
             heap::REGION.1 + offset
         } else if address.wrapping_sub(self.statics.0) < self.statics.1 - self.statics.0 {
-            heap::REGION.1 + stacks::REGION.1 + (address - self.statics.0)
+            heap::REGION.1 + stacks::REGION.1 + blocks::REGION.1 + (address - self.statics.0)
+        } else if exhaustive::is_on() && address.wrapping_sub(blocks::REGION.0) < blocks::REGION.1 {
+            // Only where all is looked at: other threads than its own hardly ever use it.
+            let offset = address - blocks::REGION.0;
+            valid = self.stacks[offset / blocks::STRIDE];
+            heap::REGION.1 + stacks::REGION.1 + offset
         } else {
             return None;
         };

@@ -170,6 +170,16 @@ pub(super) unsafe fn kept_arguments(frame: *const Frame) -> [[usize; 2]; 2] {
     unsafe { [[*frame.sub(3), *frame.sub(4)], [*frame.sub(1), *frame.sub(2)]] }
 }
 
+/// What a stub has kept of the arguments of a function from one on, which is one of the first five: a slice.
+///
+/// # Safety
+/// The frame is a stub's.
+pub(super) unsafe fn kept_slice(frame: *const Frame, first: usize) -> [usize; 2] {
+    let frame = frame.cast::<usize>();
+    // SAFETY: passed on to the caller.
+    unsafe { [*frame.sub(first + 1), *frame.sub(first + 2)] }
+}
+
 /// Has the function be called with this third and fourth argument.
 ///
 /// # Safety

@@ -15,7 +15,7 @@ use super::cells::{self, Cell, Cells, KEPT};
 use super::interpose::Frame;
 use super::known::{self, is_known};
 use super::missed::Missed;
-use super::{border, crowds, exhaustive, heap, sites, state};
+use super::{crowds, exhaustive, heap, sites, state};
 use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
 use racefuzz_runtime::ops::unseen;
 use racefuzz_trace::Verb;
@@ -242,7 +242,7 @@ fn access_cell(address: usize, what: What, frame: *const Frame) {
 #[cold]
 #[inline(never)]
 fn pass_over(address: usize, what: What) {
-    if what.is_own() && !sites::is_constant(address) && !border::owns(address) {
+    if what.is_own() && !sites::is_constant(address) {
         Missed::Elsewhere.note();
     }
 }

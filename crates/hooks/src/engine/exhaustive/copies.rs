@@ -51,7 +51,7 @@ export! {
 }
 
 /// Memory is used by a call with this frame.
-fn uses(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+pub(super) fn uses(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
     if bytes == 0 || !in_program() || !shadow::looks_at(address) {
         return;
     }

@@ -39,6 +39,7 @@ mod locks;
 mod once;
 pub(super) mod threads;
 pub(super) mod unseen;
+mod uses;
 
 use super::border::as_host;
 use super::roles::{Part, Role};

@@ -9,7 +9,7 @@ use super::super::barriers::{self, calls_entry, overwrite};
 use super::super::roles::function;
 use super::super::{instruction, sites, state};
 use super::functions::{self, Change};
-use super::note;
+use super::{note, uses};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -66,6 +66,7 @@ pub(super) fn prepare() {
         }
     }
     let failed = functions::replace(changed).into_iter();
+    uses::prepare();
     watched.extend(failed.map(|(address, name)| (address, name, What::Synchronises)));
     let watched = watched.into_iter().map(|(address, name, what)| {
         // SAFETY: as above.
