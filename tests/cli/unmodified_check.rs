@@ -363,6 +363,12 @@ fn a_verdict_says_what_was_not_seen() {
     let timed = run(&["test", "--check", "unseen::sleeps", "--inject", "timeout"]);
     assert_eq!(timed.code, Some(1), "{}", timed.stderr);
 
+    // Sampled waits end for no reason only if that is asked for.
+    for (more, code) in [(&[][..], 0), (&["--inject", "spurious"], 1)] {
+        let sampled = run(&[&["test", "wrong::waits_without_a_loop"], more].concat());
+        assert_eq!(sampled.code, Some(code), "{}", sampled.stderr);
+    }
+
     let bounded = run(&["test", "--check", "verified::counts_in_a_scope", "--preemptions", "0"]);
     assert_eq!(bounded.code, Some(0), "{}", bounded.stderr);
     assert!(bounded.stderr.contains("with at most 0 preemptions"), "{}", bounded.stderr);

@@ -63,7 +63,8 @@ pub(crate) struct CargoTestArgs {
     #[arg(long, value_name = "MODEL", default_value_t = MEMORY, value_parser = memory_model())]
     pub(crate) memory: MemoryModel,
     /// Faults to inject; may be repeated. With `timeout`, waits of limited time and sleeps may end at any step, not
-    /// only where nothing else happens; with `spurious`, weak compare-exchanges may fail for no reason.
+    /// only where nothing else happens; with `spurious`, waits for a condition variable may end for no reason, as with
+    /// `--check` always.
     #[arg(long, value_name = "FAULT", value_parser = named::<Inject>(&["timeout", "spurious"]))]
     pub(crate) inject: Vec<Inject>,
     /// Steps after which an execution counts as one that never ends.
