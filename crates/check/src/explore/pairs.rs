@@ -99,22 +99,26 @@ impl Explore {
         let prefix = self.graph.event(last).porf.clone();
         // What does not come before the round happens anew, in other orders.
         let is_before = |id: &Id| holds(&prefix, self.graph.event(*id));
-        let before: Vec<Id> = (0..self.graph.len()).filter(is_before).collect();
-        // What others have read of it they cannot have read without it.
-        let reads_of_it = |id: &Id| {
-            let event = self.graph.event(*id);
-            event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(id)
-        };
-        let number = mix(round.history, self.number_of(before.iter().copied()));
-        if !before.iter().any(reads_of_it) {
-            self.keep_pair(thread, ended, tries, &before, [round.values, round.history], number);
+        let examined_as = [round.values, round.history];
+        if self.is_to_be_examined(examined_as) {
+            let before: Vec<Id> = (0..self.graph.len()).filter(is_before).collect();
+            // What others have read of it they cannot have read without it.
+            let reads_of_it = |id: &Id| {
+                let event = self.graph.event(*id);
+                event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(id)
+            };
+            if !before.iter().any(reads_of_it) {
+                let number = mix(round.history, self.number_of(before.iter().copied()));
+                self.keep_pair(thread, ended, tries, &before, examined_as, number);
+            }
         }
         // What has read what was overwritten by then, or was overwritten itself, cannot do so again.
         let past = self.past(&ids);
-        if past.len() > before.len() {
-            let others = past.iter().copied().filter(|id| before.binary_search(id).is_err());
-            let (values, history) = (mix(round.values, PAST), mix(round.history, self.number_of(others)));
-            self.keep_pair(thread, ended, tries, &past, [values, history], history);
+        let others: Vec<Id> =
+            past.iter().copied().filter(|id| !holds(&prefix, self.graph.event(*id))).collect();
+        if !others.is_empty() {
+            let history = mix(round.history, self.number_of(others.into_iter()));
+            self.keep_pair(thread, ended, tries, &past, [mix(round.values, PAST), history], history);
         }
     }
 
