@@ -199,6 +199,9 @@ pub(crate) struct Spinning {
     pub(crate) same_reads: u32,
     /// Where it gave way last.
     pub(crate) last_yield: u64,
+    /// How often in a row, and the number of the event that was the last time.
+    pub(crate) yields: u32,
+    pub(crate) yielded_at: u32,
     pub(crate) insistence: Insistence,
 }
 

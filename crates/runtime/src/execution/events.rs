@@ -91,6 +91,29 @@ impl Execution {
         }
     }
 
+    /// Whether the current thread, whose schedule is a graph's, has just given way here more than once, and still
+    /// does; that event is counted then. Loops that back off do so hundreds of times a round.
+    pub(crate) fn gives_way_still(&mut self, op: &Op, site: Site) -> bool {
+        let thread = self.running();
+        let spinning = &mut thread.spinning;
+        let again = spinning.last_yield == site.number() && spinning.yielded_at == thread.time;
+        spinning.yields = if again { spinning.yields + 1 } else { 0 };
+        // Told once it is behind another one at the same place, at the latest.
+        let (still, time) = (spinning.yields > 1, thread.time + 1);
+        spinning.yielded_at = time;
+        if still {
+            thread.time = time;
+            let me = self.current;
+            if self.order.has_clocks {
+                self.running().know_time(me);
+                self.running().clock.prepare(me, time + 1);
+            }
+            self.schedule.count();
+            self.record(op, site, |_, _| {});
+        }
+        still
+    }
+
     /// The current thread gives way at a place, if that is where it did so last. Who does so once need not wait for
     /// anybody: it may well be the next.
     pub(crate) fn give_way_again(&mut self, site: Site) {

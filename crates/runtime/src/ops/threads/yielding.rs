@@ -11,27 +11,49 @@ use crate::thread::Condition;
 use racefuzz_trace::Verb;
 use std::time::Duration;
 
+/// What giving way is where graphs are explored.
+enum Graphed {
+    /// They are not.
+    No,
+    GivesWay,
+    /// The thread has just given way here, more than once: nothing changes by it. Whether that was its last step.
+    Still {
+        spent: bool,
+    },
+}
+
 /// The running thread gives way to the others.
 pub fn yield_now(verb: Verb, site: Site) -> Result<(), Absent> {
     if let Some(session) = backend::hosted() {
         return session.yield_now();
     }
+    let op = local_op(verb);
     let graphed = overlay::before_local(site).and_then(|()| {
         enter(|execution| {
+            if execution.driver.memory.is_none() {
+                execution.give_way_again(site);
+                return Graphed::No;
+            }
+            if execution.gives_way_still(&op, site) {
+                return Graphed::Still { spent: execution.is_spent() };
+            }
             execution.give_way_again(site);
-            execution.driver.memory.is_some()
+            Graphed::GivesWay
         })
     });
-    let graphed = graphed.inspect_err(|absent| crate::schedule::waited_in_vain(*absent))?;
-    let op = local_op(verb);
-    if graphed {
+    match graphed.inspect_err(|absent| crate::schedule::waited_in_vain(*absent))? {
+        Graphed::No => {}
+        Graphed::Still { spent: false } => return Ok(()),
+        Graphed::Still { spent: true } => return crate::schedule::step_limit(),
         // It commutes with everything.
-        return free_event(|execution| {
-            let now = execution.event(&op);
-            execution.complete(&now, &op, 0);
-            execution.record(&op, site, |_, _| {});
-            graphed::gives_way(execution);
-        });
+        Graphed::GivesWay => {
+            return free_event(|execution| {
+                let now = execution.event(&op);
+                execution.complete(&now, &op, 0);
+                execution.record(&op, site, |_, _| {});
+                graphed::gives_way(execution);
+            });
+        }
     }
     post(visible(op, site))?;
     with(|execution| {
