@@ -52,8 +52,11 @@
 //! explorations that took rounds back [sample](crate::sample), too.
 //!
 //! That may go on for ever: threads whose rounds see each other's take part in ever larger graphs. After
-//! [`MOST_ATTEMPTS`] rounds in a row the rest is not explored, and the exploration is not called complete,
-//! unless all threads do nothing else: they undo each other's work, which is a livelock, too.
+//! [`MOST_ATTEMPTS`] rounds in a row the rest is not explored, and the exploration is not called complete. A round
+//! that found what no such loop has brought does not count: there are as many of these as there is work. Where all
+//! threads do nothing else, they may undo each other's work, which is a livelock, too; or they hand each other
+//! something, and each counts for itself how often. So they go on as in their last rounds: if they end, more
+//! rounds in a row are explored.
 //!
 //! A round that takes a lock is transient, and others come behind it in the lock's order: they cannot be
 //! revisited into it any more. So where such a round would begin, all other threads come first.
@@ -86,6 +89,9 @@ pub(crate) const UNTRIED_ROUNDS: u32 = 8;
 
 /// Rounds of a loop that waits which others may see, one after the other.
 pub(crate) const MOST_ATTEMPTS: u32 = 4;
+
+/// The same where threads were found to end behind more of them, at most.
+pub(crate) const MOST_IN_VAIN: u32 = 64;
 
 /// Equal rounds in a row that are explored of a loop whose thread acts on them.
 pub(crate) const COUNTED_ROUNDS: Rounds = 4;
@@ -135,6 +141,9 @@ pub(crate) struct Loops {
     /// The rings of those whose threads act on how often they went round, or on what they read in rounds that
     /// fail.
     counting: BTreeSet<u64>,
+    /// For each ring whose threads ended, although it seemed that rounds of others keep them going round: how many
+    /// rounds in a row are explored.
+    attempts: BTreeMap<u64, u32>,
     /// What such loops only count in, by the place where it was made, and whether somebody reads it.
     statistics: BTreeMap<u64, bool>,
     /// Somebody tries to take a lock: whether it is held can be seen.
@@ -176,6 +185,11 @@ impl Loops {
             let known = self.told_apart.entry(*ring).or_default();
             *known = (*known).max(*rounds);
         }
+        let attempts = self.attempts.clone();
+        for (ring, most) in &other.attempts {
+            let known = self.attempts.entry(*ring).or_default();
+            *known = (*known).max(*most);
+        }
         self.polls.extend(&other.polls);
         self.counting.extend(&other.counting);
         self.tries |= other.tries;
@@ -191,6 +205,19 @@ impl Loops {
         (&self.known, self.counting.len(), self.tries, &self.statistics)
             != (&before.0, before.1, before.2, &before.3)
             || self.told_apart != told_apart
+            || self.attempts != attempts
+    }
+
+    /// How many rounds in a row of a loop that waits are explored if others may see them.
+    pub(crate) fn most_attempts(&self, ring: u64) -> u32 {
+        self.attempts.get(&ring).copied().unwrap_or(MOST_ATTEMPTS)
+    }
+
+    /// That the thread of this loop has ended, although so many rounds in a row had been explored as are: if they are
+    /// not the most, twice as many are from now on.
+    pub(crate) fn attempted(&self, ring: u64) -> Self {
+        let most = (2 * self.most_attempts(ring)).min(MOST_IN_VAIN);
+        Self { attempts: BTreeMap::from([(ring, most)]), ..Self::default() }
     }
 
     /// Whether nothing is known.

@@ -6,6 +6,7 @@
 use racefuzz::{Checker, MemoryModel, Outcome};
 use std::time::Duration;
 
+mod handed;
 mod locks;
 mod polls;
 mod remembering;
@@ -13,6 +14,7 @@ mod sampled;
 mod shared;
 mod stuck;
 mod timed;
+mod work;
 
 const MODELS: [MemoryModel; 3] = [MemoryModel::Sc, MemoryModel::Tso, MemoryModel::Rc11];
 

@@ -5,7 +5,7 @@ use racefuzz::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use racefuzz::sync::{Arc, Mutex};
 use racefuzz::{hint, thread};
 
-const ENDLESS: &str = "the execution did not end";
+pub(crate) const ENDLESS: &str = "the execution did not end";
 
 #[test]
 fn nobody_is_left() {

@@ -1,8 +1,8 @@
 //! Rounds of threads that repeat themselves: what is a round, which loop it belongs to, and how often
 //! others have seen such rounds.
 
-use super::{Explore, Front, Id, Kind, NOWHERE, Standing};
-use crate::waiting::{LONGEST, LoopKey, is_choice, mix, place};
+use super::{Explore, Front, INIT, Id, Kind, NOWHERE, Standing};
+use crate::waiting::{LONGEST, LoopKey, MOST_ATTEMPTS, MOST_IN_VAIN, is_choice, mix, place};
 use racefuzz_runtime::Op;
 use racefuzz_trace::Verb;
 use smallvec::SmallVec;
@@ -19,6 +19,14 @@ pub(super) struct Round {
     pub(super) begins: u64,
     /// Choices behind it that are part of the operation which comes next.
     pub(super) choices: u32,
+}
+
+/// Rounds of a loop that waits which others may see, one after the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Attempts {
+    /// The loop's [ring](LoopKey::ring).
+    pub(super) ring: u64,
+    pub(super) count: u32,
 }
 
 /// What a thread does next.
@@ -268,16 +276,64 @@ impl Explore {
 
     /// How many rounds in a row, whatever they did, a thread has made in a loop that is known to wait, where
     /// it stands before another one: those that others see stay. Of rounds that take locks it is not known
-    /// whether they did what they were for, so they count if others have seen them.
-    pub(super) fn attempts(&self, thread: u32, standing: &Standing<'_>) -> u32 {
+    /// whether they did what they were for, so they count if others have seen them. A round that found something
+    /// which no such loop has written does not: of these there are no more than others bring about.
+    pub(super) fn attempts(&self, thread: u32, standing: &Standing<'_>) -> Attempts {
         let front = &self.fronts[thread as usize];
         let next = self.next_operation(thread, standing);
         let end = front.trail.len();
-        let Some((length, equal)) = self.looped(thread, end, next) else { return 0 };
+        let Some((length, equal)) = self.looped(thread, end, next) else { return Attempts::default() };
+        let ring = self.key(thread, end - length..end, next.site).ring;
         let equal = equal.min((end - self.before_quiet(thread)) / length);
+        let rounds = (1..=equal).map(|back| (end - back * length) as u32..(end - (back - 1) * length) as u32);
+        let many = equal >= MOST_IN_VAIN as usize;
+        let counts = |round: &Range<u32>| many || !self.finds_work(thread, round, standing);
         if !self.takes_lock(thread, &((end - length) as u32..end as u32)) {
-            return equal as u32;
+            return Attempts { ring, count: rounds.filter(counts).count() as u32 };
         }
-        self.seen_rounds(thread, end, length).take(equal).count() as u32
+        let seen = self.seen_rounds(thread, end, length).take(equal).filter(counts);
+        Attempts { ring, count: seen.count() as u32 }
+    }
+
+    /// Whether a round read something that the one before it had not read, and that another thread wrote elsewhere
+    /// than in rounds of a loop that is known to wait, or that are all alike.
+    fn finds_work(&self, thread: u32, round: &Range<u32>, standing: &Standing<'_>) -> bool {
+        let ids = &self.graph.threads[thread as usize];
+        round.clone().any(|at| {
+            let event = self.graph.event(ids[at as usize]);
+            if event.kind != Kind::Read || event.rf == INIT || self.is_own(thread, event.rf) {
+                return false;
+            }
+            let before = at.checked_sub(round.len() as u32).map(|at| self.graph.event(ids[at as usize]).rf);
+            before != Some(event.rf) && !self.repeats(event.rf) && !self.is_of_wait(event.rf, standing)
+        })
+    }
+
+    /// Whether an event ends several rounds of its thread that are alike, of any loop.
+    fn repeats(&self, id: Id) -> bool {
+        let event = self.graph.event(id);
+        let trail = &self.fronts[event.thread as usize].trail[..=event.po as usize];
+        let most = (trail.len() / MOST_ATTEMPTS as usize).min(LONGEST);
+        (1..=most).any(|length| {
+            let round = (trail.len() - length) as u32..trail.len() as u32;
+            trail[trail.len() - 1 - length] == trail[trail.len() - 1]
+                && (1..MOST_ATTEMPTS).all(|back| self.is_equal(event.thread, &round, back, false))
+        })
+    }
+
+    /// Whether an event is one of a round of a loop that is known to wait.
+    fn is_of_wait(&self, id: Id, standing: &Standing<'_>) -> bool {
+        let event = self.graph.event(id);
+        let Front { trail, sites, runs_as, .. } = &self.fronts[event.thread as usize];
+        let at = event.po as usize;
+        let longest = self.loops.lengths_of_waits().max().unwrap_or(0) as usize;
+        (at + 1..=trail.len().min(at + longest)).any(|end| {
+            let next = match (end..trail.len()).find(|at| !is_choice(trail[*at])) {
+                Some(next) => Next { place: Some(trail[next]), site: sites[next] },
+                None if standing.is_live(*runs_as) => self.next_operation(event.thread, standing),
+                None => return false,
+            };
+            self.looped(event.thread, end, next).is_some_and(|(length, _)| end - length <= at)
+        })
     }
 }

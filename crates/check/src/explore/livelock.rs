@@ -1,11 +1,14 @@
 //! Executions in which threads only go round: whether they keep each other from what they wait for.
 
-use super::finding::Next;
+use super::finding::{Attempts, Next};
 use super::rounds::{LoopState, Wait};
 use super::{Event, Explore, Front, INIT, Id, Kind, Standing};
-use crate::waiting::{Effect, LoopKey, Loops, is_choice};
+use crate::waiting::{Effect, LONGEST, LoopKey, Loops, is_choice};
 use racefuzz_runtime::{Ended, Standstill, Wait as Awaits};
 use smallvec::SmallVec;
+
+/// How often a thread that could go on is passed over before it has the next turn.
+const MOST_OWED: u32 = 64;
 
 /// Whether threads of the running execution keep each other going round for ever, as far as that was looked
 /// at. Threads have the running execution's numbers.
@@ -14,33 +17,29 @@ pub(super) enum Livelock {
     /// Nothing speaks for it.
     #[default]
     None,
-    /// These threads do.
-    Found(Vec<u32>),
-    /// It seems so, and their rounds may hide something: they go on for real, until they end or the steps
-    /// are used up.
+    /// It seems so, and what their rounds hide may tell them apart, be it how many there were: they go on for real,
+    /// until they end or the steps are used up.
     Doubted(Turns),
 }
 
 /// Whose turn it is while threads go on to show whether they are in a livelock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turns {
-    /// How many there were.
+    /// Whose turn comes next.
     taken: u32,
-    /// Whose turns these are, again and again; all threads' if empty.
-    order: Vec<u32>,
+    /// How often each thread was passed over since it took a turn.
+    owed: Vec<u32>,
     /// The loops whose rounds were taken for waits.
     loops: Vec<LoopKey>,
+    /// The loops of which more rounds in a row are to be explored if their threads end, with the number of those
+    /// that were.
+    attempts: Vec<Attempts>,
 }
 
 impl Livelock {
     /// Whether threads go on to show whether they are in one.
     pub(super) fn is_doubted(&self) -> bool {
         matches!(self, Self::Doubted(_))
-    }
-
-    /// Whether there is one.
-    pub(super) fn is_found(&self) -> bool {
-        matches!(self, Self::Found(_))
     }
 }
 
@@ -151,19 +150,21 @@ impl Explore {
     }
 
     /// A thread that waits has been seen so often that more of it is not explored. If all that have not
-    /// ended are like that, they keep each other from what they wait for.
+    /// ended are like that, they may keep each other from what they wait for; or each of them counts, and ends once
+    /// it has done its work. So they go on as in their last rounds, to show which.
     pub(super) fn attempted_enough(&mut self, standing: &Standing<'_>) -> LoopState {
-        let goes_round = |thread: &u32| {
-            standing.is_live(self.fronts[*thread as usize].runs_as)
-                && (self.attempts(*thread, standing) > 1 || self.is_undone(*thread))
-        };
+        let attempts: SmallVec<[(u32, Attempts); 8]> = (0..self.started as u32)
+            .filter(|thread| standing.is_live(self.fronts[*thread as usize].runs_as))
+            .map(|thread| (thread, self.attempts(thread, standing)))
+            .filter(|(thread, attempts)| attempts.count > 1 || self.is_undone(*thread))
+            .collect();
         // What they did last has each of their rounds.
         let length = self.loops.lengths_of_waits().max().unwrap_or(0) as usize;
         let last = |thread: &u32| {
             let ids = &self.graph.threads[*thread as usize];
             SmallVec::from_slice(&ids[ids.len().saturating_sub(length)..])
         };
-        let threads: Vec<u32> = (0..self.started as u32).filter(goes_round).collect();
+        let threads: Vec<u32> = attempts.iter().map(|(thread, _)| *thread).collect();
         let circle = Circle { rounds: threads.iter().map(last).collect(), threads };
         let waits = |thread: u32| {
             let front = &self.fronts[thread as usize];
@@ -180,19 +181,8 @@ impl Explore {
             (self.dead, self.bounded) = (true, true);
             return LoopState::Ends;
         }
-        let hides = |thread: &u32| {
-            let front = &self.fronts[*thread as usize];
-            let last = front.done.saturating_sub(length as u32)..front.done;
-            standing.writes_cells(front.runs_as) || self.takes_lock(*thread, &last)
-        };
-        self.livelock = if circle.threads.iter().any(hides) {
-            // What they guard is no event: they go on as in their last rounds, to show that it does not
-            // change.
-            let order = self.last_turns(&circle.threads, 2 * length);
-            Livelock::Doubted(Turns { order, ..Turns::default() })
-        } else {
-            Livelock::Found(circle.run_as(self))
-        };
+        let attempts = attempts.into_iter().map(|(_, attempts)| attempts).collect();
+        self.livelock = Livelock::Doubted(Turns { attempts, ..Turns::default() });
         LoopState::Ends
     }
 
@@ -211,31 +201,52 @@ impl Explore {
             && matches!(self.stands_still(standing), Standstill::Livelock(_))
     }
 
-    /// The thread that goes on next, where all take turns until they end or the steps are used up.
+    /// The thread that goes on next, where all take turns until they end or the steps are used up. Who would not read
+    /// what it read the last time it did the same lets others go first, for a while: so threads that keep each other
+    /// going round go on doing so. Who cannot take its turn has it as soon as it can: that a thread is never let on
+    /// which often could go on proves nothing.
     pub(super) fn take_turns(&mut self, standing: &Standing<'_>) -> Option<u32> {
-        let started = self.started as u32;
+        let Livelock::Doubted(turns) = &self.livelock else { return None };
+        let (started, taken) = (self.started as u32, turns.taken);
+        let is_live = |thread: &u32| standing.is_live(*thread);
+        let goes_on = |thread: &u32| is_live(thread) && standing.is_enabled(*thread);
+        let is_owed = |thread: &u32| {
+            let owed = turns.owed.get(*thread as usize).copied().unwrap_or_default();
+            owed >= MOST_OWED && goes_on(thread)
+        };
+        let in_turn = || (0..started).map(|ahead| (taken + ahead) % started);
+        let in_step =
+            |thread: &u32| goes_on(thread) && self.reads_the_same(self.threads[*thread as usize], standing);
+        let next = in_turn()
+            .find(is_owed)
+            .or_else(|| in_turn().find(in_step))
+            .or_else(|| in_turn().find(goes_on))?;
+        let passed: SmallVec<[u32; 8]> =
+            in_turn().take_while(|thread| *thread != next).filter(is_live).collect();
         let Livelock::Doubted(turns) = &mut self.livelock else { return None };
-        let at = turns.taken;
-        turns.taken = at.wrapping_add(1);
-        let goes_on = |thread: &u32| standing.is_live(*thread) && standing.is_enabled(*thread);
-        let again = turns.order.get(at as usize % turns.order.len().max(1)).copied();
-        again.filter(goes_on).or_else(|| (0..started).map(|ahead| (at + ahead) % started).find(goes_on))
+        turns.taken = next + 1;
+        turns.owed.resize(started as usize, 0);
+        for thread in passed {
+            // Its turn has come, and it could not take it.
+            let owed = if standing.is_enabled(thread) { 1 } else { MOST_OWED };
+            let before = &mut turns.owed[thread as usize];
+            *before = before.saturating_add(owed);
+        }
+        turns.owed[next as usize] = 0;
+        Some(next)
     }
 
-    /// The threads that did the last operations of these, each of which did so many events, in the running
-    /// execution's numbers: if their rounds have as many, the same turns lead to the same rounds.
-    fn last_turns(&self, looping: &[u32], events: usize) -> Vec<u32> {
-        let mut is_last = vec![false; self.graph.events.len()];
-        for thread in looping {
-            let ids = &self.graph.threads[*thread as usize];
-            ids[ids.len().saturating_sub(events)..].iter().for_each(|id| is_last[*id as usize] = true);
-        }
-        let mut last = crate::linearize::order(&self.graph, None);
-        last.retain(|id| is_last[*id as usize]);
-        let is_turn =
-            |event: &&Event| event.kind != Kind::Choice && !(event.kind == Kind::Write && event.rmw);
-        let turns = last.iter().map(|id| self.graph.event(*id)).filter(is_turn);
-        turns.map(|event| self.fronts[event.thread as usize].runs_as).collect()
+    /// Whether a thread reads, in what it does next, the word that it read the last time it did that.
+    fn reads_the_same(&self, thread: u32, standing: &Standing<'_>) -> bool {
+        let Some(place) = self.next_operation(thread, standing).place else { return true };
+        let trail = &self.fronts[thread as usize].trail;
+        let last = trail.iter().rev().take(LONGEST).position(|earlier| *earlier == place);
+        last.is_none_or(|back| {
+            let id = self.graph.threads[thread as usize][trail.len() - 1 - back];
+            let event = self.graph.event(id);
+            event.kind != Kind::Read
+                || self.graph.word(event.loc, self.graph.newest(event.loc)) == self.read_word(id)
+        })
     }
 
     /// Threads whose rounds are taken for waits go on for real.
@@ -247,7 +258,7 @@ impl Explore {
     }
 
     /// What is learned of the loops of threads that seemed to be in a livelock, and have ended all the same:
-    /// the last of their rounds were no waits.
+    /// the last of their rounds were no waits, or led on in the end.
     pub(crate) fn refuted(&self, ended: &Ended) -> Option<Loops> {
         let Livelock::Doubted(turns) = &self.livelock else { return None };
         if ended.failure.is_some() {
@@ -256,6 +267,9 @@ impl Explore {
         let mut learned = Loops::default();
         for key in &turns.loops {
             learned.learn(&self.loops.gone_on(*key));
+        }
+        for attempts in &turns.attempts {
+            learned.learn(&self.loops.attempted(attempts.ring));
         }
         Some(learned)
     }
@@ -274,9 +288,6 @@ impl Explore {
             || self.learned.is_some()
         {
             return Standstill::Discarded;
-        }
-        if let Livelock::Found(threads) = &self.livelock {
-            return Standstill::Livelock(threads.clone());
         }
         let round = |thread: u32| match &self.fronts[thread as usize].wait {
             Wait::Seen(round) => Some((thread, self.ids(thread, round))),

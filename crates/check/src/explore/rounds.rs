@@ -3,7 +3,7 @@
 use super::finding::Round;
 use super::pairs::TakenBack;
 use super::{Event, Explore, Front, Id, Kind, NOWHERE};
-use crate::waiting::{COUNTED_ROUNDS, Effect, Loops, MOST_ATTEMPTS, Purpose, UNTRIED_ROUNDS, mix};
+use crate::waiting::{COUNTED_ROUNDS, Effect, Loops, Purpose, UNTRIED_ROUNDS, mix};
 use racefuzz_runtime::{Access, Standing};
 use racefuzz_trace::Verb;
 use smallvec::SmallVec;
@@ -75,7 +75,8 @@ impl Explore {
         if is_first && self.loaded > 0 && self.loops.lengths_of_waits().next().is_some() {
             self.front(thread).seen = self.seen_before(thread);
         }
-        if self.attempts(thread, standing) >= MOST_ATTEMPTS {
+        let attempts = self.attempts(thread, standing);
+        if attempts.count >= self.loops.most_attempts(attempts.ring) {
             return self.attempted_enough(standing);
         }
         let front = self.front(thread);

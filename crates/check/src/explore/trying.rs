@@ -154,7 +154,7 @@ impl Explore {
     /// Whether the execution has nothing more to say.
     pub(super) fn is_over(&self) -> bool {
         let begins_anew = self.learned.is_some() || self.anew.is_some();
-        self.dead || self.diverged || begins_anew || self.livelock.is_found()
+        self.dead || self.diverged || begins_anew
     }
 
     /// What was learned of loops, for which the exploration begins anew. If a thread was being tried when
