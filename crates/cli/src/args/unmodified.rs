@@ -20,12 +20,12 @@ Examples:
   cargo racefuzz test -p mycrate --lib --iterations 100000 --max-time 5m
   cargo racefuzz test --release -- --features fast
   cargo racefuzz test -E 'test(/^queue::/) and not test(slow)'
-  cargo racefuzz test --check counts --max-time 5m    every execution of those, if they are not too many
+  cargo racefuzz test --check counts --max-time 5m    every execution, if it has not too many
 
-The crate needs no change. Its tests are compiled with the compiler's hooks for the thread sanitizer, and
-run on racefuzz's runtime, in a target directory of their own. Linux on x86-64 with glibc only.
-With --check a test is verified only if every execution was explored and all that its threads do to each other
-was seen; else it is incomplete, and what was not seen is named.
+The crate needs no change. Its tests are compiled with the compiler's hooks for the thread sanitizer, and run on \
+racefuzz's runtime, in a target directory of their own. Linux on x86-64 with glibc only.
+With --check a test is verified only if every execution was explored and all that its threads do to each other was \
+seen; else it is incomplete, and what was not seen is named.
 Exit codes: 0 no bug (with --check: verified), 1 a bug, 2 wrong usage or a package that does not build, 3 incomplete.";
 
 #[derive(Args, Debug)]
