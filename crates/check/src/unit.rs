@@ -1,10 +1,10 @@
 //! A unit of work: graphs to be explored, depth first, for some number of executions.
 //!
-//! Units share nothing. What one leaves undone is split into units again; all of them stand in the
+//! Units share nothing, but that all know which rounds the first one has held against their absence. What one leaves undone is split into units again; all of them stand in the
 //! order of the whole exploration, so that any number of workers comes to the same counts and the
 //! same first failure.
 
-use crate::explore::{Departure, Explore, Pair};
+use crate::explore::{Departure, Examined, Explore, Pair};
 use crate::graph::Graph;
 use crate::kept_out;
 use crate::model;
@@ -15,7 +15,7 @@ use crate::work_item::WorkItem;
 use racefuzz_fuzz::{Executed, Pulse, Sight};
 use racefuzz_runtime::{Config, Detected, Ended, Record, Runner};
 use racefuzz_trace::{FailureKind, normalize_path};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// An execution that failed.
@@ -86,6 +86,8 @@ pub(crate) struct Worker {
     explore: Explore,
     /// What is known of loops when a unit begins.
     loops: Loops,
+    /// How often rounds were held against their absence before a unit begins.
+    examined: HashMap<u64, Examined>,
     /// The last graph, where it is no longer the explorer's: others are made of it.
     sealed: Option<Arc<Graph>>,
     pub(crate) rechecks: Rechecks,
@@ -103,8 +105,8 @@ impl Worker {
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
         let (runner, sealed, pulse) = (Runner::new(config), None, None);
-        let loops = loops.clone();
-        Self { runner, explore, loops, sealed, rechecks, pulse, count_points, keep_going }
+        let (loops, examined) = (loops.clone(), HashMap::new());
+        Self { runner, explore, loops, examined, sealed, rechecks, pulse, count_points, keep_going }
     }
 
     /// The same that explores what needs no more preemptions than these, if there is a bound; it matters
@@ -112,6 +114,16 @@ impl Worker {
     pub(crate) fn bounded(mut self, preemptions: Option<u32>, places: &Places) -> Self {
         self.explore.turns = preemptions.map(|most| Turns::new(most, places.clone()));
         self
+    }
+
+    /// Units begin with these rounds held against their absence so often.
+    pub(crate) fn begins_with(&mut self, examined: &BTreeMap<u64, Examined>) {
+        self.examined = examined.iter().map(|(number, examined)| (*number, *examined)).collect();
+    }
+
+    /// How often rounds were held against their absence when the last unit ended.
+    pub(crate) fn examined(&self) -> BTreeMap<u64, Examined> {
+        self.explore.examined.iter().map(|(number, examined)| (*number, *examined)).collect()
     }
 
     /// What is known of schedules within a bound.
@@ -135,7 +147,7 @@ impl Worker {
         self.explore.begin_unit(&self.loops);
         self.explore.later = items;
         self.explore.confirmed.clear();
-        self.explore.examined.clear();
+        self.explore.examined.clone_from(&self.examined);
         let mut last = None;
         while ran < fuel && done.executions < most && !stop(ran) {
             if !self.explore.load_next() {

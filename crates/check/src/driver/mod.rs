@@ -17,6 +17,7 @@ use crate::waiting::Loops;
 use racefuzz_fuzz::{Guard, Limits};
 use racefuzz_trace::{Outcome, RunReport};
 use shared::{Patience, Shared};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Condvar, Mutex};
 use units::run;
@@ -101,7 +102,8 @@ fn explore_watched(
         if begun.as_ref().is_some_and(|start| start.fingerprint != fingerprint) {
             return Err(Changed);
         }
-        let fresh = || State { frontier: Frontier::whole(), merged: Merged::default() };
+        let fresh =
+            || State { frontier: Frontier::whole(), merged: Merged::default(), examined: BTreeMap::new() };
         let mut shared = Shared {
             options,
             program,

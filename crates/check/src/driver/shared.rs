@@ -1,5 +1,6 @@
 //! What the workers of an exploration share.
 
+use crate::explore::Examined;
 use crate::frontier::Frontier;
 use crate::keeper::{Keeper, Kept};
 use crate::merged::{Cut, Merged};
@@ -9,6 +10,7 @@ use crate::unit::{Done, Worker};
 use crate::waiting::Loops;
 use racefuzz_fuzz::Limits;
 use racefuzz_runtime::Config;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -72,6 +74,8 @@ impl Patience {
 pub(crate) struct State {
     pub(crate) frontier: Frontier,
     pub(crate) merged: Merged,
+    /// How often the first unit has held rounds against their absence.
+    pub(crate) examined: BTreeMap<u64, Examined>,
 }
 
 impl Shared<'_> {
@@ -105,7 +109,8 @@ impl Shared<'_> {
 
     /// What it came to.
     pub(super) fn into_merged(self) -> Merged {
-        let State { mut merged, frontier } = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let State { mut merged, frontier, .. } =
+            self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         if matches!(merged.cut, Some(Cut::Limit(_))) {
             // A bug found always wins, wherever it was found.
             let unkept = self.unkept.into_inner().unwrap_or_else(PoisonError::into_inner);

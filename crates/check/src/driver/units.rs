@@ -25,6 +25,7 @@ pub(super) fn run(shared: &Shared<'_>, worker: &mut Worker, guard: &Guard) {
     // The first unit and the probes alone, so that what they find depends on nobody else.
     let (is_new, is_estimated) = {
         let mut state = shared.lock();
+        worker.begins_with(&state.examined);
         // What was handed in when an earlier exploration was over already.
         merge(shared, worker, &mut state);
         (state.merged.stats.steps == 0, state.merged.estimate.is_some())
@@ -33,6 +34,8 @@ pub(super) fn run(shared: &Shared<'_>, worker: &mut Worker, guard: &Guard) {
         watched(guard, worker, |worker| {
             if is_new {
                 step(shared, worker);
+                shared.lock().examined = worker.examined();
+                worker.begins_with(&worker.examined());
             }
             let goes_on = || !shared.is_over() && !shared.lock().frontier.is_empty();
             if is_new && goes_on() && shared.samples {
@@ -51,6 +54,7 @@ pub(super) fn run(shared: &Shared<'_>, worker: &mut Worker, guard: &Guard) {
                 let _entered = guard.enter();
                 let mut worker = Worker::new(shared.config.clone(), &shared.loops, shared.options.keep_going)
                     .bounded(shared.options.preemptions, &shared.places);
+                worker.begins_with(&shared.lock().examined);
                 watched(guard, &mut worker, |worker| while step(shared, worker) {});
             });
         }

@@ -27,7 +27,7 @@ mod trying;
 mod turns;
 
 pub(crate) use departing::Departure;
-pub(crate) use pairs::Pair;
+pub(crate) use pairs::{Examined, Pair};
 
 use crate::graph::{Block, Event, Graph, INIT, Id, Kind, NOWHERE};
 use crate::model::{self, Addition, Stand};

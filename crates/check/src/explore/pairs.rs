@@ -22,16 +22,18 @@ const PAIRS_OF_A_HISTORY: u8 = 1;
 /// Marks numbers of pairs that have the whole past of their round.
 const PAST: u64 = 0x7061_7374;
 
-/// In how many orders threads then go on: the first time, later, and where that was done for very many rounds. In
-/// every other one the thread that has gone round comes back behind a change by others, half of the time the first,
+/// In how many orders threads then go on: the first time, later or where that was done for many rounds, and where it
+/// was for very many. In every other one the thread that has gone round comes back behind a change by others, half of the time the first,
 /// a quarter of the time the second ..., and then goes on before everybody.
 pub(super) const ORDERS: [u64; 3] = [32, 8, 2];
 
-/// How many rounds those are.
+/// How many rounds those are, each counted by what it read, and by what its thread had read before.
+const MANY: usize = 200;
 const VERY_MANY: usize = 1_000;
 
 /// What came of holding a round against its absence.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "checkpoint", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct Examined {
     /// How often it is or was done.
     times: u8,
@@ -146,13 +148,13 @@ impl Explore {
         };
         let (with, without) = (without(&[]), without(&ids));
         let [values, _] = examined_as;
-        let seeds = match self.examined.get(&values).map_or(0, |examined| u64::from(examined.times)) {
-            0 => 0..ORDERS[0],
-            times => {
-                let orders = ORDERS[1 + usize::from(self.examined.len() > VERY_MANY)];
-                times * ORDERS[0]..times * ORDERS[0] + orders
-            }
+        let times = self.examined.get(&values).map_or(0, |examined| u64::from(examined.times));
+        let orders = match self.examined.len() {
+            0..=MANY if times == 0 => ORDERS[0],
+            0..=VERY_MANY => ORDERS[1],
+            _ => ORDERS[2],
         };
+        let seeds = times * ORDERS[0]..times * ORDERS[0] + orders;
         for number in examined_as {
             let examined = self.examined.entry(number).or_default();
             examined.times = examined.times.saturating_add(1);
