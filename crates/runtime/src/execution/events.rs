@@ -98,7 +98,7 @@ impl Execution {
         let spinning = &mut thread.spinning;
         let again = spinning.last_yield == site.number() && spinning.yielded_at == thread.time;
         spinning.yields = if again { spinning.yields + 1 } else { 0 };
-        // Told once it is behind another one at the same place, at the latest.
+        // The second one in a row is the first that has it give way: see `give_way_again`.
         let (still, time) = (spinning.yields > 1, thread.time + 1);
         spinning.yielded_at = time;
         if still {
