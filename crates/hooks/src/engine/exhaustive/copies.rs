@@ -28,16 +28,15 @@ pub(super) fn prepare() {
     }
 }
 
-/// Overwrites a word of the table, which the loader has made constant.
+/// Overwrites a word of the table, which the loader may have made constant. It stays as it is then: if the executable is
+/// not linked to be bound at once, the loader goes on writing to that page.
 fn overwrite(slot: usize, word: usize) {
     const PAGE: usize = 4096;
     let page = (slot & !(PAGE - 1)) as *mut c_void;
-    // SAFETY: the page holds what the loader has written, and what nobody writes from then on; the program does not
-    // run now.
+    // SAFETY: the page holds what the loader has written; the program does not run now.
     unsafe {
         if libc::mprotect(page, PAGE, libc::PROT_READ | libc::PROT_WRITE) == 0 {
             (slot as *mut usize).write(word);
-            libc::mprotect(page, PAGE, libc::PROT_READ);
         }
     }
 }
