@@ -1,8 +1,8 @@
 //! A unit of work: graphs to be explored, depth first, for some number of executions.
 //!
-//! Units share nothing, but that all know which rounds the first one has held against their absence. What one leaves undone is split into units again; all of them stand in the
-//! order of the whole exploration, so that any number of workers comes to the same counts and the
-//! same first failure.
+//! Units share nothing, but that all know which rounds the first one has held against their absence. What one
+//! leaves undone is split into units again; all of them stand in the order of the whole exploration, so that any
+//! number of workers comes to the same counts and the same first failure.
 
 use crate::explore::{Departure, Examined, Explore, Pair};
 use crate::graph::Graph;

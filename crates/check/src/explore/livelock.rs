@@ -31,9 +31,8 @@ pub(super) struct Turns {
     owed: Vec<u32>,
     /// The loops whose rounds were taken for waits.
     loops: Vec<LoopKey>,
-    /// The loops of which more rounds in a row are to be explored if their threads end, with the number of those
-    /// that were.
-    attempts: Vec<Attempts>,
+    /// The [rings](LoopKey::ring) of which more rounds in a row are to be explored if their threads end.
+    attempted: Vec<u64>,
 }
 
 impl Livelock {
@@ -181,8 +180,8 @@ impl Explore {
             (self.dead, self.bounded) = (true, true);
             return LoopState::Ends;
         }
-        let attempts = attempts.into_iter().map(|(_, attempts)| attempts).collect();
-        self.livelock = Livelock::Doubted(Turns { attempts, ..Turns::default() });
+        let attempted = attempts.iter().map(|(_, attempts)| attempts.ring).collect();
+        self.livelock = Livelock::Doubted(Turns { attempted, ..Turns::default() });
         LoopState::Ends
     }
 
@@ -268,8 +267,8 @@ impl Explore {
         for key in &turns.loops {
             learned.learn(&self.loops.gone_on(*key));
         }
-        for attempts in &turns.attempts {
-            learned.learn(&self.loops.attempted(attempts.ring));
+        for ring in &turns.attempted {
+            learned.learn(&self.loops.attempted(*ring));
         }
         Some(learned)
     }

@@ -23,8 +23,8 @@ const PAIRS_OF_A_HISTORY: u8 = 1;
 const PAST: u64 = 0x7061_7374;
 
 /// In how many orders threads then go on: the first time, later or where that was done for many rounds, and where it
-/// was for very many. In every other one the thread that has gone round comes back behind a change by others, half of the time the first,
-/// a quarter of the time the second ..., and then goes on before everybody.
+/// was for very many. In every other one the thread that has gone round comes back behind a change by others, half of
+/// the time the first, a quarter of the time the second ..., and then goes on before everybody.
 pub(super) const ORDERS: [u64; 3] = [32, 8, 2];
 
 /// How many rounds those are, each counted by what it read, and by what its thread had read before.
