@@ -235,6 +235,23 @@ fn what_is_remembered_matters_to_what_others_had_read() {
     }
 }
 
+/// A thread notices that what it waits for has changed only if another one had noticed so before, whose first round came
+/// before the first change.
+#[test]
+fn what_one_notices_is_for_another_one_to_notice() {
+    use racefuzz_soak::{Keeps, Looks, Op};
+    let mut program = generate(0, &[Theme::Atomics]);
+    let notices = |keeps| Op::AwaitKeeping(Looks::Load, keeps, 0, 2);
+    for keeps in [Keeps::Change, Keeps::Twice, Keeps::Last] {
+        for first in [Op::Add(0, 1), Op::Store(0, 1), Op::Swap(0, 1)] {
+            let one = vec![notices(Keeps::Change), Op::Store(0, 2)];
+            program.threads = vec![vec![Op::Store(0, 2)], one, vec![first, notices(keeps)]];
+            let verdict = compare(&program, &LIMITS);
+            assert!(matches!(verdict, Verdict::Agree { .. }), "{verdict:?}\n{program}");
+        }
+    }
+}
+
 /// Others read what may be old behind rounds that were taken back.
 #[test]
 fn what_is_old_is_read_behind_rounds_taken_back() {

@@ -4,8 +4,11 @@
 //! last event of a round which waits and has written nothing, the same read behind the same past ends the same
 //! round, in whatever graph. Such a graph is not executed again: it counts as blocked, as the first one did. So of
 //! a loop in which a thread waits for others each old value is tried once for each past, and not once for each
-//! way in which the others may have gone on.
+//! way in which the others may have gone on. That past is the whole one, with what was overwritten by then and who has
+//! read that: the thread may remember the round, and with what the others had read before it matters what they do when
+//! they see that (see [`pairs`](super::pairs)).
 
+use super::pairs::number_of_past;
 use super::*;
 use crate::turns::Digest;
 use std::collections::HashSet;
@@ -61,5 +64,5 @@ impl Explore {
 
 /// A number of a graph's last event and of its past.
 fn number_of_last(graph: &Graph) -> u128 {
-    Digest::default().of_prefix(graph, graph.len() - 1)
+    Digest::default().of_prefix(graph, graph.len() - 1) ^ u128::from(number_of_past(graph))
 }

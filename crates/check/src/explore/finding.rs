@@ -1,7 +1,7 @@
 //! Rounds of threads that repeat themselves: what is a round, which loop it belongs to, and how often
 //! others have seen such rounds.
 
-use super::{Explore, Front, INIT, Id, Kind, NOWHERE, Standing};
+use super::{Explore, Front, Graph, INIT, Id, Kind, NOWHERE, Standing};
 use crate::waiting::{LONGEST, LoopKey, MOST_ATTEMPTS, MOST_IN_VAIN, is_choice, mix, place};
 use racefuzz_runtime::Op;
 use racefuzz_trace::Verb;
@@ -121,12 +121,7 @@ impl Explore {
 
     /// A number of a thread's place in the tree of threads.
     pub(super) fn path(&self, thread: u32) -> u64 {
-        let (mut at, mut path) = (thread, 0);
-        while at != 0 {
-            let (parent, child) = self.graph.tree[at as usize];
-            (at, path) = (parent, mix(path, u64::from(child) + 1));
-        }
-        path
+        path(&self.graph, thread)
     }
 
     pub(super) fn ids(&self, thread: u32, events: &Range<u32>) -> SmallVec<[Id; 8]> {
@@ -336,4 +331,14 @@ impl Explore {
             self.looped(event.thread, end, next).is_some_and(|(length, _)| end - length <= at)
         })
     }
+}
+
+/// A number of a thread's place in a graph's tree of threads.
+pub(super) fn path(graph: &Graph, thread: u32) -> u64 {
+    let (mut at, mut path) = (thread, 0);
+    while at != 0 {
+        let (parent, child) = graph.tree[at as usize];
+        (at, path) = (parent, mix(path, u64::from(child) + 1));
+    }
+    path
 }

@@ -1,7 +1,7 @@
 //! Which rounds are held against their absence, and behind what: the pairs of graphs that [stuttering](super::stutter)
 //! executions go on from.
 
-use super::finding::Round;
+use super::finding::{Round, path};
 use super::*;
 use crate::graph::holds;
 use crate::waiting::{LoopKey, mix};
@@ -110,16 +110,16 @@ impl Explore {
                 event.kind == Kind::Read && ids.contains(&event.rf) && !ids.contains(id)
             };
             if !before.iter().any(reads_of_it) {
-                let number = mix(round.history, self.number_of(before.iter().copied()));
+                let number = mix(round.history, number_of(&self.graph, before.iter().copied()));
                 self.keep_pair(thread, ended, tries, &before, examined_as, number);
             }
         }
         // What has read what was overwritten by then, or was overwritten itself, cannot do so again.
-        let past = self.past(&ids);
+        let past = past(&self.graph, &ids);
         let others: Vec<Id> =
             past.iter().copied().filter(|id| !holds(&prefix, self.graph.event(*id))).collect();
         if !others.is_empty() {
-            let history = mix(round.history, self.number_of(others.into_iter()));
+            let history = mix(round.history, number_of(&self.graph, others.into_iter()));
             self.keep_pair(thread, ended, tries, &past, [mix(round.values, PAST), history], history);
         }
     }
@@ -172,47 +172,6 @@ impl Explore {
         !is_enough(values, MOST_PAIRS) || !is_enough(history, PAIRS_OF_A_HISTORY)
     }
 
-    /// The events before the last of a round in `(po ∪ rf ∪ mo ∪ fr)+`, and the round, but for what has seen the
-    /// round; ascending.
-    fn past(&self, round: &[Id]) -> Vec<Id> {
-        let (first, last) = (self.graph.event(round[0]), round[round.len() - 1]);
-        let saw_it = |id: Id| holds(&self.graph.event(id).porf, first) && !round.contains(&id);
-        let mut found = vec![false; self.graph.events.len()];
-        let mut left = vec![last];
-        while let Some(id) = left.pop() {
-            if id == INIT || std::mem::replace(&mut found[id as usize], true) {
-                continue;
-            }
-            let event = self.graph.event(id);
-            left.extend(
-                event.po.checked_sub(1).map(|po| self.graph.threads[event.thread as usize][po as usize]),
-            );
-            left.extend(self.graph.joins_of(id));
-            match event.kind {
-                Kind::Read => left.push(event.rf),
-                Kind::Write => {
-                    let before = self.graph.write_before(id);
-                    left.extend(self.graph.readers(event.loc, before).chain([before]));
-                }
-                Kind::Fence | Kind::Choice => {}
-            }
-        }
-        (0..self.graph.len()).filter(|id| found[*id as usize] && !saw_it(*id)).collect()
-    }
-
-    /// A number of some events, of what each reads or writes, whatever their order.
-    fn number_of(&self, events: impl Iterator<Item = Id>) -> u64 {
-        let place = |id: Id| match id {
-            INIT => u64::MAX,
-            id => mix(self.path(self.graph.event(id).thread), u64::from(self.graph.event(id).po)),
-        };
-        let number = |id: Id| match self.graph.event(id) {
-            Event { kind: Kind::Read, rf, .. } => mix(place(id), place(*rf)),
-            event => mix(place(id), mix(event.value, u64::from(event.choice))),
-        };
-        events.fold(PAST, |sum, id| sum.wrapping_add(number(id)))
-    }
-
     /// Holding a round against its absence came to nothing; whether it always does, so that nothing is known
     /// of it.
     pub(crate) fn comes_to_nothing(&mut self, pair: &Pair) -> bool {
@@ -232,4 +191,51 @@ impl Explore {
                 (examined.times.saturating_sub(1), examined.idle.saturating_add(1));
         }
     }
+}
+
+/// The events before the last of a round in `(po ∪ rf ∪ mo ∪ fr)+`, and the round, but for what has seen the
+/// round; ascending.
+fn past(graph: &Graph, round: &[Id]) -> Vec<Id> {
+    let (first, last) = (graph.event(round[0]), round[round.len() - 1]);
+    let saw_it = |id: Id| holds(&graph.event(id).porf, first) && !round.contains(&id);
+    let mut found = vec![false; graph.events.len()];
+    let mut left = vec![last];
+    while let Some(id) = left.pop() {
+        if id == INIT || std::mem::replace(&mut found[id as usize], true) {
+            continue;
+        }
+        let event = graph.event(id);
+        left.extend(event.po.checked_sub(1).map(|po| graph.threads[event.thread as usize][po as usize]));
+        left.extend(graph.joins_of(id));
+        match event.kind {
+            Kind::Read => left.push(event.rf),
+            Kind::Write => {
+                let before = graph.write_before(id);
+                left.extend(graph.readers(event.loc, before).chain([before]));
+            }
+            Kind::Fence | Kind::Choice => {}
+        }
+    }
+    (0..graph.len()).filter(|id| found[*id as usize] && !saw_it(*id)).collect()
+}
+
+/// A number of some events, of what each reads or writes, whatever their order.
+fn number_of(graph: &Graph, events: impl Iterator<Item = Id>) -> u64 {
+    let place = |id: Id| match id {
+        INIT => u64::MAX,
+        id => mix(path(graph, graph.event(id).thread), u64::from(graph.event(id).po)),
+    };
+    let number = |id: Id| match graph.event(id) {
+        Event { kind: Kind::Read, rf, .. } => mix(place(id), place(*rf)),
+        event => mix(place(id), mix(event.value, u64::from(event.choice))),
+    };
+    events.fold(PAST, |sum, id| sum.wrapping_add(number(id)))
+}
+
+/// A number of what a graph's last event has in its whole past, and not in its causal one.
+pub(super) fn number_of_past(graph: &Graph) -> u64 {
+    let last = graph.len() - 1;
+    let prefix = &graph.event(last).porf;
+    let others = past(graph, &[last]).into_iter().filter(|id| !holds(prefix, graph.event(*id)));
+    number_of(graph, others)
 }
