@@ -34,8 +34,9 @@ pub(super) fn run(shared: &Shared<'_>, worker: &mut Worker, guard: &Guard) {
         watched(guard, worker, |worker| {
             if is_new {
                 step(shared, worker);
-                shared.lock().examined = worker.examined();
-                worker.begins_with(&worker.examined());
+                let examined = worker.examined();
+                worker.begins_with(&examined);
+                shared.lock().examined = examined;
             }
             let goes_on = || !shared.is_over() && !shared.lock().frontier.is_empty();
             if is_new && goes_on() && shared.samples {
