@@ -23,6 +23,18 @@ fn with_producer<T: Sync + Send + 'static>(shared: T, produces: fn(&T), consumes
     producer.join().unwrap();
 }
 
+/// Takes so many pieces, in the order in which they were brought.
+fn take_in_order(most: usize, mut next: impl FnMut() -> Option<usize>) {
+    let mut taken = 0;
+    while taken < most {
+        match next() {
+            Some(piece) => assert_eq!(piece, std::mem::replace(&mut taken, piece + 1)),
+            None => thread::yield_now(),
+        }
+    }
+}
+
+/// Whoever finds nothing keeps the lock while it gives way.
 #[test]
 fn in_a_queue_under_a_mutex() {
     type Queue = Mutex<VecDeque<usize>>;
@@ -126,13 +138,7 @@ fn in_a_channel() {
     verified(1_000, || {
         let (sender, receiver) = mpsc::channel();
         let producer = thread::spawn(move || (0..PIECES).for_each(|piece| sender.send(piece).unwrap()));
-        let mut taken = 0;
-        while taken < PIECES {
-            match receiver.try_recv() {
-                Ok(piece) => assert_eq!(piece, std::mem::replace(&mut taken, piece + 1)),
-                Err(_) => thread::yield_now(),
-            }
-        }
+        take_in_order(PIECES, || receiver.try_recv().ok());
         producer.join().unwrap();
     });
 }
@@ -144,13 +150,7 @@ fn in_a_queue_whose_lock_is_tried() {
     let produces = |queue: &Queue| (0..FEW).for_each(|piece| queue.lock().unwrap().push_back(piece));
     verified(1_500, move || {
         with_producer(Queue::default(), produces, |queue| {
-            let mut taken = 0;
-            while taken < FEW {
-                match queue.try_lock().ok().and_then(|mut queue| queue.pop_front()) {
-                    Some(piece) => assert_eq!(piece, std::mem::replace(&mut taken, piece + 1)),
-                    None => thread::yield_now(),
-                }
-            }
+            take_in_order(FEW, || queue.try_lock().ok().and_then(|mut queue| queue.pop_front()));
         });
     });
 }
@@ -179,13 +179,7 @@ fn in_a_queue_under_a_flag() {
     let produces = |queue: &Queue| (0..FEW).for_each(|piece| queue.with(|pieces| pieces.push_back(piece)));
     not_failing(move || {
         with_producer(Queue::default(), produces, |queue| {
-            let mut taken = 0;
-            while taken < FEW {
-                match queue.with(VecDeque::pop_front) {
-                    Some(piece) => assert_eq!(piece, std::mem::replace(&mut taken, piece + 1)),
-                    None => thread::yield_now(),
-                }
-            }
+            take_in_order(FEW, || queue.with(VecDeque::pop_front));
         });
     });
 }
