@@ -17,3 +17,4 @@ mod traces;
 mod unmodified;
 mod unmodified_builds;
 mod unmodified_check;
+mod unmodified_fix;

@@ -610,7 +610,9 @@ pub fn library() -> PathBuf {
     build.args(["rustc", "--quiet", "-p", "racefuzz-hooks", "--lib", "--features", "interpose"]);
     build.args(["--crate-type", "cdylib", "--target-dir"]).arg(&target).current_dir(repository());
     // As quick as what these tests are linked to, and the same.
-    for (package, level) in [("runtime", 2), ("check", 2), ("fuzz", 2), ("trace", 1), ("hooks", 1)] {
+    for (package, level) in
+        [("runtime", 2), ("check", 2), ("fuzz", 2), ("trace", 1), ("hooks", 1), ("fix", 1)]
+    {
         build.arg("--config").arg(format!("profile.dev.package.racefuzz-{package}.opt-level={level}"));
     }
     for package in ["corosensei", "smallvec"] {

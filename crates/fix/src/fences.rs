@@ -15,7 +15,7 @@ impl Search<'_> {
     /// Where a fence may stand: before each step that other threads run beside.
     fn fence_places(&self) -> Vec<Site> {
         let places = self.sites.steps.intersection(&self.sites.concurrent);
-        places.map(|site| self.sites.site(*site).clone()).collect()
+        places.map(|place| self.sites.site(*place)).filter(|site| self.may_change(site)).cloned().collect()
     }
 
     /// One fence, before any step, that repairs the program.

@@ -22,13 +22,22 @@ pub(crate) struct Kinds<'s, 'a> {
     pub(crate) notes: Vec<String>,
     /// One lock over everything repairs it.
     all_locked: Option<(Placement, Arc<Measured>)>,
+    /// Something repairs it at places that may not be changed.
+    elsewhere: bool,
 }
 
 impl<'s, 'a> Kinds<'s, 'a> {
     /// Tries them all.
     pub(crate) fn tried(search: &'s mut Search<'a>, failure: Failure) -> Self {
-        let mut kinds =
-            Self { search, failure, found: Vec::new(), no_lock: None, notes: Vec::new(), all_locked: None };
+        let mut kinds = Self {
+            search,
+            failure,
+            found: Vec::new(),
+            no_lock: None,
+            notes: Vec::new(),
+            all_locked: None,
+            elsewhere: false,
+        };
         kinds.all();
         kinds
     }
@@ -63,8 +72,12 @@ impl<'s, 'a> Kinds<'s, 'a> {
         self.notes.extend(advice::instead(&self.failure, &self.found));
         advice::note_costs(&self.failure, &mut self.found);
         self.untried();
+        if self.found.is_empty() && self.elsewhere {
+            self.notes.push("locks repair it at places that are in other packages only".to_owned());
+        }
     }
 
+    /// Adds a repair, unless it is one at places that may not be changed.
     fn add(
         &mut self,
         kind: FixKind,
@@ -72,7 +85,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
         besides: &Overlay,
         measured: &Measured,
         needed: Vec<Certificate>,
-    ) {
+    ) -> bool {
         let sites = &self.search.sites;
         let (taken, retaken) = self.taken(&overlay);
         let fix = Fix {
@@ -89,7 +102,12 @@ impl<'s, 'a> Kinds<'s, 'a> {
             one_output: measured.one_output,
             ..Fix::new(kind, overlay, measured.verdict)
         };
-        self.found.push((fix, measured.schedules));
+        let may = self.search.may_lock(&fix);
+        if may {
+            self.found.push((fix, measured.schedules));
+        }
+        self.elsewhere |= !may;
+        may
     }
 
     /// Where the program takes the lock of its own that an overlay takes: elsewhere, and inside.
@@ -106,10 +124,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
     /// Tries an overlay, and adds it if it repairs.
     fn try_as(&mut self, kind: FixKind, overlay: Overlay, besides: &Overlay) -> bool {
         match self.search.try_overlay(&overlay.with(besides)) {
-            Tried::Good(measured) => {
-                self.add(kind, overlay, besides, &measured, Vec::new());
-                true
-            }
+            Tried::Good(measured) => self.add(kind, overlay, besides, &measured, Vec::new()),
             Tried::Bad(_) | Tried::Unknown => false,
         }
     }
@@ -123,6 +138,19 @@ impl<'s, 'a> Kinds<'s, 'a> {
 
     /// Whether mutual exclusion can repair the program, and with which order edges.
     fn locks(&mut self) {
+        /// Searches that may begin anew, each with accesses that are steps from then on.
+        const MOST: u32 = 4;
+        for _ in 0..MOST {
+            (self.all_locked, self.no_lock) = (None, None);
+            self.found.clear();
+            self.place_locks();
+            if self.search.look_again().is_none() {
+                return;
+            }
+        }
+    }
+
+    fn place_locks(&mut self) {
         let everything = Placement::one(self.search.sites.concurrent.clone());
         let mut base = Overlay::default();
         match self.search.try_overlay(&everything.overlay(&self.search.sites)) {
@@ -380,7 +408,9 @@ impl<'s, 'a> Kinds<'s, 'a> {
     fn add_untried(&mut self, kind: FixKind, edit: Edit) {
         let verdict = Verdict { certainty: Certainty::Untried, memory: self.search.memory(), executions: 0 };
         let fix = Fix::new(kind, vec![edit].into(), verdict);
-        self.found.push((fix, None));
+        if self.search.may_apply(&fix.overlay) {
+            self.found.push((fix, None));
+        }
     }
 
     fn wake_all(&mut self) {

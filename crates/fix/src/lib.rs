@@ -34,6 +34,7 @@
 
 mod advice;
 mod audit;
+mod changeable;
 mod clause;
 mod conditional_waits;
 pub mod count;
@@ -46,6 +47,7 @@ mod given_back;
 mod graph;
 mod graph_engine;
 mod kinds;
+mod lines;
 mod locks;
 mod moves;
 mod notifications;

@@ -2,7 +2,7 @@
 
 use racefuzz_fuzz::{Limits, Reached};
 use racefuzz_runtime::Config;
-use racefuzz_trace::Settings;
+use racefuzz_trace::{Settings, Site};
 use std::time::Duration;
 
 /// What a search is asked to do.
@@ -30,15 +30,29 @@ pub struct Options {
     pub roots: Vec<String>,
     /// Bytes of stack for each thread of the program.
     pub stack_size: usize,
+    /// The program is a process of its own: see [`racefuzz_runtime::ops::process`].
+    pub process: bool,
+    /// Whether the program's accesses to memory are events, all of them. Where they are not, what lies on the lines
+    /// between two events that are under a lock is under it, too.
+    pub sees_accesses: bool,
+    /// Makes accesses at a place events; whether they were none.
+    pub watch: fn(&Site) -> bool,
+    /// Whether objects are known by where the program makes them. Where they are not, no change is about them: not
+    /// to a lock of the program's, nor to one atomic of several.
+    pub knows_origins: bool,
+    /// Whether the source of a place may be changed.
+    pub may_change: fn(&Site) -> bool,
 }
 
 impl Options {
-    pub(crate) fn check(&self) -> racefuzz_check::Options {
+    /// How the program is explored.
+    pub fn check(&self) -> racefuzz_check::Options {
         racefuzz_check::Options {
             program: self.program.clone(),
             settings: self.settings.clone(),
             stack_size: self.stack_size,
             roots: self.roots.clone(),
+            process: self.process,
             // That of the search as a whole holds.
             max_memory: None,
             ..racefuzz_check::Options::default()
@@ -51,7 +65,12 @@ impl Options {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config { stack_size: self.stack_size, roots: self.roots.clone(), ..Config::new(&self.settings) }
+        Config {
+            stack_size: self.stack_size,
+            roots: self.roots.clone(),
+            process: self.process,
+            ..Config::new(&self.settings)
+        }
     }
 }
 
@@ -69,6 +88,11 @@ impl Default for Options {
             max_memory: Some(racefuzz_fuzz::Options::DEFAULT_MAX_MEMORY),
             roots: Vec::new(),
             stack_size: Config::DEFAULT_STACK_SIZE,
+            process: false,
+            sees_accesses: true,
+            watch: |_| false,
+            knows_origins: true,
+            may_change: |_| true,
         }
     }
 }

@@ -45,12 +45,17 @@ pub fn fix_with<'a>(
     limit: Limit<'a>,
 ) -> FixReport {
     let mut search = Search::new(options, program, verifier, limit);
-    let seen = search.look();
+    let mut seen = search.look();
     let (failure, sampled) = match unrepeatable(&search) {
         None if seen.failing > 0 || !seen.complete => search.sample(),
         found => (found, 0),
     };
     let failure = failure.or_else(|| failure_of(&search));
+    let mut known = failure.clone();
+    while let Some(again) = search.look_again() {
+        // What is shown can be replayed, which has no such steps.
+        (seen, known) = (again, search.sample().0);
+    }
     let mut report = FixReport {
         version: FORMAT_VERSION,
         program: options.program.clone(),
@@ -80,7 +85,7 @@ pub fn fix_with<'a>(
             if !seen.complete {
                 search.sample_kinds();
             }
-            search.remember(crate::search::bad_of(failure.clone()));
+            known.into_iter().for_each(|known| search.remember(crate::search::bad_of(known)));
             let Kinds { mut found, no_lock, notes, .. } = Kinds::tried(&mut search, failure);
             rank::keep(&mut found, seen.good.sum().filter(|_| seen.complete));
             let found: Vec<_> = found.into_iter().map(|(fix, _)| fix).collect();

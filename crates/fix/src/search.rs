@@ -13,7 +13,8 @@ use crate::updates::unfolded;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
-    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
+    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Site, Trace,
+    Verdict,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -95,6 +96,8 @@ pub(crate) struct Search<'a> {
     /// Critical sections count as steps, and steps alone do not.
     sections: bool,
     results: HashMap<(Overlay, MemoryModel), Tried>,
+    /// Where accesses are that have raced.
+    races: BTreeSet<Site>,
     pub(crate) tried: u64,
     pub(crate) executions: u64,
     pub(crate) limit: Limit<'a>,
@@ -126,6 +129,7 @@ impl<'a> Search<'a> {
             weak: false,
             sections: false,
             results: HashMap::new(),
+            races: BTreeSet::new(),
             tried: 0,
             executions: 0,
             limit,
@@ -154,6 +158,7 @@ impl<'a> Search<'a> {
         let memory = self.memory();
         let task = Task { overlay: &none, memory, budget: self.options.budget };
         let mut weak = false;
+        let knows_origins = self.options.knows_origins;
         let explored = self.verifier.explore(task, &mut |ended| {
             let trace = ended.trace;
             weak |= memory != MemoryModel::Sc && is_weak(trace);
@@ -174,7 +179,7 @@ impl<'a> Search<'a> {
                 if ended.failure.is_none() {
                     good.push(traces.len());
                 }
-                traces.push(trace.clone());
+                traces.push(told(trace.clone(), knows_origins));
             }
             Go::On
         });
@@ -204,6 +209,17 @@ impl<'a> Search<'a> {
         seen
     }
 
+    /// Makes accesses events that have raced, and explores the program anew if they were none.
+    pub(crate) fn look_again(&mut self) -> Option<Seen> {
+        let new = std::mem::take(&mut self.races).iter().filter(|site| (self.options.watch)(site)).count();
+        if new == 0 {
+            return None;
+        }
+        self.known.clear();
+        self.results.clear();
+        Some(self.look())
+    }
+
     /// Samples the program as it is: the first failure, and how many executions there were.
     pub(crate) fn sample(&mut self) -> (Option<Failure>, u64) {
         let report = self.fuzz(&Overlay::default(), 10_000, false);
@@ -228,6 +244,7 @@ impl<'a> Search<'a> {
             settings: self.options.settings.clone(),
             stack_size: self.options.stack_size,
             roots: self.options.roots.clone(),
+            process: self.options.process,
             overlay: (!overlay.is_empty()).then(|| Arc::new(overlay.clone())),
             // That of the search as a whole holds.
             max_memory: None,
@@ -240,7 +257,13 @@ impl<'a> Search<'a> {
 
     /// Learns from a bad execution.
     pub(crate) fn remember(&mut self, bad: Bad) {
+        let bad = Bad { trace: told(bad.trace, self.options.knows_origins), ..bad };
         self.sites.learn(&bad.trace);
+        if let Some(FailureDetail::DataRace { first, second, .. }) = &bad.detail {
+            for access in [first, second] {
+                self.races.insert(bad.trace.site(access.site).clone());
+            }
+        }
         let (clause, graph) = match self.sections {
             true => clause_of_sections(&bad, &mut self.sites),
             false => {
@@ -272,7 +295,7 @@ impl<'a> Search<'a> {
         if let Some(tried) = self.results.get(&key) {
             return tried.clone();
         }
-        if self.out_of_time() {
+        if self.out_of_time() || !self.may_apply(overlay) {
             return Tried::Unknown;
         }
         self.tried += 1;
@@ -304,8 +327,10 @@ impl<'a> Search<'a> {
     }
 
     fn explore(&mut self, overlay: &Overlay) -> Tried {
+        let whole = self.with_lines(overlay);
+        let applied = whole.as_ref();
         let memory = self.memory();
-        let task = Task { overlay, memory, budget: self.options.budget };
+        let task = Task { overlay: applied, memory, budget: self.options.budget };
         let mut bad = None;
         let mut schedules = Schedules::default();
         let mut spans = Spans::default();
@@ -342,7 +367,7 @@ impl<'a> Search<'a> {
             return Tried::Unknown;
         }
         if !complete {
-            let report = self.fuzz(overlay, self.options.samples, false);
+            let report = self.fuzz(applied, self.options.samples, false);
             if let Some(failure) = report.failures.into_iter().next() {
                 return Tried::Bad(Arc::new(bad_of(failure)));
             }
@@ -374,6 +399,14 @@ impl<'a> Search<'a> {
             traces,
         }))
     }
+}
+
+/// A trace with what is known of its objects.
+fn told(mut trace: Trace, knows_origins: bool) -> Trace {
+    if !knows_origins {
+        trace.objects.iter_mut().for_each(|object| object.created = None);
+    }
+    trace
 }
 
 fn add(seen: &mut Seen, ended: &Visit<'_>, trace: &Trace) {

@@ -7,7 +7,7 @@ use racefuzz_trace::{Event, ObjectId, ObjectKind, OpKind, Trace, Verb};
 pub(crate) fn is_step(trace: &Trace, event: &Event) -> bool {
     match event.kind {
         OpKind::Print => true,
-        OpKind::Local => event.verb == Verb::Note,
+        OpKind::Local => matches!(event.verb, Verb::Note | Verb::CellRead | Verb::CellWrite),
         OpKind::Load | OpKind::Store | OpKind::Rmw | OpKind::Read | OpKind::Write => {
             let kind = event.object.map(|object| trace.object(object).kind);
             matches!(

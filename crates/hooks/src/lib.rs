@@ -1,4 +1,4 @@
-//! Floor 4: runs unmodified programs, which the compiler has instrumented, on the same runtime as programs
+//! Floor 5: runs unmodified programs, which the compiler has instrumented, on the same runtime as programs
 //! over racefuzz's own types.
 //!
 //! The crate is linked, as a shared library, into test binaries that were compiled with the hooks of the
@@ -39,6 +39,11 @@
 //! instead of sampling some. Operations are stated otherwise then (`exhaustive`): nothing may act on the program's
 //! threads that is no operation, and where something may have, there is no proof.
 //!
+//! # Repairs
+//! With one that asks for repairs, and where some execution fails, `racefuzz-fix` tries changes in the same process
+//! (`repair`): an overlay is applied to the operations as to those of racefuzz's own types. Accesses to memory are none,
+//! so `shadow` tells the overlay of them, and those that have raced are steps then.
+//!
 //! # What is not instrumented
 //! The standard library comes compiled; its generic and inlined parts are compiled into the program and are
 //! instrumented, the rest is not. Happens-before is over-approximated there: a thread learns from all others
@@ -51,7 +56,7 @@
 mod engine;
 mod request;
 
-pub use request::{Answer, Check, Request};
+pub use request::{Answer, Changeable, Check, Request};
 
 #[cfg(all(feature = "engine", target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! What the command line asks of a program under test, and what comes back: files of JSON, since the two are
 //! compiled apart.
 
-use racefuzz_trace::{RunReport, Settings, Strategy};
+use racefuzz_trace::{FixReport, RunReport, Settings, Strategy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub struct Request {
     /// Every execution is to be explored, in this way, and not some of them.
     #[serde(default)]
     pub check: Option<Check>,
+    /// Where some execution fails, changes that repair the program are to be searched for.
+    #[serde(default)]
+    pub fix: Option<Changeable>,
     /// Where the answer goes.
     pub answer: String,
 }
@@ -46,6 +49,15 @@ pub struct Check {
     pub preemptions: Option<u32>,
     /// Complete executions after which it ends without an answer.
     pub max_executions: Option<u64>,
+}
+
+/// What source may be changed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct Changeable {
+    /// Folders of packages that are there as files of the user's.
+    pub folders: Vec<String>,
+    /// Folders in those of packages that are not.
+    pub others: Vec<String>,
 }
 
 impl Request {
@@ -72,4 +84,7 @@ pub struct Answer {
     /// What was met that is not seen, where every execution was to be explored: there is no proof.
     #[serde(default)]
     pub unseen: Vec<String>,
+    /// What repairs the program, if that was asked for.
+    #[serde(default)]
+    pub fix: Option<FixReport>,
 }

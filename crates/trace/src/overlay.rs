@@ -68,6 +68,10 @@ pub enum Edit {
     /// A thread holds the lock from its first event at one of these sites to its first event at
     /// none of them. Where one event begins several regions, locks are taken in the order of the
     /// edits. The lock is reentrant, so that a region may lie inside another of the same lock.
+    ///
+    /// Accesses that are no events, as those of an unmodified program to its memory, begin a region and end it as
+    /// events do. A site without a column stands for such accesses anywhere on its line: they begin none, and do not
+    /// end it.
     Lock {
         /// The lock.
         lock: LockName,

@@ -96,6 +96,9 @@ pub(crate) struct CargoFixArgs {
     /// Which values a load may return.
     #[arg(long, value_name = "MODEL", value_parser = memory_model())]
     pub(crate) memory: Option<MemoryModel>,
+    /// Stop each test after this long, such as 30s or 5m; a minute if the package runs unmodified.
+    #[arg(long, value_name = "TIME", value_parser = racefuzz::duration, allow_hyphen_values = true)]
+    pub(crate) max_time: Option<Duration>,
     /// Type each repair that is verified as text into a copy of the source, compile it and check it again.
     #[arg(long, conflicts_with_all = ["format", "report"])]
     pub(crate) confirm: bool,

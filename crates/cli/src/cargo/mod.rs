@@ -15,6 +15,7 @@ use clap::CommandFactory;
 use drive::{Driven, Reports, Shown};
 use racefuzz::{Inject, Schedule};
 use racefuzz_report::Format;
+use std::time::Duration;
 
 pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
     match &cli.command {
@@ -30,8 +31,12 @@ pub(crate) fn run(cli: &CargoCli) -> Result<u8, Failure> {
             let name = args.name.as_deref();
             drive(name, Shown::All, &args.cargo, settings_of_check(args), &args.form)
         }
+        CargoCommand::Fix(args) if unmodified::is_about(args.cargo.package.as_deref())? => {
+            unmodified::fix(args)
+        }
         CargoCommand::Fix(args) => {
-            let settings = settings_of_repair("RACEFUZZ_FIX", args.memory);
+            let mut settings = settings_of_repair("RACEFUZZ_FIX", args.memory);
+            settings.extend(args.max_time.map(|time| ("RACEFUZZ_MAX_TIME", milliseconds(time))));
             if args.confirm {
                 return typed::fix_and_confirm(args, settings);
             }
@@ -97,7 +102,7 @@ fn settings_of_run(args: &CargoRunArgs) -> Settings {
     set("RACEFUZZ_MEMORY", args.memory.map(|memory| memory.to_string()));
     set("RACEFUZZ_DEPTH", args.depth.map(|depth| depth.to_string()));
     set("RACEFUZZ_MAX_STEPS", args.max_steps.map(|steps| steps.to_string()));
-    set("RACEFUZZ_MAX_TIME", args.max_time.map(|time| format!("{}ms", time.as_millis().max(1))));
+    set("RACEFUZZ_MAX_TIME", args.max_time.map(milliseconds));
     set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
     let inject = args.inject.iter().fold(Inject::default(), |all, one| all.union(*one));
     set("RACEFUZZ_INJECT", (!args.inject.is_empty()).then(|| inject.to_string()));
@@ -111,9 +116,13 @@ fn settings_of_check(args: &CargoCheckArgs) -> Settings {
     set("RACEFUZZ_MAX_EXECUTIONS", args.max_executions.map(|most| most.to_string()));
     set("RACEFUZZ_PREEMPTIONS", args.preemptions.map(|most| most.to_string()));
     set("RACEFUZZ_MAX_STEPS", args.max_steps.map(|steps| steps.to_string()));
-    set("RACEFUZZ_MAX_TIME", args.max_time.map(|time| format!("{}ms", time.as_millis().max(1))));
+    set("RACEFUZZ_MAX_TIME", args.max_time.map(milliseconds));
     set("RACEFUZZ_WORKERS", args.workers.map(|workers| workers.to_string()));
     settings
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{}ms", time.as_millis().max(1))
 }
 
 fn settings_of_repair(request: &'static str, memory: Option<racefuzz::MemoryModel>) -> Settings {

@@ -56,6 +56,23 @@ pub(super) fn leaves_out(package: Option<&str>, feature: &str) -> Result<bool, F
         .any(|known| known["dependencies"].as_array().into_iter().flatten().any(is_without)))
 }
 
+/// Whether a package has tests over types that stand for the standard library's.
+pub(super) fn is_modelled(package: &Value) -> bool {
+    package["dependencies"].as_array().into_iter().flatten().any(|dependency| {
+        let name = dependency["name"].as_str().unwrap_or_default();
+        name.starts_with("racefuzz") || name == "loom" || name == "shuttle"
+    })
+}
+
+/// What cargo says of all packages, those that others depend on included.
+pub(super) fn all_described() -> Result<Vec<Value>, Failure> {
+    let mut command = cargo();
+    command.args(["metadata", "--format-version", "1"]).stderr(Stdio::null());
+    let metadata = command.output().map_err(|error| cannot(&error))?;
+    let Ok(metadata) = serde_json::from_slice::<Value>(&metadata.stdout) else { return Ok(Vec::new()) };
+    Ok(selected(&metadata, None))
+}
+
 /// What cargo says of the package, or of all packages of the workspace.
 pub(super) fn described(package: Option<&str>) -> Result<Vec<Value>, Failure> {
     let mut command = cargo();

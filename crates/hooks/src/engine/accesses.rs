@@ -59,6 +59,12 @@ impl What {
         Self(self.0 | u16::from(bytes))
     }
 
+    /// Whether it writes.
+    #[inline(always)]
+    pub(crate) fn writes(self) -> bool {
+        self.0 & Self::WRITES != 0
+    }
+
     /// Whether it is the program's.
     #[inline(always)]
     pub(crate) fn is_own(self) -> bool {

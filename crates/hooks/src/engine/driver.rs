@@ -1,14 +1,13 @@
 //! From a request to an answer: the executions of one process.
 
 use super::border::settle;
-use super::missed::Missed;
 use super::process::{self, Program};
 use super::real::die;
 use super::segments::Segments;
-use super::{barriers, entries, exhaustive, heap, naming, shadow, sites, stacks, state};
-use crate::request::{Answer, Check, Request};
+use super::{barriers, entries, exhaustive, heap, naming, repair, shadow, sites, stacks, state};
+use crate::request::{Answer, Changeable, Check, Request};
 use racefuzz_fuzz::{Options, fuzz, replay};
-use racefuzz_trace::{Failure, FailureKind, MemoryModel, Outcome, Schedule, Settings};
+use racefuzz_trace::{Failure, FailureKind, FixReport, MemoryModel, Outcome, RunReport, Schedule, Settings};
 use std::path::Path;
 
 /// The request in the environment, if this process was started to answer one.
@@ -59,9 +58,14 @@ pub(crate) fn answer(request: &Request, program: Program) {
         prepare();
         process::execute();
     };
+    let mut fix = None;
     let (mut report, diverged) = match request.replay.as_ref().map(|token| token.parse::<Schedule>()) {
         None => match request.check {
-            Some(check) => (explore(&options, check, &execute), None),
+            Some(check) => {
+                let (report, found) = explore(&options, check, request.fix.as_ref(), &execute);
+                fix = found;
+                (report, None)
+            }
             None => (run(&options, &execute), None),
         },
         Some(Ok(schedule)) => {
@@ -80,7 +84,7 @@ pub(crate) fn answer(request: &Request, program: Program) {
         (state.output.text(), has_threads(state, request.harness), state.real.map(str::to_owned))
     });
     let unseen = state::with(|state| state.unseen.clone());
-    let answer = Answer { report, output, diverged, real, sees_all: false, threads, unseen };
+    let answer = Answer { report, output, diverged, real, sees_all: false, threads, unseen, fix };
     let text = serde_json::to_string(&answer).unwrap_or_else(|error| die(&error.to_string()));
     if let Err(error) = std::fs::write(&request.answer, text) {
         die(&format!("{}: {error}", request.answer));
@@ -93,7 +97,7 @@ fn has_threads(state: &state::State, harness: bool) -> bool {
 }
 
 /// Runs the program once, and, if it has several threads or has failed before, as often as is asked for.
-fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunReport {
+fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> RunReport {
     /// An execution of so many steps is not recorded to be compared with another.
     const LONG: u64 = 50_000;
     let first = Options { iterations: 1, recheck: false, first: Vec::new(), ..options.clone() };
@@ -108,12 +112,17 @@ fn run(options: &Options, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunRep
     fuzz(&Options { recheck, ..options.clone() }, execute, &())
 }
 
-/// Explores every execution of the program.
-fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> racefuzz_trace::RunReport {
+/// Explores every execution of the program, and searches for repairs where one fails and that is asked for.
+fn explore(
+    options: &Options,
+    check: Check,
+    changeable: Option<&Changeable>,
+    execute: &(dyn Fn() + Sync),
+) -> (RunReport, Option<FixReport>) {
     struct Ends;
     impl racefuzz_check::Observer for Ends {
         fn cancelled(&self) -> bool {
-            exhaustive::is_over() || Missed::first().is_some()
+            exhaustive::is_over()
         }
     }
     let asked = options.settings.clone();
@@ -145,9 +154,7 @@ fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> race
     if report.outcome == Outcome::Passed {
         report.warnings.push(racefuzz_trace::Warning::CompiledLibrary);
     }
-    if let Some(missed) = Missed::first() {
-        exhaustive::note(missed.words().to_owned());
-    }
+    let _ = exhaustive::why_over();
     let unseen = state::with(|state| state.unseen.clone());
     // An execution that was ended for that differs from the same one that was not.
     let differs = |failure: &Failure| failure.kind == FailureKind::Nondeterminism;
@@ -159,7 +166,8 @@ fn explore(options: &Options, check: Check, execute: &(dyn Fn() + Sync)) -> race
         report.stopped = Some(unseen.join("; "));
         report.proof = report.proof.map(|proof| racefuzz_trace::Proof { whole: false, ..proof });
     }
-    report
+    let fix = changeable.map(|changeable| repair::search(&options, &report, changeable, execute));
+    (report, fix)
 }
 
 /// Keeps the state of the process, the first time: when everything that the host starts beside is there.

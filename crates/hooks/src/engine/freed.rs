@@ -17,6 +17,7 @@ const MARKED: usize = 4096;
 
 /// The program frees a block.
 pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
+    shadow::tell(true, frame);
     let Some(cells) = shadow::cells() else { return };
     let access = present(What::new(u8::MAX, true, false), frame);
     if exhaustive::is_on() && !exhaustive::is_aside(address) {

@@ -28,6 +28,7 @@ mod naming;
 mod output;
 mod process;
 mod real;
+mod repair;
 mod roles;
 mod rounds;
 mod segments;

@@ -5,7 +5,9 @@
 //! and the word of the lock are two objects to the runtime, and one to a person.
 
 use super::sites;
-use racefuzz_trace::{FailureDetail, ObjectId, ObjectInfo, ObjectKind, RunReport, ThreadEnd, Trace, Verb};
+use racefuzz_trace::{
+    Failure, FailureDetail, ObjectId, ObjectInfo, ObjectKind, RunReport, ThreadEnd, Trace, Verb,
+};
 use std::collections::{HashMap, HashSet};
 
 const WORD: char = '@';
@@ -25,30 +27,33 @@ pub(crate) fn of_queue(address: usize) -> String {
 /// Gives the objects of a report their names; under a harness the root thread, which waits for the test, is left
 /// out of what is shown, and the thread that it starts is the test.
 pub(crate) fn name(report: &mut RunReport, harness: bool) {
-    for failure in &mut report.failures {
-        if harness {
-            name_threads(&mut failure.trace);
+    report.failures.iter_mut().for_each(|failure| name_failure(failure, harness));
+}
+
+/// Gives the objects of a failure their names.
+pub(crate) fn name_failure(failure: &mut Failure, harness: bool) {
+    if harness {
+        name_threads(&mut failure.trace);
+    }
+    hide(&mut failure.trace);
+    let same = name_objects(&mut failure.trace);
+    let replace = |object: &mut Option<ObjectId>| {
+        *object = object.map(|object| same.get(&object).copied().unwrap_or(object));
+    };
+    for event in &mut failure.trace.events {
+        // A message lies somewhere in the channel, and has no name.
+        if matches!(event.verb, Verb::Send | Verb::Recv) && event.other.is_none() {
+            (event.object, event.read, event.wrote) = (None, None, None);
         }
-        hide(&mut failure.trace);
-        let same = name_objects(&mut failure.trace);
-        let replace = |object: &mut Option<ObjectId>| {
-            *object = object.map(|object| same.get(&object).copied().unwrap_or(object));
-        };
-        for event in &mut failure.trace.events {
-            // A message lies somewhere in the channel, and has no name.
-            if matches!(event.verb, Verb::Send | Verb::Recv) && event.other.is_none() {
-                (event.object, event.read, event.wrote) = (None, None, None);
-            }
-            replace(&mut event.object);
+        replace(&mut event.object);
+    }
+    for thread in &mut failure.trace.threads {
+        if let ThreadEnd::Blocked { object, .. } = &mut thread.end {
+            replace(object);
         }
-        for thread in &mut failure.trace.threads {
-            if let ThreadEnd::Blocked { object, .. } = &mut thread.end {
-                replace(object);
-            }
-        }
-        if let FailureDetail::Deadlock { waiting, .. } = &mut failure.detail {
-            waiting.iter_mut().for_each(|edge| replace(&mut edge.object));
-        }
+    }
+    if let FailureDetail::Deadlock { waiting, .. } = &mut failure.detail {
+        waiting.iter_mut().for_each(|edge| replace(&mut edge.object));
     }
 }
 

@@ -27,6 +27,8 @@ struct Shadow {
     now: Moment,
     /// What lies in the heap from here on was allocated by the running thread since it was switched to.
     own: usize,
+    /// An overlay has to be told of accesses before they are made.
+    told: bool,
 }
 
 struct Global(UnsafeCell<Shadow>);
@@ -39,6 +41,7 @@ static SHADOW: Global = Global(UnsafeCell::new(Shadow {
     on: false,
     now: Moment { thread: 0, time: 0, step: 0 },
     own: 0,
+    told: false,
 }));
 
 #[inline(always)]
@@ -59,6 +62,7 @@ pub(crate) fn begin() {
     let shadow = shadow();
     shadow.cells.begin();
     shadow.on = true;
+    shadow.told = process::asks_for_accesses() || sites::watches();
     (shadow.now, shadow.own) = (Moment { thread: u32::MAX, ..Moment::default() }, 0);
 }
 
@@ -136,6 +140,7 @@ pub(crate) fn access_by_library(address: usize, bytes: usize, writes: bool, fram
 /// An access of this kind.
 #[inline(always)]
 fn access_as(how: What, address: usize, bytes: usize, frame: *const Frame) {
+    tell(how.writes(), frame);
     if !shadow().on || bytes == 0 {
         return;
     }
@@ -144,6 +149,27 @@ fn access_as(how: What, address: usize, bytes: usize, frame: *const Frame) {
         access_cell(address, how.on(mask(offset, bytes)), frame);
     } else {
         access_cells(address, bytes, how, frame);
+    }
+}
+
+/// Tells an overlay that an access is about to be made by a call with this frame, if there is one that asks for it.
+#[inline(always)]
+pub(super) fn tell(writes: bool, frame: *const Frame) {
+    #[cold]
+    #[inline(never)]
+    fn told(writes: bool, frame: *const Frame) {
+        as_host(
+            |(writes, frame)| {
+                let (site, is_step) = sites::site_of_access(frame);
+                let verb = if writes { Verb::CellWrite } else { Verb::CellRead };
+                let _ = if is_step { process::access_as_step(verb, site) } else { process::accesses(site) };
+                publish();
+            },
+            (writes, frame),
+        );
+    }
+    if shadow().told {
+        told(writes, frame);
     }
 }
 
@@ -162,6 +188,7 @@ fn mask(offset: usize, bytes: usize) -> u8 {
 /// lock, a queue whose thieves find out afterwards): that is no race. Memory that was freed it must not use.
 #[inline(always)]
 pub(crate) fn access_volatile(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
+    tell(writes, frame);
     if !shadow().on {
     } else if exhaustive::is_on() {
         access_volatile_of_all(address, bytes, writes, frame);

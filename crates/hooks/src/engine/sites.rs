@@ -7,13 +7,16 @@
 
 use super::interpose::Frame;
 use super::roles::Part;
-use super::stacks;
+use super::{stacks, state};
+use crate::request::Changeable;
 use addr2line::Loader;
 use object::{
     Object, ObjectSymbol, ObjectSymbolTable, ReadCache, RelocationFlags, RelocationTarget, SymbolKind, elf,
 };
 use racefuzz_runtime::{Place, Site};
-use std::collections::HashMap;
+use racefuzz_trace::normalize_path;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -34,6 +37,13 @@ struct Known {
     library: HashMap<usize, bool, Hasher>,
     /// Places that have no address: of panics.
     texts: Vec<Place>,
+    /// Files in which some address has its place.
+    files: HashSet<&'static str>,
+    /// What source may be changed.
+    changeable: Changeable,
+    /// Where accesses are to be steps, and which places that is so of.
+    to_watch: HashSet<racefuzz_trace::Site>,
+    watched: HashMap<Site, bool>,
 }
 
 /// A hash for addresses.
@@ -90,6 +100,58 @@ pub(crate) fn site_at(file: &str, line: u32, column: u32) -> Site {
         });
         Site::of_code(TEXTS + index)
     })
+}
+
+/// What source may be changed, from now on.
+pub(crate) fn change_only(changeable: Changeable) {
+    with(|known| known.changeable = changeable);
+}
+
+/// Whether the source of a place that was met may be changed.
+pub(crate) fn may_change(site: &racefuzz_trace::Site) -> bool {
+    let roots = state::with(|state| state.roots.clone());
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    with(|known| {
+        let mut files = known.files.iter().filter(|file| normalize_path(file, &roots) == site.file);
+        // Of two files that go by one name it is not known which one is meant.
+        let file = files.next().filter(|_| files.next().is_none());
+        file.is_some_and(|file| known.may_change(file))
+    })
+}
+
+/// Makes accesses at a place steps; whether they were none.
+pub(crate) fn watch(site: &racefuzz_trace::Site) -> bool {
+    with(|known| {
+        known.watched.clear();
+        known.to_watch.insert(site.clone())
+    })
+}
+
+/// The place of an access by a call with this frame, and whether it is to be a step.
+pub(crate) fn site_of_access(frame: *const Frame) -> (Site, bool) {
+    let (site, watched) = with(|known| {
+        let (site, _) = known.site(frame);
+        let watched = if known.to_watch.is_empty() { Some(false) } else { known.watched.get(&site).copied() };
+        (site, watched)
+    });
+    let watched = watched.unwrap_or_else(|| {
+        let roots = state::with(|state| state.roots.clone());
+        let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+        let place = site.location();
+        let (line, column) = (place.line(), place.column());
+        let named = racefuzz_trace::Site { file: normalize_path(place.file(), &roots), line, column };
+        with(|known| {
+            let watched = known.to_watch.contains(&named);
+            known.watched.insert(site, watched);
+            watched
+        })
+    });
+    (site, watched)
+}
+
+/// Whether any access is to be a step.
+pub(crate) fn watches() -> bool {
+    with(|known| !known.to_watch.is_empty())
 }
 
 /// The name of the static that lies at an address.
@@ -223,6 +285,13 @@ fn short_name(path: &str) -> String {
 }
 
 impl Known {
+    /// Whether a file may be changed.
+    fn may_change(&self, file: &str) -> bool {
+        let file = Path::new(file);
+        let lies_in = |folders: &[String]| folders.iter().any(|folder| file.starts_with(folder));
+        lies_in(&self.changeable.folders) && !lies_in(&self.changeable.others)
+    }
+
     fn loader(&mut self) -> Option<&Loader> {
         if self.loader.is_none() {
             self.loader = Loader::new("/proc/self/exe").ok();
@@ -257,6 +326,7 @@ impl Known {
             return *code;
         }
         let code = self.look_up(address);
+        self.files.insert(code.place.file());
         self.codes.insert(address, code);
         code
     }

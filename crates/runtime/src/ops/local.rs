@@ -39,6 +39,19 @@ pub fn note(site: Site, text: impl FnOnce() -> String) -> Result<(), Absent> {
     Ok(())
 }
 
+/// An access to memory that no other operation stands for, as a step: nothing is done to it, and nobody else may run
+/// because of it.
+pub fn access(verb: Verb, site: Site) -> Result<(), Absent> {
+    overlay::before_local(site)?;
+    let op = local_op(verb);
+    post(Pending { invisible: true, ..visible(op, site) })?;
+    with(|execution| {
+        let now = execution.event(&op);
+        execution.complete(&now, &op, 0);
+        execution.record(&op, site, |_, _| ());
+    })
+}
+
 /// One of the values below `count`, every one of them possible.
 pub fn choose(count: usize, site: Site) -> Result<usize, Absent> {
     if let Some(session) = foreign::hosted_alone(Some(Verb::Nondet), site) {

@@ -180,6 +180,23 @@ pub fn is_known(when: Moment) -> bool {
     .unwrap_or(true)
 }
 
+/// The running thread is about to access memory, at a place, by what is no operation: an overlay may have something
+/// come first.
+pub fn accesses(site: Site) -> Result<(), Absent> {
+    crate::overlay::accesses(site)
+}
+
+/// The same for an access that is to be a step: see [`asks_for_accesses`].
+pub fn access_as_step(verb: Verb, site: Site) -> Result<(), Absent> {
+    crate::ops::local::access(verb, site)
+}
+
+/// Whether that has to be said in the running execution.
+pub fn asks_for_accesses() -> bool {
+    with(|execution| execution.overlay.as_ref().is_some_and(|overlay| overlay.needs_accesses()))
+        .unwrap_or(false)
+}
+
 /// Whether the running thread only repeats what it did, to show what it does then: none of that is part of the
 /// execution.
 pub fn is_repeating() -> bool {

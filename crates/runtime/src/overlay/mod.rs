@@ -59,6 +59,23 @@ pub(crate) fn before(site: Site, object: impl FnOnce(&mut Execution) -> Option<u
     if applies() { stated(site, object) } else { Ok(()) }
 }
 
+/// The running thread is about to access memory, at a place, by what is no operation.
+pub(crate) fn accesses(site: Site) -> Result<(), Absent> {
+    if !applies() {
+        return Ok(());
+    }
+    let acts = with(|execution| {
+        if execution.phase() != Phase::Running || me(execution).busy {
+            return Some(SmallVec::new());
+        }
+        update::may_go_on(execution, site).then(|| plan_acts(execution, site, None, true))
+    });
+    match acts? {
+        Some(acts) => perform(acts, site),
+        None => misfit(site),
+    }
+}
+
 /// The same for an operation without an object.
 #[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn before_local(site: Site) -> Result<(), Absent> {
@@ -136,7 +153,7 @@ fn stated(site: Site, object: impl FnOnce(&mut Execution) -> Option<u32>) -> Res
             return None;
         }
         let object = object(execution);
-        Some(plan_acts(execution, site, object))
+        Some(plan_acts(execution, site, object, false))
     });
     match acts {
         Ok(Some(acts)) => perform(acts, site),
@@ -227,7 +244,8 @@ fn end_guards(
     }
 }
 
-fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> SmallVec<[Act; 4]> {
+/// What comes before an operation at a place, or before an access that is none.
+fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>, access: bool) -> SmallVec<[Act; 4]> {
     let mut acts = SmallVec::new();
     let Some(mut applied) = execution.overlay.take() else { return acts };
     let at = applied.plan(site);
@@ -253,16 +271,18 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>) -> Smal
     }
     let waits = applied.plans[at].waits.clone();
     // Of a wait that goes on nothing is over.
-    let goes_on = |edit: &u32| waits.contains(edit);
+    let is_on = |edit: &u32| waits.contains(edit);
     let mine = me(execution);
-    let (on, over): (SmallVec<[u32; 1]>, SmallVec<[u32; 1]>) = mine.waited.drain(..).partition(goes_on);
+    let (on, over): (SmallVec<[u32; 1]>, SmallVec<[u32; 1]>) = mine.waited.drain(..).partition(is_on);
     mine.waited = over;
     let sorted = applied.plans[at].sort_second;
     let deferred = if sorted { std::mem::take(&mut me(execution).deferred) } else { SmallVec::new() };
+    let goes_on = if access { applied.plans[at].goes_on.clone() } else { SmallVec::new() };
     leave(execution, &mut acts, |open| {
-        wanted
-            .iter()
-            .any(|want| want.edit == open.edit && want.key == open.key && (want.shared || !open.shared))
+        goes_on.contains(&open.edit)
+            || wanted
+                .iter()
+                .any(|want| want.edit == open.edit && want.key == open.key && (want.shared || !open.shared))
     });
     me(execution).deferred = deferred;
     let_go(execution, &applied, at, &mut acts);

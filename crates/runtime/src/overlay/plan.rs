@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub(super) struct Plan {
     /// Regions that cover the place, and whether they share their lock here.
     pub(super) regions: SmallVec<[(u32, bool); 2]>,
+    /// Regions that an access which is no event does not end here.
+    pub(super) goes_on: SmallVec<[u32; 2]>,
     pub(super) order: Option<MemoryOrder>,
     pub(super) failure_order: Option<MemoryOrder>,
     /// A store here is a swap.
@@ -80,6 +82,17 @@ impl Applied {
     /// Whether this is that overlay.
     pub(crate) fn is(&self, overlay: &Arc<Overlay>) -> bool {
         Arc::ptr_eq(&self.overlay, overlay)
+    }
+
+    /// Whether it has to be told of accesses that are no events.
+    pub(crate) fn needs_accesses(&self) -> bool {
+        let about_one = |edit: &Edit| {
+            matches!(
+                edit,
+                Edit::Order { .. } | Edit::FailureOrder { .. } | Edit::Swap { .. } | Edit::WakeAll { .. }
+            )
+        };
+        !self.overlay.edits.iter().all(about_one)
     }
 
     /// An execution begins.
@@ -152,6 +165,12 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
                     plan.regions.push((number, false));
                 } else if shared.contains(&here) {
                     plan.regions.push((number, true));
+                }
+                let is_line = |site: &racefuzz_trace::Site| {
+                    (site.column, site.line, &site.file) == (0, here.line, &here.file)
+                };
+                if sites.iter().chain(shared).any(is_line) {
+                    plan.goes_on.push(number);
                 }
                 if matches!(lock, LockName::Own(created) | LockName::Beside(_, created) if *created == here) {
                     plan.created.push(number);

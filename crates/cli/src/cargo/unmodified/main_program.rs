@@ -30,10 +30,7 @@ pub(in crate::cargo) fn main_of(args: &CargoRunArgs) -> Result<Option<Main>, Fai
 fn named(name: &str, packages: &[Value]) -> Option<Main> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     packages.iter().find_map(|package| {
-        let is_modelled = list(&package["dependencies"]).iter().any(|dependency| {
-            let name = dependency["name"].as_str().unwrap_or_default();
-            name.starts_with("racefuzz") || name == "loom" || name == "shuttle"
-        });
+        let is_modelled = switch::is_modelled(package);
         let targets = list(&package["targets"]);
         let mut targets = targets.iter().filter(|target| !is_modelled && target["name"] == name);
         targets.find_map(|target| match target["kind"][0].as_str()? {

@@ -9,6 +9,7 @@ mod build;
 mod library;
 mod main_program;
 mod nextest;
+mod repair;
 mod run;
 mod show;
 
@@ -23,6 +24,7 @@ use show::Shown;
 use std::path::Path;
 
 pub(super) use main_program::{main, main_of};
+pub(super) use repair::{fix, is_about};
 
 /// What tells the name of a program that runs unmodified from the path of another: no path has it.
 const MARK: char = '/';
@@ -85,6 +87,7 @@ fn request() -> Request {
         first: Vec::new(),
         replay: None,
         check: None,
+        fix: None,
         answer: String::new(),
     }
 }

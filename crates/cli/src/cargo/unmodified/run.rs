@@ -2,7 +2,7 @@
 
 use super::build::{Entry, Runnable};
 use crate::error::Failure;
-use racefuzz::{FailureKind, Outcome, Report};
+use racefuzz::{FailureKind, FixReport, Outcome, Report};
 use racefuzz_hooks::{Answer, Request};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,11 @@ impl Done<'_> {
 
     pub(super) fn report(&self) -> Option<&Report> {
         self.answer.as_ref().ok().map(|answer| &answer.report)
+    }
+
+    /// What repairs it, if that was searched for.
+    pub(super) fn repairs(&self) -> Option<&FixReport> {
+        self.answer.as_ref().ok()?.fix.as_ref()
     }
 
     pub(super) fn divergence(&self) -> Option<&str> {

@@ -183,6 +183,27 @@ pub(super) fn text(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> Strin
     text
 }
 
+/// What repairs the tests, of which something is known.
+pub(super) fn repairs(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> String {
+    let mut text = String::new();
+    let known =
+        |done: &&Done<'_>| matches!(done.verdict(), Verdict::Bug | Verdict::Verified | Verdict::Incomplete);
+    for done in done.iter().filter(known) {
+        let Some(report) = done.repairs() else { continue };
+        let replayed = report.failure.as_ref().filter(|failure| failure.is_replayable());
+        let next = replayed.map(|failure| Command {
+            label: "replay".to_owned(),
+            line: format!("cargo racefuzz replay '{}'{}", failure.schedule, behind(&build.rest)),
+        });
+        let sources = DiskSources::in_directories([done.test.package.clone()]);
+        let mut report = report.clone();
+        racefuzz_report::put_harness_last(&mut report, &sources);
+        let next: Vec<Command> = next.into_iter().collect();
+        text.push_str(&format!("\n{}", racefuzz::render_fixes_with(&report, &sources, style, &next)));
+    }
+    text
+}
+
 /// Arguments behind `--`.
 fn behind(rest: &[String]) -> String {
     if rest.is_empty() { String::new() } else { format!(" -- {}", rest.join(" ")) }
@@ -209,15 +230,13 @@ pub(super) fn json(done: &[Done<'_>]) -> String {
     let tests: Vec<serde_json::Value> = done
         .iter()
         .map(|done| {
-            let report = done.report().map(|report| {
-                let sources = DiskSources::in_directories([done.test.package.clone()]);
-                let document = Document { content: Content::Run(report), sources: &sources, next: &[] };
-                let text = racefuzz_report::render(&document, Format::Json, &Style::default());
-                serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
-            });
+            let report = done.report().map(|report| rendered(done, Content::Run(report)));
             let unseen = done.answer.as_ref().map_or(&[][..], |answer| &answer.unseen);
             let reason = done.answer.as_ref().err();
             let mut test = json!({ "test": done.test.program, "report": report, "reason": reason });
+            if let Some(fix) = done.repairs() {
+                test["fix"] = rendered(done, Content::Fix(fix));
+            }
             if !unseen.is_empty() {
                 test["unseen"] = json!(unseen);
             }
@@ -225,6 +244,14 @@ pub(super) fn json(done: &[Done<'_>]) -> String {
         })
         .collect();
     format!("{:#}\n", json!({ "version": VERSION, "kind": "unmodified-tests", "tests": tests }))
+}
+
+/// A report as JSON.
+fn rendered(done: &Done<'_>, content: Content<'_>) -> serde_json::Value {
+    let sources = DiskSources::in_directories([done.test.package.clone()]);
+    let document = Document { content, sources: &sources, next: &[] };
+    let text = racefuzz_report::render(&document, Format::Json, &Style::default());
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
 }
 
 /// A number with its thousands apart.

@@ -42,6 +42,7 @@ pub(super) mod unseen;
 mod uses;
 
 use super::border::as_host;
+use super::missed::Missed;
 use super::roles::{Part, Role};
 use super::words::Word;
 use super::{shadow, state};
@@ -70,7 +71,15 @@ pub(crate) fn switch_on() {
 
 /// Whether something was met for which an exploration has no answer.
 pub(crate) fn is_over() -> bool {
-    IS_OVER.load(Ordering::Relaxed)
+    IS_OVER.load(Ordering::Relaxed) || Missed::first().is_some()
+}
+
+/// What that was. On the host's side.
+pub(crate) fn why_over() -> Option<String> {
+    if let Some(missed) = Missed::first() {
+        note(missed.words().to_owned());
+    }
+    state::with(|state| state.unseen.first().cloned())
 }
 
 /// Time plays a part: a thread sleeps, or asks for the time.
@@ -87,7 +96,7 @@ pub(crate) fn is_timed() -> bool {
 pub(crate) fn note(reason: String) {
     IS_OVER.store(true, Ordering::Relaxed);
     // What comes behind the first depends on how soon the exploration ends.
-    let first = super::missed::Missed::first().map_or(reason, |missed| missed.words().to_owned());
+    let first = Missed::first().map_or(reason, |missed| missed.words().to_owned());
     state::with(|state| {
         if state.unseen.is_empty() {
             state.unseen.push(first);

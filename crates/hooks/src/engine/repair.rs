@@ -1,0 +1,90 @@
+//! Repairs of a program some of whose executions fail: changes that are tried on all of its executions.
+
+use super::{exhaustive, naming, sites};
+use crate::request::Changeable;
+use racefuzz_fix::{Explored, Go, Graphs, Limit, Options, Task, Verifier, Visit, fix_with};
+use racefuzz_trace::{Baseline, Certainty, FORMAT_VERSION, FixReport, Outcome, RunReport, Verdict};
+
+/// Searches for them, if an exploration has found that some execution fails.
+pub(super) fn search(
+    explored: &racefuzz_check::Options,
+    found: &RunReport,
+    changeable: &Changeable,
+    execute: &(dyn Fn() + Sync),
+) -> FixReport {
+    let Some(first) = found.failures.first() else { return nothing(found) };
+    sites::change_only(changeable.clone());
+    let options = Options {
+        program: explored.program.clone(),
+        settings: explored.settings.clone(),
+        max_time: explored.max_time,
+        roots: explored.roots.clone(),
+        process: true,
+        sees_accesses: false,
+        watch: sites::watch,
+        knows_origins: false,
+        may_change: sites::may_change,
+        ..Options::default()
+    };
+    let limits = options.limits();
+    let limit = Limit::new(&limits, &Ends);
+    let check = racefuzz_check::Options { max_memory: None, ..explored.clone() };
+    let seen = Seen { graphs: Graphs::new(execute, check, limit) };
+    let mut report = fix_with(&options, execute, Box::new(seen), limit);
+    if report.failure.is_none() {
+        // The search has stopped before it came there.
+        (report.failure, report.holds) = (Some(first.clone()), None);
+    }
+    if let Some(failure) = &mut report.failure {
+        naming::name_failure(failure, false);
+    }
+    report.stopped = why_not_seen().or(report.stopped);
+    report
+}
+
+/// What was met that is not seen, in words.
+fn why_not_seen() -> Option<String> {
+    Some(format!("not all of it is seen: {}", exhaustive::why_over()?))
+}
+
+/// What is said where no execution fails.
+fn nothing(found: &RunReport) -> FixReport {
+    let executions = found.stats.executions;
+    let whole = found.outcome == Outcome::Passed && found.proof.is_some_and(|proof| proof.whole);
+    let verdict = Verdict { certainty: Certainty::Verified, memory: found.settings.memory, executions };
+    FixReport {
+        version: FORMAT_VERSION,
+        program: found.program.clone(),
+        settings: found.settings.clone(),
+        baseline: Baseline { executions, complete: whole, ..Baseline::default() },
+        failure: None,
+        holds: whole.then_some(verdict),
+        no_lock: None,
+        fixes: Vec::new(),
+        notes: Vec::new(),
+        tried: 0,
+        executions,
+        stopped: why_not_seen().or_else(|| found.stopped.clone()),
+    }
+}
+
+/// Ends a search where something is met that is not seen.
+struct Ends;
+
+impl racefuzz_fix::Observer for Ends {
+    fn cancelled(&self) -> bool {
+        exhaustive::is_over()
+    }
+}
+
+/// Explores a program of which all that matters has to be seen.
+struct Seen<'a> {
+    graphs: Graphs<'a>,
+}
+
+impl Verifier for Seen<'_> {
+    fn explore(&mut self, task: Task<'_>, visit: &mut dyn FnMut(&Visit<'_>) -> Go) -> Explored {
+        let explored = self.graphs.explore(task, visit);
+        Explored { complete: explored.complete && !exhaustive::is_over(), ..explored }
+    }
+}
