@@ -162,6 +162,13 @@ fn what_repairs_a_test_is_told() {
     assert_eq!(plain(load["file"].as_str().unwrap()), "FOLDER/tickets/src/lib.rs");
     assert_eq!(load["line"], 8);
 
+    // Typed in, what is verified holds, and a proposal is found out; what lies beside the workspace is left alone.
+    let confirmed = fix(&["the_gate_is_open", "--confirm"]);
+    assert_eq!(confirmed.code, Some(1), "{}", confirmed.stderr);
+    assert!(confirmed.stdout.contains("1 of 1 proposal repairs"), "{}", confirmed.stdout);
+    let confirmed = fix(&["tickets_differ", "--confirm"]);
+    assert!(confirmed.stderr.contains("note: no repair is typed in"), "{}", confirmed.stderr);
+
     for wrong in [&["nothing"][..], &["passes", "--no-nextest"], &["passes", "--format", "html"]] {
         let ran = fix(wrong);
         let said = ran.stderr.lines().filter(|line| line.starts_with("error: ")).count();

@@ -33,6 +33,9 @@ Exit codes: 0 no bug (with --check: verified), 1 a bug, 2 wrong usage or a packa
 pub(crate) struct CargoTestArgs {
     /// Part of the path of the tests; all of them if it is left out.
     pub(crate) name: Option<String>,
+    /// The name is the whole path of a test, or all that its line has.
+    #[arg(long, requires = "name")]
+    pub(crate) exact: bool,
     /// Only tests that match an expression of cargo-nextest's filter language, which it must be there for; may be
     /// repeated.
     #[arg(long, short = 'E', value_name = "EXPR")]

@@ -47,6 +47,8 @@ pub enum Check {
     Cargo(Vec<String>),
     /// A binary of the debug profile, with these arguments.
     Binary(String, Vec<String>),
+    /// The running command, with these arguments.
+    Own(Vec<String>),
 }
 
 impl Default for Check {
@@ -212,6 +214,7 @@ impl Scratch {
                 (PathBuf::from(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())), arguments)
             }
             Check::Binary(name, arguments) => (self.target.join("debug").join(name), arguments),
+            Check::Own(arguments) => (own()?, arguments),
         };
         let mut command = Command::new(&program);
         for (variable, _) in std::env::vars_os() {
@@ -234,6 +237,11 @@ impl Scratch {
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         Ok((output.status.success(), said))
     }
+}
+
+/// The running command.
+fn own() -> Result<PathBuf, Error> {
+    std::env::current_exe().map_err(|error| Error::Run { program: "the command itself".to_owned(), error })
 }
 
 /// Repairs that can be typed in together, by their places: no two of a round change one file.

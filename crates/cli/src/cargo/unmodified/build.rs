@@ -30,6 +30,28 @@ pub(super) enum Entry {
     Main(Vec<String>),
 }
 
+/// Which tests are meant.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) text: &'a str,
+    /// It is the whole path of a test, within its executable or with that, and not a part.
+    pub(super) whole: bool,
+}
+
+impl<'a> Name<'a> {
+    /// A part of their paths.
+    pub(super) fn part(text: &'a str) -> Self {
+        Self { text, whole: false }
+    }
+
+    fn is_of(self, binary: &str, path: &str) -> bool {
+        match self.whole {
+            true => self.text == path || self.text.strip_prefix(binary) == Some(&format!("::{path}")),
+            false => path.contains(self.text),
+        }
+    }
+}
+
 /// The name of an executable whose `main` is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cargo) enum Main {
@@ -80,6 +102,8 @@ pub(super) struct Hooked {
     host: String,
     folder: PathBuf,
     flags: String,
+    /// What programs under test are linked to.
+    pub(super) library: PathBuf,
     workspace: PathBuf,
 }
 
@@ -89,8 +113,9 @@ impl Hooked {
         let (workspace, target) = folders()?;
         let folder = target.join("racefuzz-hooks");
         let host = Toolchain::find()?.host;
-        let flags = flags(&library(&folder)?);
-        Ok(Self { host, folder, flags, workspace })
+        let library = library(&folder)?;
+        let flags = flags(&library);
+        Ok(Self { host, folder, flags, library, workspace })
     }
 
     /// A command of cargo's that builds with the hooks.
@@ -267,10 +292,10 @@ impl Built {
         self.binaries.iter().map(main).collect()
     }
 
-    /// The tests that have a text in their path, of those that a filter lets pass.
+    /// The tests that are named, of those that a filter lets pass.
     pub(super) fn tests(
         &self,
-        name: Option<&str>,
+        name: Option<Name<'_>>,
         filter: Option<&nextest::Matches>,
     ) -> Result<Vec<Runnable>, Failure> {
         let mut tests = Vec::new();
@@ -286,7 +311,7 @@ impl Built {
             let ignored = list(binary, &["--ignored"])?.unwrap_or_default();
             let selected = paths.into_iter().filter(|path| !ignored.contains(path));
             let selected = selected.filter(|path| {
-                name.is_none_or(|name| path.contains(name))
+                name.is_none_or(|name| name.is_of(&binary.name, path))
                     && filter.is_none_or(|filter| filter.has(&binary.file, path))
             });
             tests.extend(selected.map(|path| Runnable {
@@ -302,7 +327,7 @@ impl Built {
             (true, _) if filter.is_some() => {
                 Err(Failure::Cargo("no test matches the expression and the name".to_owned()))
             }
-            (true, Some(name)) => Err(Failure::Cargo(format!("no test matches `{name}`"))),
+            (true, Some(Name { text, .. })) => Err(Failure::Cargo(format!("no test matches `{text}`"))),
             (true, None) => Err(Failure::Cargo("there is no test".to_owned())),
         }
     }

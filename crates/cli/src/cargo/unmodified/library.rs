@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A library that is there already: for those who work on racefuzz.
-const GIVEN: &str = "RACEFUZZ_HOOKS_LIBRARY";
+pub(super) const GIVEN: &str = "RACEFUZZ_HOOKS_LIBRARY";
 
 /// The file of the library, after building it if need be; `folder` is for what racefuzz builds.
 pub(super) fn library(folder: &Path) -> Result<PathBuf, Failure> {

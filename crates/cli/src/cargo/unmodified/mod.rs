@@ -6,6 +6,7 @@
 //! request with a report.
 
 mod build;
+mod confirm;
 mod library;
 mod main_program;
 mod nextest;
@@ -16,7 +17,7 @@ mod show;
 use crate::args::{BuildArgs, CargoReplayArgs, CargoTestArgs, LookArgs, PlainFormat};
 use crate::error::Failure;
 use crate::{exit, output};
-use build::{Entry, Hooked, Main, Runnable};
+use build::{Entry, Hooked, Main, Name, Runnable};
 use racefuzz::{Inject, Schedule};
 use racefuzz_hooks::{Check, Request};
 use run::{Done, Verdict};
@@ -41,7 +42,8 @@ pub(super) fn test(args: &CargoTestArgs) -> Result<u8, Failure> {
         [] => None,
         expressions => Some(nextest::Matches::of(&hooked, &args.build, expressions)?),
     };
-    let tests = built.tests(args.name.as_deref(), filter.as_ref())?;
+    let name = args.name.as_deref().map(|text| Name { text, whole: args.exact });
+    let tests = built.tests(name, filter.as_ref())?;
     let selected: Vec<&Runnable> = tests.iter().collect();
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let asked = Request {

@@ -1,12 +1,12 @@
 //! `cargo racefuzz fix` for the tests of packages that know nothing of racefuzz.
 
 use super::super::switch;
-use super::build::{Hooked, Runnable};
+use super::build::{Hooked, Name, Runnable};
 use super::show::{self, Shown};
-use super::{about, check_platform, code, request, run};
+use super::{about, check_platform, code, confirm, request, run};
 use crate::args::{BuildArgs, CargoFixArgs, LookArgs, MAX_STEPS, MEMORY, PlainFormat};
 use crate::error::Failure;
-use crate::output;
+use crate::{exit, output};
 use racefuzz::Settings;
 use racefuzz_hooks::{Changeable, Check, Request};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(in crate::cargo) fn fix(args: &CargoFixArgs) -> Result<u8, Failure> {
         ..BuildArgs::default()
     };
     let hooked = Hooked::prepare()?;
-    let tests = hooked.tests(&build)?.tests(Some(&args.name), None)?;
+    let tests = hooked.tests(&build)?.tests(Some(Name::part(&args.name)), None)?;
     let selected: Vec<&Runnable> = tests.iter().collect();
     let time = args.max_time.unwrap_or(MAX_TIME);
     let asked = Request {
@@ -54,16 +54,15 @@ pub(in crate::cargo) fn fix(args: &CargoFixArgs) -> Result<u8, Failure> {
         PlainFormat::Text => show::repairs(&done, &output::style(LookArgs::default()), &build),
         PlainFormat::Json => show::json(&done),
     })?;
+    if args.confirm && !confirm::confirm(&done, args, &hooked)? {
+        return Ok(exit::BUG);
+    }
     Ok(code(&done))
 }
 
 /// Refuses what has no meaning here, rather than passing it over.
 fn check(args: &CargoFixArgs) -> Result<(), Failure> {
-    let given = [
-        ("--confirm", args.confirm),
-        ("--report", !args.form.report.is_empty()),
-        ("--no-nextest", args.cargo.no_nextest),
-    ];
+    let given = [("--report", !args.form.report.is_empty()), ("--no-nextest", args.cargo.no_nextest)];
     match given.iter().find(|(_, given)| *given) {
         Some((option, _)) => {
             Err(Failure::Usage(format!("`{option}` has no meaning for tests that run unmodified")))

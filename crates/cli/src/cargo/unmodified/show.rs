@@ -3,7 +3,7 @@
 use super::build::{Entry, Runnable};
 use super::run::{Done, Verdict};
 use crate::args::BuildArgs;
-use racefuzz::{MemoryModel, Style};
+use racefuzz::{FixReport, MemoryModel, Style};
 use racefuzz_hooks::Request;
 use racefuzz_report::{Command, Content, DiskSources, Document, Format};
 use serde_json::json;
@@ -195,13 +195,19 @@ pub(super) fn repairs(done: &[Done<'_>], style: &Style, build: &BuildArgs) -> St
             label: "replay".to_owned(),
             line: format!("cargo racefuzz replay '{}'{}", failure.schedule, behind(&build.rest)),
         });
-        let sources = DiskSources::in_directories([done.test.package.clone()]);
-        let mut report = report.clone();
-        racefuzz_report::put_harness_last(&mut report, &sources);
+        let (report, sources) = as_shown(report, done.test);
         let next: Vec<Command> = next.into_iter().collect();
         text.push_str(&format!("\n{}", racefuzz::render_fixes_with(&report, &sources, style, &next)));
     }
     text
+}
+
+/// Repairs in the order in which they are shown, and the sources that they are of.
+pub(super) fn as_shown(report: &FixReport, test: &Runnable) -> (FixReport, DiskSources) {
+    let sources = DiskSources::in_directories([test.package.clone()]);
+    let mut report = report.clone();
+    racefuzz_report::put_harness_last(&mut report, &sources);
+    (report, sources)
 }
 
 /// Arguments behind `--`.
