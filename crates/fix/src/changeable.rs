@@ -34,7 +34,7 @@ impl Search<'_> {
 /// Where an edit changes the source.
 fn places(edit: &Edit) -> Vec<&Site> {
     match edit {
-        Edit::Lock { .. } => Vec::new(),
+        Edit::Lock { .. } | Edit::Through { .. } => Vec::new(),
         Edit::Drop { created, guards } | Edit::Share { created, guards } => {
             guards.iter().chain([created]).collect()
         }

@@ -151,6 +151,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
     }
 
     fn place_locks(&mut self) {
+        self.search.look_at_accesses();
         let everything = Placement::one(self.search.sites.concurrent.clone());
         let mut base = Overlay::default();
         match self.search.try_overlay(&everything.overlay(&self.search.sites)) {

@@ -32,11 +32,8 @@ pub struct Options {
     pub stack_size: usize,
     /// The program is a process of its own: see [`racefuzz_runtime::ops::process`].
     pub process: bool,
-    /// Whether the program's accesses to memory are events, all of them. Where they are not, what lies on the lines
-    /// between two events that are under a lock is under it, too.
-    pub sees_accesses: bool,
-    /// Makes accesses at a place events; whether they were none.
-    pub watch: fn(&Site) -> bool,
+    /// The program's accesses to memory are no events, all but those that are made so.
+    pub hidden: Option<HiddenAccesses>,
     /// Whether objects are known by where the program makes them. Where they are not, no change is about them: not
     /// to a lock of the program's, nor to one atomic of several.
     pub knows_origins: bool,
@@ -89,12 +86,20 @@ impl Default for Options {
             roots: Vec::new(),
             stack_size: Config::DEFAULT_STACK_SIZE,
             process: false,
-            sees_accesses: true,
-            watch: |_| false,
+            hidden: None,
             knows_origins: true,
             may_change: |_| true,
         }
     }
+}
+
+/// Accesses to memory that are no events.
+#[derive(Clone, Copy, Debug)]
+pub struct HiddenAccesses {
+    /// Makes those at a place events; whether they were none.
+    pub watch: fn(&Site) -> bool,
+    /// Makes all of them events, and does without failing where they race; or those at such places only again.
+    pub watch_all: fn(bool),
 }
 
 /// How far a search is.

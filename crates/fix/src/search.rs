@@ -5,6 +5,7 @@ use crate::conditional_waits::without_waits;
 use crate::count::Schedules;
 use crate::dfs::Dfs;
 use crate::graph::Graph;
+use crate::hidden::Hidden;
 use crate::options::{Limit, Options, Progress};
 use crate::sites::Sites;
 use crate::span::Spans;
@@ -13,8 +14,7 @@ use crate::updates::unfolded;
 use crate::verifier::{Bad, Go, Task, Verifier, Visit};
 use racefuzz_runtime::Config;
 use racefuzz_trace::{
-    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Site, Trace,
-    Verdict,
+    Certainty, Failure, FailureDetail, MemoryModel, ObjectKind, OpKind, Overlay, Parallelism, Trace, Verdict,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Seen {
 pub(crate) struct Search<'a> {
     pub(crate) options: &'a Options,
     pub(crate) program: &'a (dyn Fn() + Sync),
-    verifier: Box<dyn Verifier + 'a>,
+    pub(crate) verifier: Box<dyn Verifier + 'a>,
     /// Explores interleavings, in which each load returns the newest store: to count schedules.
     counter: Dfs<'a>,
     pub(crate) sites: Sites,
@@ -96,8 +96,7 @@ pub(crate) struct Search<'a> {
     /// Critical sections count as steps, and steps alone do not.
     sections: bool,
     results: HashMap<(Overlay, MemoryModel), Tried>,
-    /// Where accesses are that have raced.
-    races: BTreeSet<Site>,
+    pub(crate) hidden: Hidden,
     pub(crate) tried: u64,
     pub(crate) executions: u64,
     pub(crate) limit: Limit<'a>,
@@ -129,7 +128,7 @@ impl<'a> Search<'a> {
             weak: false,
             sections: false,
             results: HashMap::new(),
-            races: BTreeSet::new(),
+            hidden: Hidden::default(),
             tried: 0,
             executions: 0,
             limit,
@@ -209,15 +208,10 @@ impl<'a> Search<'a> {
         seen
     }
 
-    /// Makes accesses events that have raced, and explores the program anew if they were none.
-    pub(crate) fn look_again(&mut self) -> Option<Seen> {
-        let new = std::mem::take(&mut self.races).iter().filter(|site| (self.options.watch)(site)).count();
-        if new == 0 {
-            return None;
-        }
+    /// Forgets what is known of bad executions, and of what came out of changes.
+    pub(crate) fn forget(&mut self) {
         self.known.clear();
         self.results.clear();
-        Some(self.look())
     }
 
     /// Samples the program as it is: the first failure, and how many executions there were.
@@ -261,7 +255,7 @@ impl<'a> Search<'a> {
         self.sites.learn(&bad.trace);
         if let Some(FailureDetail::DataRace { first, second, .. }) = &bad.detail {
             for access in [first, second] {
-                self.races.insert(bad.trace.site(access.site).clone());
+                self.hidden.race(bad.trace.site(access.site));
             }
         }
         let (clause, graph) = match self.sections {
@@ -327,7 +321,7 @@ impl<'a> Search<'a> {
     }
 
     fn explore(&mut self, overlay: &Overlay) -> Tried {
-        let whole = self.with_lines(overlay);
+        let whole = self.with_accesses(overlay);
         let applied = whole.as_ref();
         let memory = self.memory();
         let task = Task { overlay: applied, memory, budget: self.options.budget };

@@ -70,8 +70,7 @@ pub enum Edit {
     /// edits. The lock is reentrant, so that a region may lie inside another of the same lock.
     ///
     /// Accesses that are no events, as those of an unmodified program to its memory, begin a region and end it as
-    /// events do. A site without a column stands for such accesses anywhere on its line: they begin none, and do not
-    /// end it.
+    /// events do, but for those of [`Edit::Through`].
     Lock {
         /// The lock.
         lock: LockName,
@@ -79,6 +78,16 @@ pub enum Edit {
         sites: Vec<Site>,
         /// Where others that share may hold it too (a reader's side).
         shared: Vec<Site>,
+    },
+    /// Accesses that are no events and come right behind an event at a place do not end a region that it is in. It is
+    /// no change of its own, but belongs to the region.
+    Through {
+        /// The number of the edit whose region it is.
+        region: u32,
+        /// The event.
+        after: Site,
+        /// Where the accesses are.
+        accesses: Vec<Site>,
     },
     /// The lock created here excludes nobody; of a lock that holds data every critical section
     /// counts as one access to it.

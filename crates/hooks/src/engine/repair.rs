@@ -2,7 +2,7 @@
 
 use super::{exhaustive, naming, sites};
 use crate::request::Changeable;
-use racefuzz_fix::{Explored, Go, Graphs, Limit, Options, Task, Verifier, Visit, fix_with};
+use racefuzz_fix::{Explored, Go, Graphs, HiddenAccesses, Limit, Options, Task, Verifier, Visit, fix_with};
 use racefuzz_trace::{Baseline, Certainty, FORMAT_VERSION, FixReport, Outcome, RunReport, Verdict};
 
 /// Searches for them, if an exploration has found that some execution fails.
@@ -20,8 +20,7 @@ pub(super) fn search(
         max_time: explored.max_time,
         roots: explored.roots.clone(),
         process: true,
-        sees_accesses: false,
-        watch: sites::watch,
+        hidden: Some(HiddenAccesses { watch: sites::watch, watch_all: sites::watch_all }),
         knows_origins: false,
         may_change: sites::may_change,
         ..Options::default()

@@ -44,6 +44,8 @@ struct Known {
     /// Where accesses are to be steps, and which places that is so of.
     to_watch: HashSet<racefuzz_trace::Site>,
     watched: HashMap<Site, bool>,
+    /// All are.
+    watches_all: bool,
 }
 
 /// A hash for addresses.
@@ -127,11 +129,18 @@ pub(crate) fn watch(site: &racefuzz_trace::Site) -> bool {
     })
 }
 
+/// Makes all accesses steps, or those at such places only again.
+pub(crate) fn watch_all(all: bool) {
+    with(|known| known.watches_all = all);
+}
+
 /// The place of an access by a call with this frame, and whether it is to be a step.
 pub(crate) fn site_of_access(frame: *const Frame) -> (Site, bool) {
     let (site, watched) = with(|known| {
         let (site, _) = known.site(frame);
-        let watched = if known.to_watch.is_empty() { Some(false) } else { known.watched.get(&site).copied() };
+        let all = known.watches_all;
+        let same = all || known.to_watch.is_empty();
+        let watched = if same { Some(all) } else { known.watched.get(&site).copied() };
         (site, watched)
     });
     let watched = watched.unwrap_or_else(|| {
@@ -149,9 +158,14 @@ pub(crate) fn site_of_access(frame: *const Frame) -> (Site, bool) {
     (site, watched)
 }
 
+/// Whether all accesses are, to learn where they lie.
+pub(crate) fn watches_all() -> bool {
+    with(|known| known.watches_all)
+}
+
 /// Whether any access is to be a step.
 pub(crate) fn watches() -> bool {
-    with(|known| !known.to_watch.is_empty())
+    watches_all() || with(|known| !known.to_watch.is_empty())
 }
 
 /// The name of the static that lies at an address.

@@ -43,6 +43,7 @@ fn changes_harness(fix: &Fix, sources: &dyn Sources) -> bool {
 fn changed(edit: &Edit) -> Vec<&Site> {
     match edit {
         Edit::Lock { sites, shared, .. } => sites.iter().chain(shared).collect(),
+        Edit::Through { .. } => Vec::new(),
         Edit::Drop { created, guards }
         | Edit::Share { created, guards }
         | Edit::GiveBack { created, guards } => {

@@ -55,6 +55,8 @@ pub(super) struct Open {
     pub(super) edit: u32,
     pub(super) key: Key,
     pub(super) shared: bool,
+    /// The last event inside.
+    pub(super) last: Site,
 }
 
 /// A virtual lock that a thread holds: for so many regions, and for so many guards of the program's.

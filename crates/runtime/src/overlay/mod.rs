@@ -267,7 +267,7 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>, access:
             }
             None => None,
         };
-        wanted.extend(key.map(|key| Open { edit, key, shared }));
+        wanted.extend(key.map(|key| Open { edit, key, shared, last: site }));
     }
     let waits = applied.plans[at].waits.clone();
     // Of a wait that goes on nothing is over.
@@ -277,9 +277,8 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>, access:
     mine.waited = over;
     let sorted = applied.plans[at].sort_second;
     let deferred = if sorted { std::mem::take(&mut me(execution).deferred) } else { SmallVec::new() };
-    let goes_on = if access { applied.plans[at].goes_on.clone() } else { SmallVec::new() };
     leave(execution, &mut acts, |open| {
-        goes_on.contains(&open.edit)
+        access && applied.goes_through(at, open)
             || wanted
                 .iter()
                 .any(|want| want.edit == open.edit && want.key == open.key && (want.shared || !open.shared))
@@ -302,14 +301,18 @@ fn plan_acts(execution: &mut Execution, site: Site, object: Option<u32>, access:
     acts.extend(plan.waits_for.iter().map(|edit| Act::WaitFor(*edit)));
     for want in wanted {
         let mine = me(execution);
-        if !mine.open.iter().any(|open| open.edit == want.edit) {
+        if let Some(open) = mine.open.iter_mut().find(|open| open.edit == want.edit) {
+            open.last = site;
+        } else {
             mine.open.push(want);
             acts.push(Act::Acquire(want.key, want.shared, For::Region));
         }
     }
     acts.extend(applied.plans[at].fence.map(Act::Fence));
     let mine = me(execution);
-    mine.signals.extend(applied.plans[at].signals.iter().copied());
+    if !access {
+        mine.signals.extend(applied.plans[at].signals.iter().copied());
+    }
     mine.waited = on;
     mine.waited
         .extend(waits.into_iter().filter(|edit| !mine.waited.contains(edit)).collect::<SmallVec<[u32; 1]>>());

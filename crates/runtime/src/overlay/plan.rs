@@ -1,6 +1,6 @@
 //! What an overlay means at each place of the source, looked up once for each place.
 
-use super::locks::{Key, Virtual};
+use super::locks::{Key, Open, Virtual};
 use super::waits::{Expected, Looked, looked_at};
 use crate::object::Shared;
 use crate::site::{Place, Site};
@@ -14,8 +14,10 @@ use std::sync::Arc;
 pub(super) struct Plan {
     /// Regions that cover the place, and whether they share their lock here.
     pub(super) regions: SmallVec<[(u32, bool); 2]>,
-    /// Regions that an access which is no event does not end here.
-    pub(super) goes_on: SmallVec<[u32; 2]>,
+    /// Edits by which an access that is no event does not end a region here, and those that are about what comes behind
+    /// the event here.
+    pub(super) through: SmallVec<[u32; 1]>,
+    pub(super) behind: SmallVec<[u32; 1]>,
     pub(super) order: Option<MemoryOrder>,
     pub(super) failure_order: Option<MemoryOrder>,
     /// A store here is a swap.
@@ -130,6 +132,16 @@ impl Applied {
         std::ptr::from_ref(&*self.objects[place])
     }
 
+    /// Whether a region goes on over an access that is no event, at the place of this plan.
+    pub(super) fn goes_through(&self, plan: usize, open: &Open) -> bool {
+        let Some(last) = self.known_plan(open.last) else { return false };
+        self.plans[plan].through.iter().any(|edit| {
+            let about = &self.overlay.edits[*edit as usize];
+            matches!(about, Edit::Through { region, .. } if *region == open.edit)
+                && self.plans[last].behind.contains(edit)
+        })
+    }
+
     pub(super) fn lock_name(&self, edit: u32) -> Option<&LockName> {
         match &self.overlay.edits[edit as usize] {
             Edit::Lock { lock, .. } => Some(lock),
@@ -166,14 +178,16 @@ pub(super) fn make_plan(overlay: &Overlay, location: Place, roots: &[String]) ->
                 } else if shared.contains(&here) {
                     plan.regions.push((number, true));
                 }
-                let is_line = |site: &racefuzz_trace::Site| {
-                    (site.column, site.line, &site.file) == (0, here.line, &here.file)
-                };
-                if sites.iter().chain(shared).any(is_line) {
-                    plan.goes_on.push(number);
-                }
                 if matches!(lock, LockName::Own(created) | LockName::Beside(_, created) if *created == here) {
                     plan.created.push(number);
+                }
+            }
+            Edit::Through { after, accesses, .. } => {
+                if *after == here {
+                    plan.behind.push(number);
+                }
+                if accesses.contains(&here) {
+                    plan.through.push(number);
                 }
             }
             Edit::Drop { created, guards }

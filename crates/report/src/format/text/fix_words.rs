@@ -160,6 +160,9 @@ pub(super) fn edit_words(edit: &Edit) -> String {
         Edit::Update { load, store, .. } => {
             format!("lines {} and {} as one read-modify-write", load.line, store.line)
         }
+        Edit::Through { region, after, .. } => {
+            format!("the region of edit {} goes on behind line {}", region + 1, after.line)
+        }
         Edit::TestAgain { wait } => {
             format!(
                 "test the condition again behind the wait on line {}: `while` in place of `if`",
