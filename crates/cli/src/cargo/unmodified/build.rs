@@ -2,6 +2,7 @@
 
 use super::super::drive::{cannot, cargo};
 use super::library::{Toolchain, library};
+use super::name::Name;
 use super::{nextest, roots};
 use crate::args::BuildArgs;
 use crate::error::Failure;
@@ -28,28 +29,6 @@ pub(super) enum Entry {
     Test(String),
     /// `main`, with these arguments.
     Main(Vec<String>),
-}
-
-/// Which tests are meant.
-#[derive(Clone, Copy)]
-pub(super) struct Name<'a> {
-    pub(super) text: &'a str,
-    /// It is the whole path of a test, within its executable or with that, and not a part.
-    pub(super) whole: bool,
-}
-
-impl<'a> Name<'a> {
-    /// A part of their paths.
-    pub(super) fn part(text: &'a str) -> Self {
-        Self { text, whole: false }
-    }
-
-    fn is_of(self, binary: &str, path: &str) -> bool {
-        match self.whole {
-            true => self.text == path || self.text.strip_prefix(binary) == Some(&format!("::{path}")),
-            false => path.contains(self.text),
-        }
-    }
 }
 
 /// The name of an executable whose `main` is run.
@@ -116,6 +95,15 @@ impl Hooked {
         let library = library(&folder)?;
         let flags = flags(&library);
         Ok(Self { host, folder, flags, library, workspace })
+    }
+
+    /// The same for programs that repairs are tried on. What is read and written back then has a hook where it is read,
+    /// too: a lock around it is to be taken before that.
+    pub(super) fn for_repairs() -> Result<Self, Failure> {
+        let mut hooked = Self::prepare()?;
+        hooked.folder.push("repairs");
+        hooked.flags.push_str("\x1f-Cllvm-args=-tsan-instrument-read-before-write=1");
+        Ok(hooked)
     }
 
     /// A command of cargo's that builds with the hooks.

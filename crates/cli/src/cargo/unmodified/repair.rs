@@ -1,7 +1,8 @@
 //! `cargo racefuzz fix` for the tests of packages that know nothing of racefuzz.
 
 use super::super::switch;
-use super::build::{Hooked, Name, Runnable};
+use super::build::{Hooked, Runnable};
+use super::name::Name;
 use super::show::{self, Shown};
 use super::{about, check_platform, code, confirm, request, run};
 use crate::args::{BuildArgs, CargoFixArgs, LookArgs, MAX_STEPS, MEMORY, PlainFormat};
@@ -30,7 +31,7 @@ pub(in crate::cargo) fn fix(args: &CargoFixArgs) -> Result<u8, Failure> {
         rest: args.cargo.rest.clone(),
         ..BuildArgs::default()
     };
-    let hooked = Hooked::prepare()?;
+    let hooked = Hooked::for_repairs()?;
     let tests = hooked.tests(&build)?.tests(Some(Name::part(&args.name)), None)?;
     let selected: Vec<&Runnable> = tests.iter().collect();
     let time = args.max_time.unwrap_or(MAX_TIME);
