@@ -9,9 +9,21 @@ impl Search<'_> {
         (self.options.may_change)(site)
     }
 
+    /// Whether an access at a place may become another one.
+    pub(crate) fn may_change_access(&self, site: &Site) -> bool {
+        self.may_change(site) && (self.options.is_written)(site)
+    }
+
     /// Whether an overlay changes only places that may be; where its locks are taken shows when it is explored.
     pub(crate) fn may_apply(&self, overlay: &Overlay) -> bool {
-        overlay.edits.iter().flat_map(places).all(|site| self.may_change(site))
+        overlay.edits.iter().all(|edit| match edit {
+            Edit::Order { site, .. } | Edit::FailureOrder { site, .. } | Edit::Swap { site } => {
+                self.may_change_access(site)
+            }
+            Edit::LoadAgain { load, .. } => self.may_change_access(load),
+            Edit::Update { load, store, .. } => self.may_change_access(load) && self.may_change_access(store),
+            edit => places(edit).into_iter().all(|site| self.may_change(site)),
+        })
     }
 
     /// Whether a repair takes its locks, and gives them back, only at places that may be changed; of all places that it
@@ -31,7 +43,7 @@ impl Search<'_> {
     }
 }
 
-/// Where an edit changes the source.
+/// Where an edit changes the source around what stands there.
 fn places(edit: &Edit) -> Vec<&Site> {
     match edit {
         Edit::Lock { .. } | Edit::Through { .. } => Vec::new(),

@@ -39,6 +39,8 @@ pub struct Options {
     pub knows_origins: bool,
     /// Whether the source of a place may be changed.
     pub may_change: fn(&Site) -> bool,
+    /// Whether an atomic access or fence at a place stands there in the source, and not in what is called there.
+    pub is_written: fn(&Site) -> bool,
 }
 
 impl Options {
@@ -89,6 +91,7 @@ impl Default for Options {
             hidden: None,
             knows_origins: true,
             may_change: |_| true,
+            is_written: |_| true,
         }
     }
 }

@@ -55,7 +55,7 @@ impl Search<'_> {
                 let failure = event.kind == OpKind::Rmw && !event.ok;
                 let kind = if failure { OpKind::Load } else { event.kind };
                 let site = trace.site(event.site).clone();
-                if !self.may_change(&site) {
+                if !self.may_change_access(&site) {
                     continue;
                 }
                 accesses.entry(Access { site, failure }).or_insert((kind, event.order));

@@ -3,7 +3,11 @@
 use super::{exhaustive, naming, sites};
 use crate::request::Changeable;
 use racefuzz_fix::{Explored, Go, Graphs, HiddenAccesses, Limit, Options, Task, Verifier, Visit, fix_with};
-use racefuzz_trace::{Baseline, Certainty, FORMAT_VERSION, FixReport, Outcome, RunReport, Verdict};
+use racefuzz_trace::{Baseline, Certainty, FORMAT_VERSION, FixReport, Outcome, RunReport, Settings, Verdict};
+
+/// Steps of an execution that has an end, in a program of which all executions can be explored: a change may keep others
+/// from ending, which are recorded.
+const MOST_STEPS: u32 = 20_000;
 
 /// Searches for them, if an exploration has found that some execution fails.
 pub(super) fn search(
@@ -14,20 +18,23 @@ pub(super) fn search(
 ) -> FixReport {
     let Some(first) = found.failures.first() else { return nothing(found) };
     sites::change_only(changeable.clone());
+    let max_steps = explored.settings.max_steps.min(MOST_STEPS);
+    let settings = Settings { max_steps, ..explored.settings.clone() };
     let options = Options {
         program: explored.program.clone(),
-        settings: explored.settings.clone(),
+        settings: settings.clone(),
         max_time: explored.max_time,
         roots: explored.roots.clone(),
         process: true,
         hidden: Some(HiddenAccesses { watch: sites::watch, watch_all: sites::watch_all }),
         knows_origins: false,
         may_change: sites::may_change,
+        is_written: sites::is_written,
         ..Options::default()
     };
     let limits = options.limits();
     let limit = Limit::new(&limits, &Ends);
-    let check = racefuzz_check::Options { max_memory: None, ..explored.clone() };
+    let check = racefuzz_check::Options { settings, max_memory: None, ..explored.clone() };
     let seen = Seen { graphs: Graphs::new(execute, check, limit) };
     let mut report = fix_with(&options, execute, Box::new(seen), limit);
     if report.failure.is_none() {

@@ -46,6 +46,9 @@ struct Known {
     watched: HashMap<Site, bool>,
     /// All are.
     watches_all: bool,
+    /// Places at which the standard library does something, if that is asked for.
+    called: HashSet<Place>,
+    asks_for_parts: bool,
 }
 
 /// A hash for addresses.
@@ -106,7 +109,10 @@ pub(crate) fn site_at(file: &str, line: u32, column: u32) -> Site {
 
 /// What source may be changed, from now on.
 pub(crate) fn change_only(changeable: Changeable) {
-    with(|known| known.changeable = changeable);
+    with(|known| {
+        known.changeable = changeable;
+        known.asks_for_parts = true;
+    });
 }
 
 /// Whether the source of a place that was met may be changed.
@@ -118,6 +124,19 @@ pub(crate) fn may_change(site: &racefuzz_trace::Site) -> bool {
         // Of two files that go by one name it is not known which one is meant.
         let file = files.next().filter(|_| files.next().is_none());
         file.is_some_and(|file| known.may_change(file))
+    })
+}
+
+/// Whether an operation at a place that was met since is the program's own, and none of the standard library's that is
+/// called there.
+pub(crate) fn is_written(site: &racefuzz_trace::Site) -> bool {
+    let roots = state::with(|state| state.roots.clone());
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    with(|known| {
+        !known.called.iter().any(|place| {
+            (place.line(), place.column()) == (site.line, site.column)
+                && normalize_path(place.file(), &roots) == site.file
+        })
     })
 }
 
@@ -324,6 +343,9 @@ impl Known {
             let code = self.code(address);
             part = part.called_by(code.part);
             if !code.is_std {
+                if self.asks_for_parts && part != Part::default() {
+                    self.called.insert(code.place);
+                }
                 return (Site::of_code(address), part);
             }
             first.get_or_insert(address);
