@@ -7,6 +7,7 @@ use super::crowds;
 use super::exhaustive::{self, copies};
 use super::interpose::Frame;
 use super::known::is_known;
+use super::places;
 use super::shadow::{self, Failure, fail, present};
 use super::sites::site;
 use racefuzz_runtime::ops::process::{self, PlainAccess};
@@ -17,7 +18,7 @@ const MARKED: usize = 4096;
 
 /// The program frees a block.
 pub(crate) fn released(address: usize, bytes: usize, frame: *const Frame) {
-    shadow::tell(true, frame);
+    places::tell(true, frame);
     let Some(cells) = shadow::cells() else { return };
     let access = present(What::new(u8::MAX, true, false), frame);
     if exhaustive::is_on() && !exhaustive::is_aside(address) {

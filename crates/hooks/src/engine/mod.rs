@@ -26,6 +26,7 @@ mod known;
 mod missed;
 mod naming;
 mod output;
+mod places;
 mod process;
 mod real;
 mod repair;

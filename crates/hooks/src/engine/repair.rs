@@ -1,6 +1,6 @@
 //! Repairs of a program some of whose executions fail: changes that are tried on all of its executions.
 
-use super::{exhaustive, naming, sites};
+use super::{exhaustive, naming, places};
 use crate::request::Changeable;
 use racefuzz_fix::{Explored, Go, Graphs, HiddenAccesses, Limit, Options, Task, Verifier, Visit, fix_with};
 use racefuzz_trace::{Baseline, Certainty, FORMAT_VERSION, FixReport, Outcome, RunReport, Settings, Verdict};
@@ -17,7 +17,7 @@ pub(super) fn search(
     execute: &(dyn Fn() + Sync),
 ) -> FixReport {
     let Some(first) = found.failures.first() else { return nothing(found) };
-    sites::change_only(changeable.clone());
+    places::ask(changeable.clone());
     let max_steps = explored.settings.max_steps.min(MOST_STEPS);
     let settings = Settings { max_steps, ..explored.settings.clone() };
     let options = Options {
@@ -26,10 +26,10 @@ pub(super) fn search(
         max_time: explored.max_time,
         roots: explored.roots.clone(),
         process: true,
-        hidden: Some(HiddenAccesses { watch: sites::watch, watch_all: sites::watch_all }),
+        hidden: Some(HiddenAccesses { watch: places::watch, watch_all: places::watch_all }),
         knows_origins: false,
-        may_change: sites::may_change,
-        is_written: sites::is_written,
+        may_change: places::may_change,
+        is_written: places::is_written,
         ..Options::default()
     };
     let limits = options.limits();

@@ -15,7 +15,7 @@ use super::cells::{self, Cell, Cells, KEPT};
 use super::interpose::Frame;
 use super::known::{self, is_known};
 use super::missed::Missed;
-use super::{crowds, exhaustive, heap, sites, state};
+use super::{crowds, exhaustive, heap, places, sites, state};
 use racefuzz_runtime::ops::process::{self, Moment, PlainAccess};
 use racefuzz_runtime::ops::unseen;
 use racefuzz_trace::Verb;
@@ -27,8 +27,6 @@ struct Shadow {
     now: Moment,
     /// What lies in the heap from here on was allocated by the running thread since it was switched to.
     own: usize,
-    /// An overlay has to be told of accesses before they are made.
-    told: bool,
 }
 
 struct Global(UnsafeCell<Shadow>);
@@ -41,7 +39,6 @@ static SHADOW: Global = Global(UnsafeCell::new(Shadow {
     on: false,
     now: Moment { thread: 0, time: 0, step: 0 },
     own: 0,
-    told: false,
 }));
 
 #[inline(always)]
@@ -59,10 +56,10 @@ pub(crate) fn prepare(statics: (usize, usize)) {
 pub(crate) fn begin() {
     crowds::begin();
     known::begin();
+    places::begin();
     let shadow = shadow();
     shadow.cells.begin();
     shadow.on = true;
-    shadow.told = process::asks_for_accesses() || sites::watches();
     (shadow.now, shadow.own) = (Moment { thread: u32::MAX, ..Moment::default() }, 0);
 }
 
@@ -140,7 +137,7 @@ pub(crate) fn access_by_library(address: usize, bytes: usize, writes: bool, fram
 /// An access of this kind.
 #[inline(always)]
 fn access_as(how: What, address: usize, bytes: usize, frame: *const Frame) {
-    tell(how.writes(), frame);
+    places::tell(how.writes(), frame);
     if !shadow().on || bytes == 0 {
         return;
     }
@@ -149,27 +146,6 @@ fn access_as(how: What, address: usize, bytes: usize, frame: *const Frame) {
         access_cell(address, how.on(mask(offset, bytes)), frame);
     } else {
         access_cells(address, bytes, how, frame);
-    }
-}
-
-/// Tells an overlay that an access is about to be made by a call with this frame, if there is one that asks for it.
-#[inline(always)]
-pub(super) fn tell(writes: bool, frame: *const Frame) {
-    #[cold]
-    #[inline(never)]
-    fn told(writes: bool, frame: *const Frame) {
-        as_host(
-            |(writes, frame)| {
-                let (site, is_step) = sites::site_of_access(frame);
-                let verb = if writes { Verb::CellWrite } else { Verb::CellRead };
-                let _ = if is_step { process::access_as_step(verb, site) } else { process::accesses(site) };
-                publish();
-            },
-            (writes, frame),
-        );
-    }
-    if shadow().told {
-        told(writes, frame);
     }
 }
 
@@ -188,7 +164,7 @@ fn mask(offset: usize, bytes: usize) -> u8 {
 /// lock, a queue whose thieves find out afterwards): that is no race. Memory that was freed it must not use.
 #[inline(always)]
 pub(crate) fn access_volatile(address: usize, bytes: usize, writes: bool, frame: *const Frame) {
-    tell(writes, frame);
+    places::tell(writes, frame);
     if !shadow().on {
     } else if exhaustive::is_on() {
         access_volatile_of_all(address, bytes, writes, frame);
@@ -406,7 +382,7 @@ pub(super) fn fail(failure: Failure) {
     as_host(
         |Failure { address, first, second, freed }: Failure| {
             let seen = exhaustive::is_on();
-            if seen && process::is_repeating() || !freed && sites::watches_all() {
+            if seen && process::is_repeating() || !freed && places::watches_all() {
                 return;
             }
             if !seen && !freed && state::with(|state| state.words.has_unseen_writes()) {

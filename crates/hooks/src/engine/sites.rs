@@ -7,8 +7,7 @@
 
 use super::interpose::Frame;
 use super::roles::Part;
-use super::{stacks, state};
-use crate::request::Changeable;
+use super::{places, stacks, state};
 use addr2line::Loader;
 use object::{
     Object, ObjectSymbol, ObjectSymbolTable, ReadCache, RelocationFlags, RelocationTarget, SymbolKind, elf,
@@ -16,7 +15,6 @@ use object::{
 use racefuzz_runtime::{Place, Site};
 use racefuzz_trace::normalize_path;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -39,16 +37,6 @@ struct Known {
     texts: Vec<Place>,
     /// Files in which some address has its place.
     files: HashSet<&'static str>,
-    /// What source may be changed.
-    changeable: Changeable,
-    /// Where accesses are to be steps, and which places that is so of.
-    to_watch: HashSet<racefuzz_trace::Site>,
-    watched: HashMap<Site, bool>,
-    /// All are.
-    watches_all: bool,
-    /// Places at which the standard library does something, if that is asked for.
-    called: HashSet<Place>,
-    asks_for_parts: bool,
 }
 
 /// A hash for addresses.
@@ -107,84 +95,19 @@ pub(crate) fn site_at(file: &str, line: u32, column: u32) -> Site {
     })
 }
 
-/// What source may be changed, from now on.
-pub(crate) fn change_only(changeable: Changeable) {
-    with(|known| {
-        known.changeable = changeable;
-        known.asks_for_parts = true;
-    });
-}
-
-/// Whether the source of a place that was met may be changed.
-pub(crate) fn may_change(site: &racefuzz_trace::Site) -> bool {
+/// The files that go by a name in reports, of those in which some address has its place.
+pub(crate) fn files(name: &str) -> Vec<&'static str> {
     let roots = state::with(|state| state.roots.clone());
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    with(|known| {
-        let mut files = known.files.iter().filter(|file| normalize_path(file, &roots) == site.file);
-        // Of two files that go by one name it is not known which one is meant.
-        let file = files.next().filter(|_| files.next().is_none());
-        file.is_some_and(|file| known.may_change(file))
-    })
+    with(|known| known.files.iter().copied().filter(|file| normalize_path(file, &roots) == name).collect())
 }
 
-/// Whether an operation at a place that was met since is the program's own, and none of the standard library's that is
-/// called there.
-pub(crate) fn is_written(site: &racefuzz_trace::Site) -> bool {
+/// A place as reports have it.
+pub(crate) fn shown(place: Place) -> racefuzz_trace::Site {
     let roots = state::with(|state| state.roots.clone());
     let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-    with(|known| {
-        !known.called.iter().any(|place| {
-            (place.line(), place.column()) == (site.line, site.column)
-                && normalize_path(place.file(), &roots) == site.file
-        })
-    })
-}
-
-/// Makes accesses at a place steps; whether they were none.
-pub(crate) fn watch(site: &racefuzz_trace::Site) -> bool {
-    with(|known| {
-        known.watched.clear();
-        known.to_watch.insert(site.clone())
-    })
-}
-
-/// Makes all accesses steps, or those at such places only again.
-pub(crate) fn watch_all(all: bool) {
-    with(|known| known.watches_all = all);
-}
-
-/// The place of an access by a call with this frame, and whether it is to be a step.
-pub(crate) fn site_of_access(frame: *const Frame) -> (Site, bool) {
-    let (site, watched) = with(|known| {
-        let (site, _) = known.site(frame);
-        let all = known.watches_all;
-        let same = all || known.to_watch.is_empty();
-        let watched = if same { Some(all) } else { known.watched.get(&site).copied() };
-        (site, watched)
-    });
-    let watched = watched.unwrap_or_else(|| {
-        let roots = state::with(|state| state.roots.clone());
-        let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
-        let place = site.location();
-        let (line, column) = (place.line(), place.column());
-        let named = racefuzz_trace::Site { file: normalize_path(place.file(), &roots), line, column };
-        with(|known| {
-            let watched = known.to_watch.contains(&named);
-            known.watched.insert(site, watched);
-            watched
-        })
-    });
-    (site, watched)
-}
-
-/// Whether all accesses are, to learn where they lie.
-pub(crate) fn watches_all() -> bool {
-    with(|known| known.watches_all)
-}
-
-/// Whether any access is to be a step.
-pub(crate) fn watches() -> bool {
-    watches_all() || with(|known| !known.to_watch.is_empty())
+    let (line, column) = (place.line(), place.column());
+    racefuzz_trace::Site { file: normalize_path(place.file(), &roots), line, column }
 }
 
 /// The name of the static that lies at an address.
@@ -318,13 +241,6 @@ fn short_name(path: &str) -> String {
 }
 
 impl Known {
-    /// Whether a file may be changed.
-    fn may_change(&self, file: &str) -> bool {
-        let file = Path::new(file);
-        let lies_in = |folders: &[String]| folders.iter().any(|folder| file.starts_with(folder));
-        lies_in(&self.changeable.folders) && !lies_in(&self.changeable.others)
-    }
-
     fn loader(&mut self) -> Option<&Loader> {
         if self.loader.is_none() {
             self.loader = Loader::new("/proc/self/exe").ok();
@@ -343,8 +259,8 @@ impl Known {
             let code = self.code(address);
             part = part.called_by(code.part);
             if !code.is_std {
-                if self.asks_for_parts && part != Part::default() {
-                    self.called.insert(code.place);
+                if part != Part::default() {
+                    places::calls(code.place);
                 }
                 return (Site::of_code(address), part);
             }
