@@ -29,6 +29,11 @@ pub(super) trait Thing {
         false
     }
 
+    /// See [`Primitive::keep_newest`].
+    fn keep_newest(&self, word: u64) {
+        let _ = word;
+    }
+
     /// Its name.
     fn name(&self) -> String;
 }
@@ -87,6 +92,10 @@ impl<T: Thing, const KIND: usize> Primitive for As<T, KIND> {
     #[inline]
     fn is_coherent(&self) -> bool {
         self.0.is_coherent()
+    }
+
+    fn keep_newest(&self, word: u64) {
+        self.0.keep_newest(word);
     }
 
     fn name(&self) -> Option<Cow<'static, str>> {

@@ -215,6 +215,10 @@ impl Thing for Word {
         !exhaustive::is_on() && (self.inner.get() || self.unseen.get())
     }
 
+    fn keep_newest(&self, word: u64) {
+        self.set_real(word);
+    }
+
     fn name(&self) -> String {
         naming::of_word(self.address, self.hidden.get())
     }

@@ -73,6 +73,9 @@ pub(super) fn wait(address: usize, mutex: usize, timeout: Option<Duration>, fram
 /// Wakes one of those who wait.
 pub(super) fn notify_one(address: usize, frame: *const Frame) {
     let (word, site) = condvar(address, frame);
+    if ops::wakes_all(site) {
+        return notify_all(address, frame);
+    }
     let asleep = || with(address, |waiters| waiters.asleep());
     let wake = |word: &mut u64, told: &mut Told<'_>, chosen: usize| {
         with(address, |waiters| waiters.wake(chosen, word, told));
