@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 const FORMAT: &str = "racefuzz-checkpoint";
 /// Raised whenever what is kept changes its meaning or its form.
-const VERSION: u32 = 6;
+const VERSION: u32 = 7;
 /// The time between two of them, at least.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Exploring takes so many times as long as writing.

@@ -158,7 +158,8 @@ fn visit_guarded(
             show(&Visited { trace: &found.trace, failure: Some(&found.detected), begun_anew });
         }
         let whole = done.rest.is_empty() && done.diverged.is_none();
-        let whole = whole && done.unrepeatable.is_none() && !done.stopped && !done.bounded;
+        let whole =
+            whole && done.unrepeatable.is_none() && !done.stopped && !(done.bounded || done.rounds_cut);
         let unit::Done { executions, blocked, failing, .. } = done;
         return Counts { executions, blocked, failing, whole };
     }

@@ -39,6 +39,7 @@ pub(crate) struct Merged {
     pub(crate) stats: Stats,
     relaxed: bool,
     bounded: bool,
+    rounds_cut: bool,
     /// The first execution of each failure, and how many executions came before it.
     pub(crate) failed: Vec<(Failed, u64)>,
     met: BTreeSet<u64>,
@@ -86,7 +87,10 @@ impl Merged {
 
     /// Whether everything was explored, and nothing found.
     pub(crate) fn is_proof(&self) -> bool {
-        self.cut.is_none() && self.failed.is_empty() && !self.has_diverged() && !self.bounded
+        self.cut.is_none()
+            && self.failed.is_empty()
+            && !self.has_diverged()
+            && !(self.bounded || self.rounds_cut)
     }
 
     /// Learns what units have learned in passing, if one of them went on without: the exploration is to begin anew.
@@ -108,6 +112,7 @@ impl Merged {
         self.stats.abandoned += done.abandoned;
         self.relaxed |= done.relaxed;
         self.bounded |= done.bounded;
+        self.rounds_cut |= done.rounds_cut;
         for failed in done.failed {
             if self.met.insert(failed.detected.identity) {
                 let index = before + failed.before;
@@ -150,13 +155,18 @@ impl Merged {
         }
         let stats = Stats { outcomes: 0, ..self.stats };
         let cut = self.cut.map(|cut| cut.reason(options, limits));
-        let finished = cut.is_none() && !diverged;
+        let (finished, is_bounded) = (cut.is_none() && !diverged, self.bounded || self.rounds_cut);
         let (outcome, stopped) = match cut {
             cut if !failures.is_empty() => (Outcome::Failed, cut),
             Some(why) => (Outcome::Incomplete, Some(why)),
-            None if stats.executions > 0 && self.bounded => {
+            None if stats.executions > 0 && is_bounded => {
+                let most = if self.rounds_cut {
+                    "not all of them".to_owned()
+                } else {
+                    format!("only {MOST_ATTEMPTS} in a row")
+                };
                 let why = format!(
-                    "rounds of a loop that waits matter to its thread or to others, and only {MOST_ATTEMPTS} in a row were explored"
+                    "rounds of a loop that waits matter to its thread or to others, and {most} were explored"
                 );
                 (Outcome::Incomplete, Some(why))
             }
@@ -167,7 +177,7 @@ impl Merged {
             }
         };
         let explored = finished && (failures.is_empty() || options.keep_going);
-        let whole = explored && stats.executions > 0 && !self.bounded;
+        let whole = explored && stats.executions > 0 && !is_bounded;
         let proof = Proof {
             engine: Engine::Graph,
             whole,

@@ -41,6 +41,8 @@ pub(crate) struct Done {
     pub(crate) relaxed: bool,
     /// Threads that wait could see each other more often than was explored.
     pub(crate) bounded: bool,
+    /// Threads could go round for longer than was explored.
+    pub(crate) rounds_cut: bool,
     /// The first execution of each failure.
     pub(crate) failed: Vec<Failed>,
     /// A graph that the program did not follow.
@@ -102,6 +104,7 @@ impl Worker {
         let mut explore = Explore::new(config.memory);
         explore.loops = loops.clone();
         explore.reuses = config.inject.reuse;
+        explore.limit_steps(config.max_steps);
         let count_points = config.count_points;
         let rechecks = Rechecks::default();
         let (runner, sealed, pulse) = (Runner::new(config), None, None);
@@ -238,6 +241,7 @@ impl Worker {
             return ended;
         }
         done.bounded |= self.explore.bounded;
+        done.rounds_cut |= self.explore.rounds_cut;
         if self.explore.is_whole() {
             done.steps += u64::from(ended.steps);
         }
@@ -269,6 +273,8 @@ impl Worker {
             }
         } else if self.explore.is_dead_end() {
             done.blocked += 1;
+        } else if steps && ended.steps >= self.runner.config_mut().max_steps && self.explore.is_unfair() {
+            (done.rounds_cut, done.blocked) = (true, done.blocked + 1);
         } else if self.explore.is_consistent() {
             self.count(&ended, done, met);
             if ended.failure.is_none() || self.keep_going {

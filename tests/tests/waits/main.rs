@@ -7,6 +7,7 @@ use racefuzz::{Checker, MemoryModel, Outcome};
 use std::time::Duration;
 
 mod handed;
+mod lasting;
 mod locks;
 mod polls;
 mod remembering;

@@ -25,7 +25,8 @@ impl Explorer for Explore {
         self.departure = None;
         (self.trial, self.learned) = (None, None);
         self.quiet = self.quiet_next.take();
-        (self.bounded, self.livelock) = (false, Livelock::None);
+        (self.bounded, self.rounds_cut, self.alone) = (false, false, None);
+        self.livelock = Livelock::None;
         self.left_before.clear();
         self.mark = 0;
         self.start_thread(0, 0);

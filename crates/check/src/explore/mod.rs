@@ -15,6 +15,7 @@ mod finding;
 mod learning;
 mod leaving;
 mod livelock;
+mod long_runs;
 mod memory;
 mod occurrences;
 mod pairs;
@@ -84,6 +85,7 @@ struct Front {
     seen: u32,
     /// The events it had executed when it spawned a thread last.
     spawned_at: u32,
+    long_run: long_runs::LongRun,
 }
 
 impl Front {
@@ -166,6 +168,12 @@ pub(crate) struct Explore {
     doomed: bool,
     /// More attempts of threads that wait could be seen than were explored.
     pub(crate) bounded: bool,
+    /// A thread would have gone round for longer than was explored.
+    pub(crate) rounds_cut: bool,
+    /// The thread that had the turn when others could have gone on, and the number of events then.
+    alone: Option<(u32, Id)>,
+    /// The events of a turn at the most.
+    longest_turn: u32,
     /// Freed memory may be allocated again.
     pub(crate) reuses: bool,
     /// Whether threads keep each other going round.
@@ -236,6 +244,9 @@ impl Explore {
             dead: false,
             doomed: false,
             bounded: false,
+            rounds_cut: false,
+            alone: None,
+            longest_turn: u32::MAX,
             livelock: livelock::Livelock::None,
             anew: None,
             known_to_wait: Vec::new(),

@@ -79,6 +79,9 @@ impl Explore {
         if attempts.count >= self.loops.most_attempts(attempts.ring) {
             return self.attempted_enough(standing);
         }
+        if let Some(ends) = self.ends_turn(thread, standing) {
+            return ends;
+        }
         let front = self.front(thread);
         front.occurrences.follow(&front.sites);
         let Some(round) = self.round(thread, standing) else { return LoopState::GoesOn };

@@ -145,7 +145,9 @@ impl Explore {
             };
             let mut next = None;
             let mut last = None;
-            for thread in (0..self.started as u32).filter(|thread| !waits[*thread as usize]) {
+            let goes_on = |thread: &u32| !waits[*thread as usize] && !self.lets_others_go_first(*thread);
+            let candidates: SmallVec<[u32; 8]> = (0..self.started as u32).filter(goes_on).collect();
+            for thread in candidates {
                 let runs_as = self.fronts[thread as usize].runs_as;
                 let enabled = standing.is_enabled(runs_as);
                 let polls = enabled && self.is_about_to_poll(thread, standing);
@@ -174,6 +176,9 @@ impl Explore {
             }
             if let (None, Some((thread, since))) = (next, last) {
                 return self.go(thread, standing, since);
+            }
+            if next.is_none() && self.begin_turn(&waits).is_some() {
+                continue;
             }
             let Some(next) = next else {
                 self.leave_to_waiting();
