@@ -109,6 +109,20 @@ fn the_gate_is_open() {
 }
 
 #[test]
+fn both_locks_are_taken() {
+    let locks = [Mutex::new(()), Mutex::new(())];
+    let take = |first: &Mutex<()>, second: &Mutex<()>| {
+        let one = first.lock().unwrap();
+        let other = second.lock().unwrap();
+        drop((one, other));
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| take(&locks[0], &locks[1]));
+        take(&locks[1], &locks[0]);
+    });
+}
+
+#[test]
 fn passes() {
     thread::spawn(|| ()).join().unwrap();
 }
@@ -142,7 +156,9 @@ fn what_repairs_a_test_is_told() {
     let plain = |text: &str| text.replace(&folder.path().display().to_string(), "FOLDER");
 
     let mut text = String::new();
-    for name in ["letters_arrive", "counts_both", "the_gate_is_open", "passes", "sends"] {
+    for name in
+        ["letters_arrive", "counts_both", "the_gate_is_open", "both_locks_are_taken", "passes", "sends"]
+    {
         let ran = fix(&[name]);
         let said = lines(&ran.stderr);
         let said = said.split_once("    Checking ").map_or(&*said, |(_, said)| said);

@@ -49,6 +49,7 @@ impl<'s, 'a> Kinds<'s, 'a> {
                 self.lock_order();
                 self.let_go();
                 self.drop_early();
+                self.gate();
             }
             _ => {
                 self.locks();
@@ -252,7 +253,9 @@ impl<'s, 'a> Kinds<'s, 'a> {
     }
 
     fn lock_order(&mut self) {
-        let pairs = self.search.nested_locks();
+        let mut pairs = self.search.nested_locks();
+        // Of locks that nobody knows apart none is meant.
+        pairs.retain(|(_, _, created)| !created.is_empty());
         let sort = |(first, second, created): &(_, _, Vec<_>)| {
             let (first, second): (&racefuzz_trace::Site, &racefuzz_trace::Site) = (first, second);
             Edit::Sort { first: first.clone(), second: second.clone(), created: created.clone() }
@@ -262,6 +265,16 @@ impl<'s, 'a> Kinds<'s, 'a> {
         if self.found.is_empty() && pairs.len() > 1 {
             let all: Vec<_> = pairs.iter().map(sort).collect();
             self.try_as(FixKind::LockOrder, all.into(), &Overlay::default());
+        }
+    }
+
+    /// Threads wait for each other's locks, which nothing else could be done about.
+    fn gate(&mut self) {
+        if self.found.is_empty()
+            && let Some(placed) = self.search.gate()
+        {
+            self.no_lock = None;
+            self.add_placed(placed, &Overlay::default());
         }
     }
 

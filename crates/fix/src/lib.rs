@@ -43,6 +43,7 @@ mod dfs;
 mod early_drops;
 mod edges;
 mod fences;
+mod gates;
 mod given_back;
 mod graph;
 mod graph_engine;

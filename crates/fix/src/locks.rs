@@ -83,7 +83,7 @@ impl Search<'_> {
 
     /// Where a lock of the program's is taken inside a region, the region lasts at least until that
     /// lock is given back: it would otherwise begin anew with that lock held.
-    fn close(&self, placement: Placement) -> Placement {
+    pub(crate) fn close(&self, placement: Placement) -> Placement {
         let mut closed = placement;
         for places in &mut closed.locks {
             loop {
