@@ -299,3 +299,19 @@ fn objects_that_their_owner_moves() {
         }
     });
 }
+
+/// Where the standard library asks for the next message, the place told is one of the program.
+#[test]
+fn messages_that_are_collected() {
+    let reports = fails("deadlock", || {
+        let (sender, messages) = mpsc::channel();
+        let theirs = sender.clone();
+        let other = thread::spawn(move || theirs.send(1).unwrap());
+        assert_eq!(messages.iter().collect::<Vec<u32>>(), [1]);
+        other.join().unwrap();
+        drop(sender);
+    });
+    for text in reports {
+        assert!(text.contains("handed_over.rs") && !text.contains("std/"), "{text}");
+    }
+}

@@ -35,8 +35,14 @@ impl<T> Receiver<T> {
     /// If there is none and every sender was dropped.
     #[track_caller]
     pub fn recv(&self) -> Result<T, RecvError> {
+        self.recv_at(Site::caller())
+    }
+
+    /// [`recv`](Self::recv), at a place of the program.
+    #[track_caller]
+    pub(super) fn recv_at(&self, site: Site) -> Result<T, RecvError> {
         match &*self.half {
-            Half::Inside(channel) => untimed(channel.recv(self.created, None, Site::caller())),
+            Half::Inside(channel) => untimed(channel.recv(self.created, None, site)),
             Half::Outside(receiver) => {
                 Half::<T, ()>::check_outside(self.created);
                 receiver.recv()
@@ -50,8 +56,14 @@ impl<T> Receiver<T> {
     /// If there is none: whether one may still come.
     #[track_caller]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.try_recv_at(Site::caller())
+    }
+
+    /// [`try_recv`](Self::try_recv), at a place of the program.
+    #[track_caller]
+    pub(super) fn try_recv_at(&self, site: Site) -> Result<T, TryRecvError> {
         match &*self.half {
-            Half::Inside(channel) => channel.try_recv(self.created, Site::caller()),
+            Half::Inside(channel) => channel.try_recv(self.created, site),
             Half::Outside(receiver) => {
                 Half::<T, ()>::check_outside(self.created);
                 receiver.try_recv()
@@ -76,13 +88,15 @@ impl<T> Receiver<T> {
     }
 
     /// The messages, waiting for each, until every sender was dropped.
+    #[track_caller]
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
+        Iter(self, Site::caller())
     }
 
     /// The messages that are there.
+    #[track_caller]
     pub fn try_iter(&self) -> TryIter<'_, T> {
-        TryIter(self)
+        TryIter(self, Site::caller())
     }
 }
 
@@ -107,6 +121,7 @@ impl<'a, T> IntoIterator for &'a Receiver<T> {
     type Item = T;
     type IntoIter = Iter<'a, T>;
 
+    #[track_caller]
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
     }
@@ -116,8 +131,9 @@ impl<T> IntoIterator for Receiver<T> {
     type Item = T;
     type IntoIter = IntoIter<T>;
 
+    #[track_caller]
     fn into_iter(self) -> IntoIter<T> {
-        IntoIter(self)
+        IntoIter(self, Site::caller())
     }
 }
 
