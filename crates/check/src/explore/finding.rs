@@ -29,6 +29,15 @@ pub(super) struct Attempts {
     pub(super) count: u32,
 }
 
+/// Equal rounds, one after the other, of a loop that is known to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looped {
+    key: LoopKey,
+    /// How many events each has.
+    pub(super) length: usize,
+    pub(super) count: usize,
+}
+
 /// What a thread does next.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Next {
@@ -216,20 +225,22 @@ impl Explore {
         self.loops.is_poll(self.operation(thread, standing))
     }
 
-    /// The length and the number of the equal rounds that end with the event before `end`, if that is where a
-    /// thread stood before another round of a loop that is known to wait.
-    pub(super) fn looped(&self, thread: u32, end: usize, next: Next) -> Option<(usize, usize)> {
+    /// The equal rounds that end with the event before `end`, if that is where a thread stood before another round of
+    /// a loop that is known to wait.
+    pub(super) fn looped(&self, thread: u32, end: usize, next: Next) -> Option<Looped> {
         let front = &self.fronts[thread as usize];
         let trail = &front.trail[..end];
         let lengths = self.loops.lengths_of_waits().map(|length| length as usize);
-        let length = lengths.filter(|length| *length <= end).find(|length| {
+        let (length, key) = lengths.filter(|length| *length <= end).find_map(|length| {
             let mut round = end - length..end;
             let first = round.find(|at| !is_choice(trail[*at]));
-            first.is_some_and(|at| next.is(trail[at], front.sites[at]))
-                && self.loops.rounds(self.key(thread, end - length..end, next.site)) == Some(1)
+            first.filter(|at| next.is(trail[*at], front.sites[*at]))?;
+            let key = self.key(thread, end - length..end, next.site);
+            (self.loops.rounds(key) == Some(1)).then_some((length, key))
         })?;
         let round = &trail[end - length..];
-        Some((length, trail.rchunks_exact(length).take_while(|earlier| *earlier == round).count()))
+        let count = trail.rchunks_exact(length).take_while(|earlier| *earlier == round).count();
+        Some(Looped { key, length, count })
     }
 
     /// The rounds of such a length before `end`, the last first, up to one that nobody has seen.
@@ -277,9 +288,11 @@ impl Explore {
         let front = &self.fronts[thread as usize];
         let next = self.next_operation(thread, standing);
         let end = front.trail.len();
-        let Some((length, equal)) = self.looped(thread, end, next) else { return Attempts::default() };
-        let ring = self.key(thread, end - length..end, next.site).ring;
-        let equal = equal.min((end - self.before_quiet(thread)) / length);
+        let Some(Looped { key, length, count }) = self.looped(thread, end, next) else {
+            return Attempts::default();
+        };
+        let ring = key.ring;
+        let equal = count.min((end - self.before_quiet(thread)) / length);
         let rounds = (1..=equal).map(|back| (end - back * length) as u32..(end - (back - 1) * length) as u32);
         let many = equal >= MOST_IN_VAIN as usize;
         let counts = |round: &Range<u32>| many || !self.finds_work(thread, round, standing);
@@ -328,7 +341,7 @@ impl Explore {
                 None if standing.is_live(*runs_as) => self.next_operation(event.thread, standing),
                 None => return false,
             };
-            self.looped(event.thread, end, next).is_some_and(|(length, _)| end - length <= at)
+            self.looped(event.thread, end, next).is_some_and(|looped| end - looped.length <= at)
         })
     }
 }

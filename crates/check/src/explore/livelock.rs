@@ -135,7 +135,7 @@ impl Explore {
             let Some(next) = (end..len).find(|at| !is_choice(front.trail[*at])) else { return false };
             let known =
                 self.looped(thread, end, Next { place: Some(front.trail[next]), site: front.sites[next] });
-            let known = known.filter(|(_, equal)| *equal > 1).map(|(length, _)| length);
+            let known = known.filter(|looped| looped.count > 1).map(|looped| looped.length);
             let length = known.or_else(|| {
                 (1..=most.min(end / 2)).find(|length| {
                     let round = (end - length) as u32..end as u32;

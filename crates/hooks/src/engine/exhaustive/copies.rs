@@ -5,6 +5,7 @@
 //! with one of the program's, but not with another of the library's: by what that orders its own memory is not seen.
 
 use super::super::border::{as_host, in_program};
+use super::super::interpose::plain::{copy_block, fill_block};
 use super::super::interpose::{Frame, export};
 use super::super::{shadow, sites, stacks};
 use super::unseen;
@@ -61,18 +62,11 @@ pub(super) fn uses(address: usize, bytes: usize, writes: bool, frame: *const Fra
 }
 
 extern "C" fn copies(to: usize, from: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
-    uses(from, bytes, false, frame);
-    uses(to, bytes, true, frame);
-    // SAFETY: the caller copies these bytes; that they do not overlap is not asked.
-    unsafe { std::ptr::copy(from as *const u8, to as *mut u8, bytes) };
-    to
+    copy_block(uses, to, from, bytes, frame)
 }
 
 extern "C" fn fills(to: usize, byte: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
-    uses(to, bytes, true, frame);
-    // SAFETY: the caller fills these bytes.
-    unsafe { std::ptr::write_bytes(to as *mut u8, byte as u8, bytes) };
-    to
+    fill_block(uses, to, byte, bytes, frame)
 }
 
 extern "C" fn compares(

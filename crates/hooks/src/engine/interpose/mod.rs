@@ -14,7 +14,7 @@ mod events;
 mod files;
 mod memory;
 mod outside;
-mod plain;
+pub(super) mod plain;
 pub(super) mod signals;
 mod system;
 mod threads;

@@ -49,19 +49,32 @@ extern "C" fn write_range(address: usize, bytes: usize, _: usize, _: usize, _: u
     access(address, bytes, true, frame);
 }
 
-extern "C" fn copy(to: usize, from: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
-    access(from, bytes, false, frame);
-    access(to, bytes, true, frame);
-    // SAFETY: the program copies these bytes; that they do not overlap is not asked.
+/// How an access is looked at: its address, its bytes, whether it writes, the frame of its call.
+pub(crate) type Look = fn(usize, usize, bool, *const Frame);
+
+/// Copies bytes for the program, one block of which may lie in the other.
+pub(crate) fn copy_block(look: Look, to: usize, from: usize, bytes: usize, frame: *const Frame) -> usize {
+    look(from, bytes, false, frame);
+    look(to, bytes, true, frame);
+    // SAFETY: the program copies these bytes.
     unsafe { std::ptr::copy(from as *const u8, to as *mut u8, bytes) };
     to
 }
 
-extern "C" fn fill(to: usize, byte: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
-    access(to, bytes, true, frame);
+/// Fills bytes for the program.
+pub(crate) fn fill_block(look: Look, to: usize, byte: usize, bytes: usize, frame: *const Frame) -> usize {
+    look(to, bytes, true, frame);
     // SAFETY: the program fills these bytes.
     unsafe { std::ptr::write_bytes(to as *mut u8, byte as u8, bytes) };
     to
+}
+
+extern "C" fn copy(to: usize, from: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
+    copy_block(access, to, from, bytes, frame)
+}
+
+extern "C" fn fill(to: usize, byte: usize, bytes: usize, _: usize, _: usize, frame: *const Frame) -> usize {
+    fill_block(access, to, byte, bytes, frame)
 }
 
 export! {
