@@ -22,7 +22,7 @@ use super::pairs::{ORDERS, Pair};
 use super::taking_back::spurious_failures;
 use super::*;
 use crate::waiting::{LoopKey, Purpose, choice, mix};
-use racefuzz_runtime::Ended;
+use racefuzz_runtime::{Ended, alloc};
 use racefuzz_trace::FailureKind;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -227,7 +227,7 @@ impl Explore {
             Kind::Write => event.value,
             Kind::Fence | Kind::Choice => u64::from(event.choice),
         };
-        let word = if word > u64::from(u32::MAX) { u64::MAX } else { word };
+        let word = alloc::without_address(word);
         let what = (event.verb as u64) << 3 | (event.kind as u64) << 1 | u64::from(event.rmw);
         mix(mix(event.site, what), word)
     }

@@ -56,9 +56,11 @@
 
 mod arena;
 mod region;
+mod words;
 
 pub(crate) use arena::{Birth, Block, Freed};
 pub(crate) use region::{Owner, Region};
+pub use words::{may_recur, without_address};
 
 use crate::execution::{self, Execution, Phase};
 use crate::ops;
@@ -271,16 +273,6 @@ pub struct Outlived {
     pub blocks: u32,
     /// Their bytes.
     pub bytes: u64,
-}
-
-/// Whether a word may be an address that comes again within an execution, once what it belonged to is
-/// freed: equal words may then be different objects. In arenas that is so only where it is asked for;
-/// where the program has no arenas, any word that could be an address may come again.
-pub fn may_recur(word: u64, reuse: bool) -> bool {
-    if Region::any() {
-        return reuse && Region::may_own(word as usize);
-    }
-    (1 << 32..1 << 47).contains(&word)
 }
 
 fn is_pattern(address: usize) -> bool {
