@@ -56,6 +56,8 @@ pub(crate) fn end(codes: &[Code], states: &[State], newest: impl Fn(usize) -> i6
 struct Search<'a, F> {
     codes: &'a [Code],
     model: Model,
+    /// Graphs, complete or not, that it may still visit.
+    left: u64,
     found: F,
 }
 
@@ -63,6 +65,10 @@ impl<F: FnMut(End, &Graph, &[State])> Search<'_, F> {
     /// The graphs that `graph` can be extended to; `floors` holds for each thread the first node that
     /// its pending read may read from.
     fn visit(&mut self, graph: &Graph, states: &[State], floors: &[usize]) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
         if let Some(end) = end(self.codes, states, |location| graph.last(location).event.value) {
             (self.found)(end, graph, states);
         }
@@ -120,11 +126,14 @@ pub(crate) fn final_state(states: &[State], memory: impl Iterator<Item = i64>) -
     states.iter().flat_map(|state| state.registers.iter().copied()).chain(memory).collect()
 }
 
-fn search(program: &Program, model: Model, found: impl FnMut(End, &Graph, &[State])) {
+/// Whether it visits no more than so many graphs, complete or not.
+fn search(program: &Program, model: Model, most: u64, found: impl FnMut(End, &Graph, &[State])) -> bool {
     let codes = compile(program);
     let states: Vec<State> = codes.iter().map(Code::start).collect();
     let floors = vec![0; states.len()];
-    Search { codes: &codes, model, found }.visit(&Graph::new(program), &states, &floors);
+    let mut search = Search { codes: &codes, model, left: most, found };
+    search.visit(&Graph::new(program), &states, &floors);
+    search.left > 0
 }
 
 /// Counts the graphs of a program under a model.
@@ -133,8 +142,17 @@ fn search(program: &Program, model: Model, found: impl FnMut(End, &Graph, &[Stat
 ///
 /// If a graph has more than 64 events.
 pub fn enumerate(program: &Program, model: Model) -> Counts {
+    enumerate_within(program, model, u64::MAX).expect("there are fewer")
+}
+
+/// The same, unless more than `most` graphs are met, complete or not.
+///
+/// # Panics
+///
+/// If a graph has more than 64 events.
+pub fn enumerate_within(program: &Program, model: Model, most: u64) -> Option<Counts> {
     let mut counts = Counts::default();
-    search(program, model, |end, graph, states| match end {
+    let is_all = search(program, model, most, |end, graph, states| match end {
         End::Complete => {
             counts.complete += 1;
             counts.finals.insert(final_state(states, graph.memory()));
@@ -142,7 +160,7 @@ pub fn enumerate(program: &Program, model: Model) -> Counts {
         End::Blocked => counts.blocked += 1,
         End::Deadlock => counts.deadlocks += 1,
     });
-    counts
+    is_all.then_some(counts)
 }
 
 /// A program's graphs, each as something that equals it only.
@@ -155,7 +173,7 @@ pub type Graphs = BTreeSet<(u8, Vec<u32>)>;
 /// If a graph is found twice, or has more than 64 events.
 pub fn graphs(program: &Program, model: Model) -> Graphs {
     let mut graphs = Graphs::new();
-    search(program, model, |end, graph, _| {
+    search(program, model, u64::MAX, |end, graph, _| {
         assert!(graphs.insert((end as u8, graph.key())), "a graph was found twice");
     });
     graphs

@@ -27,8 +27,8 @@ mod shrink;
 
 pub use axioms::Model;
 pub use buffers::{on_one_memory, with_store_buffers};
-pub use enumerate::{Counts, Graphs, enumerate, graphs, in_any_order};
-pub use generate::generate;
+pub use enumerate::{Counts, Graphs, enumerate, enumerate_within, graphs, in_any_order};
+pub use generate::{generate, generate_loops};
 pub use parse::{ParseError, parse};
 pub use program::{Expr, Location, Op, Operator, Order, Program, Thread};
 pub use run::{Shared, Sharing, await_value, closure, observed, run};

@@ -99,6 +99,20 @@ fn flatten(code: &[Op], first_lock: usize, into: &mut Vec<Instruction>) {
     for op in code {
         match op {
             Op::Repeat { times, body } => (0..*times).for_each(|_| flatten(body, first_lock, into)),
+            Op::Until { condition, most, body } => {
+                let mut ends = Vec::new();
+                for _ in 1..*most {
+                    flatten(body, first_lock, into);
+                    let fails = into.len() + 2;
+                    into.push(Instruction::Unless(condition.clone(), fails));
+                    ends.push(into.len());
+                    into.push(Instruction::Goto(0));
+                }
+                flatten(body, first_lock, into);
+                into.push(Instruction::Plain(Op::Assume(condition.clone())));
+                let end = into.len();
+                ends.into_iter().for_each(|at| into[at] = Instruction::Goto(end));
+            }
             Op::If { condition, then, other } => {
                 let branch = into.len();
                 into.push(Instruction::Goto(0));
@@ -175,7 +189,7 @@ impl Code {
             Some(Op::Add { location, .. } | Op::Swap { location, .. } | Op::Cas { location, .. }) => {
                 read(location, true, Waits::Never)
             }
-            Some(Op::Let { .. } | Op::Repeat { .. } | Op::If { .. }) => {
+            Some(Op::Let { .. } | Op::Repeat { .. } | Op::Until { .. } | Op::If { .. }) => {
                 unreachable!("settled and flattened")
             }
         }

@@ -245,6 +245,11 @@ impl Parser<'_> {
                 Op::Let { register, value: self.expr(0)? }
             }
             "repeat" => Op::Repeat { times: number(&self.next()?)?, body: self.braced()? },
+            "until" => {
+                let condition = self.expr(0)?;
+                self.expect("in")?;
+                Op::Until { condition, most: number(&self.next()?)?, body: self.braced()? }
+            }
             "if" => {
                 let (condition, then) = (self.expr(0)?, self.braced()?);
                 let other = if self.skip("else") { self.braced()? } else { Vec::new() };

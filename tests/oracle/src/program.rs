@@ -118,6 +118,10 @@ pub enum Op {
     /// `repeat N { ... }`
     #[allow(missing_docs)]
     Repeat { times: u32, body: Vec<Op> },
+    /// `until E in N { ... }`: again and again, until E is not 0 behind it. Enumerators try so many rounds and no
+    /// more.
+    #[allow(missing_docs)]
+    Until { condition: Expr, most: u32, body: Vec<Op> },
     /// `if E { ... } else { ... }`
     #[allow(missing_docs)]
     If { condition: Expr, then: Vec<Op>, other: Vec<Op> },
@@ -137,7 +141,7 @@ impl Op {
     /// The lists of operations inside this one.
     pub fn bodies(&self) -> Vec<&Vec<Self>> {
         match self {
-            Self::Repeat { body, .. } => vec![body],
+            Self::Repeat { body, .. } | Self::Until { body, .. } => vec![body],
             Self::If { then, other, .. } => vec![then, other],
             _ => Vec::new(),
         }
@@ -146,7 +150,7 @@ impl Op {
     /// The lists of operations inside this one.
     pub fn bodies_mut(&mut self) -> Vec<&mut Vec<Self>> {
         match self {
-            Self::Repeat { body, .. } => vec![body],
+            Self::Repeat { body, .. } | Self::Until { body, .. } => vec![body],
             Self::If { then, other, .. } => vec![then, other],
             _ => Vec::new(),
         }
@@ -232,6 +236,15 @@ impl Program {
         &self.threads
     }
 
+    /// Whether a thread waits in a loop.
+    pub fn has_loops(&self) -> bool {
+        fn has_loops(code: &[Op]) -> bool {
+            code.iter()
+                .any(|op| matches!(op, Op::Until { .. }) || op.bodies().iter().any(|body| has_loops(body)))
+        }
+        self.threads.iter().any(|thread| has_loops(&thread.code))
+    }
+
     /// A number that the header states.
     pub fn stated(&self, key: &str) -> Option<u64> {
         self.stated.get(key).copied()
@@ -309,6 +322,9 @@ impl fmt::Display for Named<'_, Op> {
             Op::Fence(order) => write!(f, "fence {}", order.name()),
             Op::Let { register, value } => write!(f, "let {} = {}", r(register), e(value)),
             Op::Assume(value) => write!(f, "assume {}", e(value)),
+            Op::Until { condition, most, body } => {
+                write!(f, "until {} in {most} {{ {} }}", e(condition), block(body))
+            }
             Op::Repeat { times, body } => write!(f, "repeat {times} {{ {} }}", block(body)),
             Op::If { condition, then, other } => {
                 write!(f, "if {} {{ {} }}", e(condition), block(then))?;

@@ -15,6 +15,8 @@ pub struct Shared {
     pub locations: Vec<AtomicI64>,
     /// In the order of [`Program::locks`].
     pub locks: Vec<Mutex<()>>,
+    /// Of a program with loops, for each thread a word that shows what it remembers in the end.
+    shown: Vec<AtomicI64>,
 }
 
 impl Shared {
@@ -22,7 +24,8 @@ impl Shared {
     pub fn new(program: &Program) -> Self {
         let locations = program.locations.iter().map(|location| AtomicI64::new(location.initial)).collect();
         let locks = program.locks.iter().map(|_| Mutex::new(())).collect();
-        Self { locations, locks }
+        let threads = program.threads.iter().filter(|_| program.has_loops());
+        Self { locations, locks, shown: threads.map(|_| AtomicI64::new(0)).collect() }
     }
 }
 
@@ -41,6 +44,11 @@ pub fn run(program: &Program, shared: &Shared, index: usize) -> Vec<i64> {
     let guards = shared.locks.iter().map(|_| None).collect();
     let mut thread_run = Run { shared, registers: vec![0; thread.registers.len()], guards };
     thread_run.code(&thread.code);
+    if let Some(shown) = shared.shown.get(index) {
+        // What could be an address says nothing.
+        let sum = |sum: i64, value: &i64| (sum * 31 + *value).rem_euclid(i64::from(i32::MAX));
+        shown.store(thread_run.registers.iter().fold(0, sum), Ordering::Relaxed);
+    }
     // A lock that the program does not give back stays taken.
     thread_run.guards.into_iter().for_each(std::mem::forget);
     thread_run.registers
@@ -102,6 +110,12 @@ impl Run<'_> {
             Op::Fence(order) => return fence(ordering(*order)),
             Op::Let { register, value: new } => (register, value(new)),
             Op::Assume(condition) => return choose::assume(value(condition) != 0),
+            Op::Until { condition, body, .. } => loop {
+                self.code(body);
+                if condition.eval(&self.registers) != 0 {
+                    return;
+                }
+            },
             Op::Repeat { times, body } => return (0..*times).for_each(|_| self.code(body)),
             Op::If { condition, then, other } => {
                 return self.code(if value(condition) != 0 { then } else { other });

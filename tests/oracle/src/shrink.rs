@@ -140,7 +140,7 @@ fn expressions(op: &mut Op) -> Vec<&mut Expr> {
         | Op::Await { value, .. }
         | Op::Assume(value) => vec![value],
         Op::Cas { expected, new, .. } => vec![expected, new],
-        Op::If { condition, .. } => vec![condition],
+        Op::If { condition, .. } | Op::Until { condition, .. } => vec![condition],
         _ => Vec::new(),
     }
 }

@@ -23,16 +23,21 @@ impl Explore {
         let floor = model::floor(self.model, &self.graph, loc, &stand);
         let end = self.graph.loc(loc).mo.len();
         let joins = self.joins(thread);
-        let mut chosen = None;
+        let (mut chosen, wished) = (None, self.reads_older_quietly(thread, access));
+        let mut older = wished;
         let mut next = Next::new(self, read, &joins, self.in_graph(access.release_fence));
         // Read-modify-writes that would push another one away exist only together with a revisit.
         for place in (floor..=end).rev() {
             let rf = self.graph.write_at(loc, place);
-            let wrote = f.and_then(|f| f(self.graph.word(loc, rf)));
+            let word = self.graph.word(loc, rf);
+            let wrote = f.and_then(|f| f(word));
+            // What wrote what was there is passed over with it.
+            let passes = |(chosen, _)| older > 0 && self.graph.word(loc, chosen) != word;
+            let takes = chosen.is_none_or(passes);
             let Some(value) = wrote else {
                 let order = if f.is_some() { failure } else { access.order };
-                if chosen.is_none() && self.agrees(&Event { rf, order, ..next.event().clone() }) {
-                    chosen = Some((rf, order));
+                if takes && self.agrees(&Event { rf, order, ..next.event().clone() }) {
+                    older -= u32::from(chosen.replace((rf, order)).is_some());
                 } else {
                     self.leave_way(&mut next, Way::Read { rf, order });
                 }
@@ -40,9 +45,9 @@ impl Explore {
             };
             let consumed = self.graph.consumer(loc, rf).is_some();
             let order = access.order;
-            if chosen.is_none() && !consumed && self.agrees(&Event { rf, order, ..next.event().clone() }) {
+            if takes && !consumed && self.agrees(&Event { rf, order, ..next.event().clone() }) {
                 // Its write is added, with its revisits, when the operation goes on.
-                chosen = Some((rf, order));
+                older -= u32::from(chosen.replace((rf, order)).is_some());
                 continue;
             }
             if !consumed {
@@ -51,6 +56,7 @@ impl Explore {
             self.revisits(&mut next, Revisitor::Update { rf, value });
         }
         let (rf, order) = chosen.unwrap_or_else(|| unreachable!("the newest write can be read"));
+        self.note_older_read(thread, wished - older);
         self.graph.add(Event { rf, order, ..next.into_event() }, &joins)
     }
 

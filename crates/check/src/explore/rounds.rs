@@ -170,8 +170,9 @@ impl Explore {
                 (false, false) => LoopState::Waits,
             };
         }
-        if effect == Effect::Silent && self.quiet.is_some() && !is_last {
-            // Others went on in its middle.
+        let reads_older = || ids.iter().any(|id| !self.finds_newest(*id));
+        if effect == Effect::Silent && self.quiet.is_some() && (!is_last || reads_older()) {
+            // Others went on in its middle, or it read what was overwritten.
             self.note_further_round(thread, &round);
             return self.goes_on_behind(thread);
         }

@@ -13,7 +13,8 @@
 //! behind each history, and the first few times that a loop's thread reads the same, in other orders each
 //! time; where the thread goes on waiting in all of them, behind whatever else came before the round, too. What
 //! does not come before the round happens anew, but for what was overwritten when the round ended: who has read
-//! it cannot read it again. So a round is also held against its absence behind its whole past. What
+//! it cannot read it again. So a round is also held against its absence behind its whole past. And what ends the loop may
+//! be overwritten by then, so in half of the orders some reads pass over the newest writes. What
 //! needs yet another order, or shows only behind several rounds together, is not noticed. That is why such
 //! explorations [sample](crate::sample), too.
 
@@ -25,7 +26,15 @@ use crate::waiting::{LoopKey, Purpose, choice, mix};
 use racefuzz_runtime::{Ended, alloc};
 use racefuzz_trace::FailureKind;
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// How many reads pass over newer writes in one execution: who goes round with them is not to be taken for one that does
+/// so for ever.
+const MOST_OLDER: usize = 2;
+
+/// Marks the numbers of reads that may pass over newer writes.
+const PASSES_OVER: u64 = 0x006f_6c64_6572;
 
 /// How one of a pair goes on.
 #[derive(Clone, Debug)]
@@ -46,6 +55,9 @@ pub(super) struct Quiet {
     looked: Id,
     /// How often others have changed a word since.
     changes: u32,
+    /// How many newer writes reads have passed over, by the number of the order and of how far their threads had come when
+    /// they first stood before them: in the graph without the round they read the same.
+    older: BTreeMap<u64, u32>,
 }
 
 impl Quiet {
@@ -54,6 +66,11 @@ impl Quiet {
     fn comes_back(&self) -> Option<u32> {
         let number = 1 + self.seed / 2 + self.seed / ORDERS[0];
         (self.seed % 2 == 1).then(|| 1 + number.trailing_zeros())
+    }
+
+    /// Whether reads may pass over newer writes in this order.
+    fn passes_over(&self) -> bool {
+        self.seed / 2 % 2 == 1
     }
 
     /// Whether a thread comes before all others, among them, or behind them.
@@ -76,12 +93,17 @@ impl Explore {
     /// Makes one of a pair the next graph, to be executed quietly.
     pub(crate) fn load_quietly(&mut self, pair: &Pair, is_with: bool, seed: u64) {
         let graph = if is_with { pair.with.clone() } else { pair.without.clone() };
+        let older = match self.quiet.take() {
+            Some(quiet) if !is_with => quiet.older,
+            _ => BTreeMap::new(),
+        };
         self.load(Loaded::new(graph, None));
         let (thread, round) = (pair.thread, pair.events(is_with));
         let tries = pair.tries.clone().filter(|_| is_with);
         let (key, further) = (pair.key(), Vec::new());
+        let (begun, looked, changes) = (None, 0, 0);
         self.quiet_next =
-            Some(Quiet { thread, round, seed, tries, begun: None, key, further, looked: 0, changes: 0 });
+            Some(Quiet { thread, round, seed, tries, begun, key, further, looked, changes, older });
     }
 
     /// The thread whose next event is added where one of a pair goes on.
@@ -158,6 +180,33 @@ impl Explore {
             return 0;
         }
         (mix(self.quiet_number(quiet, thread), choice(point)) % u64::from(count)) as u32
+    }
+
+    /// How many newer writes a thread that goes on quietly passes over in its next read, if it may: what a round has shown
+    /// may matter only to who reads what is overwritten by then. In every other two orders half of the reads pass over
+    /// one or more. 0 where nobody goes quietly.
+    pub(super) fn reads_older_quietly(&self, thread: u32, access: &Access<'_>) -> u32 {
+        let Some(quiet) = self.quiet.as_ref().filter(|quiet| quiet.passes_over()) else { return 0 };
+        if !access.verb.is_atomic() {
+            return 0;
+        }
+        let number = self.quiet_number(quiet, thread);
+        // A read that was taken back comes again.
+        match quiet.older.get(&number) {
+            Some(passed) => *passed,
+            None if quiet.round.is_empty() => 0,
+            None if quiet.older.values().filter(|passed| **passed > 0).count() >= MOST_OLDER => 0,
+            None => mix(number, PASSES_OVER).trailing_zeros(),
+        }
+    }
+
+    /// Notes how many newer writes a read that comes next has passed over.
+    pub(super) fn note_older_read(&mut self, thread: u32, passed: u32) {
+        let number = self.quiet.as_ref().map(|quiet| self.quiet_number(quiet, thread));
+        if let (Some(number), Some(quiet)) = (number, self.quiet.as_mut().filter(|quiet| quiet.passes_over()))
+        {
+            quiet.older.entry(number).or_insert(passed);
+        }
     }
 
     /// The graph has been executed: its thread goes on, with or without the round.

@@ -1,6 +1,7 @@
 //! Explorations as a whole: counts, verdicts, and what is kept of them.
 
 mod again;
+mod awaited;
 mod checkpoint;
 mod counted;
 mod counts;

@@ -1,8 +1,8 @@
 //! The generator, the shrinker, and the enumerators compared on what they make.
 
 use racefuzz_oracle::{
-    Model, Op, Program, enumerate, generate, graphs, in_any_order, on_one_memory, parse, shrink,
-    with_store_buffers,
+    Model, Op, Program, enumerate, generate, generate_loops, graphs, in_any_order, on_one_memory, parse,
+    shrink, with_store_buffers,
 };
 
 const PROGRAMS: u64 = 600;
@@ -15,6 +15,9 @@ fn a_seed_is_a_program_that_survives_being_written_and_read() {
         assert_eq!(program, generate(seed));
         assert_eq!(parse(&program.to_string()).unwrap(), std::slice::from_ref(&program), "{program}");
         assert!((2..=4).contains(&program.threads().len()), "{program}");
+        let program = generate_loops(seed);
+        assert!(program.has_loops(), "{program}");
+        assert_eq!(parse(&program.to_string()).unwrap(), std::slice::from_ref(&program), "{program}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Small random programs, each a function of its seed.
 
+mod loops;
+
 use crate::program::{Expr, Location, Op, Operator, Order, Program, Thread};
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA'14).
@@ -71,6 +73,7 @@ struct Weights {
     wait: usize,
     assume: usize,
     repeat: usize,
+    until: usize,
 }
 
 impl Weights {
@@ -88,6 +91,7 @@ impl Weights {
             wait: some(25, 15),
             assume: some(15, 10),
             repeat: some(10, 8),
+            until: 0,
         }
     }
 }
@@ -182,9 +186,9 @@ impl Generator {
 
     /// Draws one operation, or a locked section.
     fn ops(&mut self, depth: usize, into: &mut Vec<Op>) {
-        let Weights { store, load, rmw, cas, fence, branch, lock, try_lock, wait, assume, repeat } =
+        let Weights { store, load, rmw, cas, fence, branch, lock, try_lock, wait, assume, repeat, until } =
             self.weights;
-        let weights = [store, load, rmw, cas, fence, branch, lock, try_lock, wait, assume, repeat];
+        let weights = [store, load, rmw, cas, fence, branch, lock, try_lock, wait, assume, repeat, until];
         let mut draw = self.random.below(weights.iter().sum());
         let kind = weights.iter().position(|weight| {
             let chosen = draw < *weight;
@@ -261,6 +265,7 @@ impl Generator {
                 self.left = self.left.saturating_sub(1);
                 into.push(Op::Repeat { times: 2, body });
             }
+            Some(11) if depth == 0 => self.until(into),
             // A load, also where what was drawn does not fit.
             _ => self.load(into),
         }
@@ -280,6 +285,7 @@ fn accesses(code: &[Op], times: usize, locations: &mut [(usize, usize)], locks: 
             Op::Lock(lock) => locks[*lock] += times,
             // It may fail as well.
             Op::TryLock { lock, .. } => locks[*lock] += 2 * times,
+            Op::Until { most, body, .. } => accesses(body, times * *most as usize, locations, locks),
             Op::Repeat { times: again, body } => accesses(body, times * *again as usize, locations, locks),
             Op::If { then, other, .. } => {
                 accesses(then, times, locations, locks);
@@ -323,9 +329,22 @@ fn meeting_points(program: &Program) -> usize {
 /// section or branch counted), over one to three locations and up to two locks. Small enough that all
 /// its graphs can be enumerated naively in about a millisecond.
 pub fn generate(seed: u64) -> Program {
+    draw(seed, false)
+}
+
+/// The program of a seed in which some threads wait in loops. There are far more graphs of it.
+pub fn generate_loops(seed: u64) -> Program {
+    draw(seed, true)
+}
+
+fn draw(seed: u64, loops: bool) -> Program {
     let mut random = Random(seed);
     loop {
-        let mut program = attempt(&mut random);
+        let mut program = attempt(&mut random, loops);
+        let waits = |op: &Op| matches!(op, Op::Until { .. });
+        if loops && !program.threads.iter().any(|thread| thread.code.iter().any(waits)) {
+            continue;
+        }
         let wanted =
             if random.percent(10) { 0 } else { 2.min(program.locations.len() + program.locks.len()) };
         if program.threads.len() >= 2 && meeting_points(&program) >= wanted {
@@ -335,8 +354,8 @@ pub fn generate(seed: u64) -> Program {
     }
 }
 
-fn attempt(random: &mut Random) -> Program {
-    const MOST_GRAPHS: f64 = 4000.0;
+fn attempt(random: &mut Random, loops: bool) -> Program {
+    let most_graphs = if loops { 1e6 } else { 4e3 };
     let orders = match random.below(10) {
         0..5 => Orders::Any,
         5 => Orders::Relaxed,
@@ -347,9 +366,13 @@ fn attempt(random: &mut Random) -> Program {
     let threads = random.pick(&[2, 2, 2, 2, 3, 3, 3, 4]);
     let locations = random.pick(&[1, 2, 2, 2, 2, 3]);
     let locks = random.pick(&[0, 0, 0, 1, 2]);
+    let mut weights = Weights::draw(random, locks);
+    if loops {
+        (weights.until, weights.assume) = (60, 0);
+    }
     let mut generator = Generator {
         orders,
-        weights: Weights::draw(random, locks),
+        weights,
         locations,
         locks,
         values: random.pick(&[0, 1, 2, 2]),
@@ -378,7 +401,7 @@ fn attempt(random: &mut Random) -> Program {
         let registers = (0..generator.registers).map(|index| format!("r{index}")).collect();
         program.threads.push(Thread { registers, code });
     }
-    while bound(&program) > MOST_GRAPHS {
+    while bound(&program) > most_graphs {
         // From the thread that has most.
         let longest = program.threads.iter_mut().max_by_key(|thread| thread.code.len()).expect("a thread");
         drop_last(&mut longest.code);
