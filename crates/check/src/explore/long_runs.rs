@@ -20,16 +20,6 @@ const LONGEST_TURN: u32 = 2_048;
 /// The share of the step limit that a turn takes at the most: one in so many.
 const TURN_SHARE: u32 = 8;
 
-/// A thread's turn.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LongRun {
-    /// The events it had executed before it, or when it was looked at whether it is over; and how many turns it had.
-    since: u32,
-    turns: u32,
-    /// Others go first.
-    is_over: bool,
-}
-
 impl Explore {
     /// Executions have at most so many steps.
     pub(crate) fn limit_steps(&mut self, most: u32) {
@@ -44,30 +34,19 @@ impl Explore {
         self.given > len / 2 || self.alone.is_some_and(went_alone)
     }
 
-    /// Whether a thread has had its turn.
-    pub(super) fn lets_others_go_first(&self, thread: u32) -> bool {
-        self.fronts[thread as usize].long_run.is_over
-    }
-
-    /// Of threads that have had their turns, whoever had the fewest has the next one.
-    pub(super) fn begin_turn(&mut self, waits: &[bool]) -> Option<u32> {
-        let had_turn = |thread: &u32| !waits[*thread as usize] && self.lets_others_go_first(*thread);
-        let turns = |thread: &u32| self.fronts[*thread as usize].long_run.turns;
-        let next = (0..self.started as u32).filter(had_turn).min_by_key(turns)?;
-        let front = self.front(next);
-        front.long_run = LongRun { since: front.done, turns: front.long_run.turns + 1, is_over: false };
-        Some(next)
+    /// How many turns a thread has had: who has had fewer goes first. It follows from the graph, as the order in which
+    /// events are added has to.
+    pub(super) fn turns_had(&self, thread: u32) -> u32 {
+        self.fronts[thread as usize].done / self.longest_turn
     }
 
     /// What becomes of a thread that has had its turn; `None` if that is for others to say.
     pub(super) fn ends_turn(&mut self, thread: u32, standing: &Standing<'_>) -> Option<LoopState> {
-        let longest = self.longest_turn;
-        let is_quiet = self.quiet.is_some();
-        let front = self.front(thread);
-        if front.done - front.long_run.since < longest || is_quiet {
+        let turns = self.turns_had(thread);
+        if turns == self.fronts[thread as usize].turns || self.quiet.is_some() {
             return None;
         }
-        front.long_run.since = front.done;
+        self.front(thread).turns = turns;
         let goes_on = |other: u32| {
             let front = &self.fronts[other as usize];
             other != thread && front.moves() && standing.is_enabled(front.runs_as)
@@ -89,7 +68,6 @@ impl Explore {
             self.front(thread).wait = Wait::Never;
             return Some(LoopState::Waits);
         }
-        self.front(thread).long_run.is_over = others && !is_turn;
         None
     }
 

@@ -85,7 +85,8 @@ struct Front {
     seen: u32,
     /// The events it had executed when it spawned a thread last.
     spawned_at: u32,
-    long_run: long_runs::LongRun,
+    /// How many turns it had had when it was looked at last what becomes of it behind one.
+    turns: u32,
 }
 
 impl Front {

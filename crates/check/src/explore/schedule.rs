@@ -145,8 +145,9 @@ impl Explore {
             };
             let mut next = None;
             let mut last = None;
-            let goes_on = |thread: &u32| !waits[*thread as usize] && !self.lets_others_go_first(*thread);
-            let candidates: SmallVec<[u32; 8]> = (0..self.started as u32).filter(goes_on).collect();
+            let mut candidates: SmallVec<[u32; 8]> =
+                (0..self.started as u32).filter(|thread| !waits[*thread as usize]).collect();
+            candidates.sort_by_key(|thread| self.turns_had(*thread));
             for thread in candidates {
                 let runs_as = self.fronts[thread as usize].runs_as;
                 let enabled = standing.is_enabled(runs_as);
@@ -176,9 +177,6 @@ impl Explore {
             }
             if let (None, Some((thread, since))) = (next, last) {
                 return self.go(thread, standing, since);
-            }
-            if next.is_none() && self.begin_turn(&waits).is_some() {
-                continue;
             }
             let Some(next) = next else {
                 self.leave_to_waiting();
