@@ -84,10 +84,12 @@ impl Quiet {
 }
 
 impl Explore {
-    /// Whether the thread of a pair has gone on behind its round.
+    /// Whether the thread of a pair has gone on behind its round, and not only round once more.
     pub(crate) fn goes_on_behind_round(&self, pair: &Pair) -> bool {
         let thread = pair.thread as usize;
-        self.graph.threads[thread].len() > pair.with.threads[thread].len()
+        let rounds = self.quiet.iter().flat_map(|quiet| &quiet.further);
+        let further: usize = rounds.map(|round| round.len()).sum();
+        self.graph.threads[thread].len() > pair.with.threads[thread].len() + further
     }
 
     /// Makes one of a pair the next graph, to be executed quietly.
