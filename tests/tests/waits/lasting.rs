@@ -2,7 +2,7 @@
 //! numbers of rounds, and none of them is a livelock.
 
 use crate::stuck::ENDLESS;
-use crate::{MODELS, fails};
+use crate::{MODELS, fails, verified};
 use racefuzz::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use racefuzz::sync::{Arc, Mutex};
 use racefuzz::{Checker, Outcome, thread};
@@ -59,11 +59,54 @@ fn rounds_under_a_lock_are_counted() {
     let sets = |shared: &Shared| *shared.ready.lock().unwrap() = true;
     let waits = |shared: &Shared| {
         while !*shared.ready.lock().unwrap() {
-            shared.rounds.fetch_add(1, Relaxed);
+            let rounds = shared.rounds.load(Relaxed);
+            shared.rounds.store(rounds + 1, Relaxed);
             thread::yield_now();
         }
     };
     is_left_open(beside(sets, waits));
+}
+
+/// Nobody looks at the number of rounds: there are as many executions as without it.
+#[test]
+fn rounds_under_a_lock_are_a_statistic() {
+    let sets = |shared: &Shared| *shared.ready.lock().unwrap() = true;
+    let waits = |shared: &Shared| {
+        while !*shared.ready.lock().unwrap() {
+            shared.rounds.fetch_add(1, Relaxed);
+            thread::yield_now();
+        }
+    };
+    let counts = |shared: &Shared| {
+        let mut ready = shared.ready.lock().unwrap();
+        while !*ready {
+            shared.rounds.fetch_add(1, Relaxed);
+            drop(ready);
+            thread::yield_now();
+            ready = shared.ready.lock().unwrap();
+        }
+    };
+    verified(4, beside(sets, waits));
+    verified(4, beside(sets, counts));
+}
+
+/// Somebody does.
+#[test]
+fn the_third_round_under_a_lock_fails() {
+    let sets = |shared: &Shared| *shared.ready.lock().unwrap() = true;
+    let waits = |shared: &Shared| {
+        while !*shared.ready.lock().unwrap() {
+            assert!(shared.rounds.fetch_add(1, Relaxed) < 2, "three rounds");
+        }
+    };
+    let looks = |shared: &Shared| {
+        while !*shared.ready.lock().unwrap() {
+            shared.rounds.fetch_add(1, Relaxed);
+        }
+        assert!(shared.rounds.load(Relaxed) < 3, "three rounds");
+    };
+    fails("three rounds", beside(sets, waits));
+    fails("three rounds", beside(sets, looks));
 }
 
 /// No two rounds are alike in what they do.

@@ -52,16 +52,15 @@ impl Explore {
         }
         // A statistic: only such rounds touch it.
         let private = |loc: u32| self.is_statistic(loc);
-        let rest_is_silent = words.iter().all(|(loc, before, now)| before == now || private(*loc));
+        if !words.iter().all(|(loc, before, now)| before == now || private(*loc)) {
+            return (Effect::Lasting, SmallVec::new());
+        }
         let others_silent = ids.iter().all(|id| {
             let event = self.graph.event(*id);
             event.kind != Kind::Write || private(event.loc) || self.graph.word_before(*id) == event.value
         });
-        if !(rest_is_silent && others_silent) {
-            return (Effect::Lasting, SmallVec::new());
-        }
-        let lasting = words.iter().filter(|(_, before, now)| before != now);
-        (Effect::Silent, lasting.map(|(loc, ..)| *loc).collect())
+        let effect = if others_silent { Effect::Silent } else { Effect::Transient };
+        (effect, lasting.map(|(loc, ..)| *loc).collect())
     }
 
     /// Whether nobody but additions to it has read a location: what it holds is nobody's business.
