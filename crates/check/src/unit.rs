@@ -324,9 +324,10 @@ impl Worker {
 
     fn examine(&mut self, program: &dyn Fn(), pair: &Pair, done: &mut Done) {
         let mut is_idle = true;
-        for seed in pair.seeds.clone() {
+        for seed in pair.orders() {
             let Some(with) = self.goes_on_quietly(program, pair, true, seed, done) else { return };
-            is_idle &= !self.explore.goes_on_behind_round(pair);
+            // Where old values are read, other rounds need to be looked at no less.
+            is_idle &= Pair::reads_older(seed) || !self.explore.goes_on_behind_round(pair);
             let Some(without) = self.goes_on_quietly(program, pair, false, seed, done) else { return };
             match (with, without) {
                 (Some(with), Some(without)) if with == without => {}

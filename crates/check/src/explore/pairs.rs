@@ -27,6 +27,12 @@ const PAST: u64 = 0x7061_7374;
 /// the time the first, a quarter of the time the second ..., and then goes on before everybody.
 pub(super) const ORDERS: [u64; 3] = [32, 8, 2];
 
+/// One order more, for so many of those, in which reads may pass over newer writes.
+const OLDER_SHARE: u64 = 4;
+
+/// Marks the seeds of these.
+const PASSES_OVER: u64 = 1 << 63;
+
 /// How many rounds those are, each counted by what it read, and by what its thread had read before.
 const MANY: usize = 200;
 const VERY_MANY: usize = 1_000;
@@ -71,11 +77,32 @@ pub(crate) struct Pair {
     events: Range<u32>,
     /// The round once more, if it can be tried.
     pub(super) tries: Option<Round>,
-    /// The seeds of the orders in which threads go on.
-    pub(crate) seeds: Range<u64>,
+    /// The seeds of the orders in which threads go on with the newest writes.
+    seeds: Range<u64>,
+    /// Whether overwritten values can be read.
+    has_older: bool,
 }
 
 impl Pair {
+    /// The seeds of all orders in which threads go on: those in which each reads the newest write, and, where others
+    /// can be read, some more.
+    pub(crate) fn orders(&self) -> impl Iterator<Item = u64> + use<> {
+        let all = self.seeds.clone();
+        let count = if self.has_older { (all.end - all.start) / OLDER_SHARE } else { 0 };
+        let older = all.start..all.start + count;
+        all.chain(older.map(|seed| seed | PASSES_OVER))
+    }
+
+    /// Whether reads may pass over newer writes in this order.
+    pub(crate) fn reads_older(seed: u64) -> bool {
+        seed & PASSES_OVER != 0
+    }
+
+    /// The seed of the order in which threads take turns in this one.
+    pub(super) fn place(seed: u64) -> u64 {
+        seed & !PASSES_OVER
+    }
+
     /// The loop whose round it is.
     pub(crate) fn key(&self) -> LoopKey {
         self.round.key
@@ -161,7 +188,8 @@ impl Explore {
         }
         let round = self.fronts[thread as usize].taken_back;
         let (events, tries) = (ended.events.clone(), tries.then(|| ended.clone()));
-        self.pairs.push(Pair { with, without, round, examined_as, thread, events, tries, seeds });
+        let has_older = self.model != MemoryModel::Sc;
+        self.pairs.push(Pair { with, without, round, examined_as, thread, events, tries, seeds, has_older });
     }
 
     /// Whether a round was not yet held against its absence often enough, nor came that to nothing too often.

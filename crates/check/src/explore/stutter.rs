@@ -14,7 +14,7 @@
 //! time; where the thread goes on waiting in all of them, behind whatever else came before the round, too. What
 //! does not come before the round happens anew, but for what was overwritten when the round ended: who has read
 //! it cannot read it again. So a round is also held against its absence behind its whole past. And what ends the loop may
-//! be overwritten by then, so in half of the orders some reads pass over the newest writes. What
+//! be overwritten by then, so there are orders in which some reads pass over the newest writes. What
 //! needs yet another order, or shows only behind several rounds together, is not noticed. That is why such
 //! explorations [sample](crate::sample), too.
 
@@ -34,7 +34,7 @@ use std::ops::Range;
 const MOST_OLDER: usize = 2;
 
 /// Marks the numbers of reads that may pass over newer writes.
-const PASSES_OVER: u64 = 0x006f_6c64_6572;
+const OF_READ: u64 = 0x006f_6c64_6572;
 
 /// How one of a pair goes on.
 #[derive(Clone, Debug)]
@@ -64,13 +64,14 @@ impl Quiet {
     /// After how many changes by others the thread goes on, before everybody else; `None` if it has no place of its
     /// own in the order.
     fn comes_back(&self) -> Option<u32> {
-        let number = 1 + self.seed / 2 + self.seed / ORDERS[0];
+        let seed = Pair::place(self.seed);
+        let number = 1 + seed / 2 + seed / ORDERS[0];
         (self.seed % 2 == 1).then(|| 1 + number.trailing_zeros())
     }
 
     /// Whether reads may pass over newer writes in this order.
     fn passes_over(&self) -> bool {
-        self.seed / 2 % 2 == 1
+        Pair::reads_older(self.seed)
     }
 
     /// Whether a thread comes before all others, among them, or behind them.
@@ -185,8 +186,7 @@ impl Explore {
     }
 
     /// How many newer writes a thread that goes on quietly passes over in its next read, if it may: what a round has shown
-    /// may matter only to who reads what is overwritten by then. In every other two orders half of the reads pass over
-    /// one or more. 0 where nobody goes quietly.
+    /// may matter only to who reads what is overwritten by then. In some orders half of the reads pass over one or more. 0 where nobody goes quietly.
     pub(super) fn reads_older_quietly(&self, thread: u32, access: &Access<'_>) -> u32 {
         let Some(quiet) = self.quiet.as_ref().filter(|quiet| quiet.passes_over()) else { return 0 };
         if !access.verb.is_atomic() {
@@ -198,7 +198,7 @@ impl Explore {
             Some(passed) => *passed,
             None if quiet.round.is_empty() => 0,
             None if quiet.older.values().filter(|passed| **passed > 0).count() >= MOST_OLDER => 0,
-            None => mix(number, PASSES_OVER).trailing_zeros(),
+            None => mix(number, OF_READ).trailing_zeros(),
         }
     }
 
