@@ -29,10 +29,10 @@ impl Explore {
         // Read-modify-writes that would push another one away exist only together with a revisit.
         for place in (floor..=end).rev() {
             let rf = self.graph.write_at(loc, place);
-            let word = self.graph.word(loc, rf);
-            let wrote = f.and_then(|f| f(word));
+            let word = |write| self.graph.word(loc, write);
+            let wrote = f.and_then(|f| f(word(rf)));
             // What wrote what was there is passed over with it.
-            let passes = |(chosen, _)| older > 0 && self.graph.word(loc, chosen) != word;
+            let passes = |(chosen, _)| older > 0 && word(chosen) != word(rf);
             let takes = chosen.is_none_or(passes);
             let Some(value) = wrote else {
                 let order = if f.is_some() { failure } else { access.order };

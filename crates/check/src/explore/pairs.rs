@@ -27,15 +27,15 @@ const PAST: u64 = 0x7061_7374;
 /// the time the first, a quarter of the time the second ..., and then goes on before everybody.
 pub(super) const ORDERS: [u64; 3] = [32, 8, 2];
 
-/// One order more, for so many of those, in which reads may pass over newer writes.
-const OLDER_SHARE: u64 = 4;
-
-/// Marks the seeds of these.
-const PASSES_OVER: u64 = 1 << 63;
-
 /// How many rounds those are, each counted by what it read, and by what its thread had read before.
 const MANY: usize = 200;
 const VERY_MANY: usize = 1_000;
+
+/// One order more, for so many of these, in which reads may pass over newer writes.
+const OLDER_SHARE: u64 = 4;
+
+/// Marks the seeds of orders in which they may.
+const PASSES_OVER: u64 = 1 << 63;
 
 /// What came of holding a round against its absence.
 #[derive(Clone, Copy, Debug, Default)]
